@@ -1,0 +1,1 @@
+"""The KV cache of a run and the policies that decide what it keeps."""

@@ -1,0 +1,1 @@
+"""The scale loop, sampling, guidance and decoding strategies."""

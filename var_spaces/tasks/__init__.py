@@ -1,0 +1,1 @@
+"""Tasks: inputs of a run, turned into a stream of events."""

@@ -1,0 +1,1 @@
+"""Image tokenizers: image <-> multi-scale token maps."""

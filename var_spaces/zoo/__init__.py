@@ -1,0 +1,1 @@
+"""What models exist (cards), how they load (checkpoints), what is in memory (residency)."""
