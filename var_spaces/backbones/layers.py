@@ -1,0 +1,191 @@
+"""What next-scale transformers share: attention, feed-forward, AdaLN block and head, masks.
+
+Structure and parameter names follow VAR (https://arxiv.org/abs/2404.02905, §3 and its published
+files). Norms, softmax inputs and the residual stream stay in float32 whatever the dtype of the
+weights or of autocast; matrix products run in the dtype of the weights, or of autocast.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from var_spaces.schedule import ScaleSchedule
+
+# (q, k, v, scale) -> attended values, all (B, H, l, D): full, masked or cached attention.
+Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+
+MAX_LOG_SCALE = math.log(100)
+
+
+def derived_device() -> torch.device | None:
+    """Device of buffers that are computed, not loaded: they must hold values on "meta" too."""
+    return torch.device("cpu") if torch.get_default_device().type == "meta" else None
+
+
+def block_causal_bias(schedule: ScaleSchedule) -> Tensor:
+    """Additive mask ``(L, L')``: 0 where a position may look (its own and coarser scales), -inf else.
+
+    ``L'`` is L rounded up to a multiple of 8, the row alignment that fused kernels ask for; a
+    caller uses ``bias[:l, :l]``.
+    """
+    device = derived_device()
+    ends = torch.tensor(schedule.offsets[1:], device=device)
+    lengths = torch.tensor(schedule.lengths, device=device)
+    visible = torch.repeat_interleave(ends, lengths)[:, None]
+    width = -(-schedule.total // 8) * 8
+    hidden = torch.arange(width, device=device)[None, :] >= visible
+    return torch.zeros(hidden.shape, device=device).masked_fill_(hidden, -math.inf)
+
+
+def masked_attend(bias: Tensor) -> Attend:
+    """Attention of a whole teacher-forced sequence under an additive mask ``(L, L)``."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
+
+    return attend
+
+
+def compute_dtype(weight: Tensor) -> torch.dtype:
+    """Dtype in which matrix products with ``weight`` run: autocast's if on, else the weight's."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+
+
+def modulate(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
+    """``LN(x) * (1 + scale) + shift`` in float32; the norm has no parameters of its own."""
+    return torch.addcmul(shift, F.layer_norm(x.float(), x.shape[-1:], eps=eps), 1 + scale)
+
+
+def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
+    """Stochastic depth (https://arxiv.org/abs/1603.09382): zero whole samples of a branch."""
+    if rate == 0.0 or not training:
+        return branch
+    keep = 1 - rate
+    mask = branch.new_empty(branch.shape[0], *[1] * (branch.dim() - 1)).bernoulli_(keep)
+    return branch * mask.div_(keep)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention with a fused qkv projection whose k part has no bias.
+
+    With ``l2_norm``, q and k are normalised per head and q carries a learned factor
+    ``exp(scale_mul) <= 100`` (initially 4); otherwise scores are scaled by ``0.25 / sqrt(D)``.
+    """
+
+    def __init__(self, width: int, heads: int, l2_norm: bool) -> None:
+        super().__init__()
+        self.heads, self.head_dim, self.l2_norm = heads, width // heads, l2_norm
+        self.score_scale = 1.0 if l2_norm else 0.25 / math.sqrt(self.head_dim)
+        if l2_norm:
+            self.scale_mul_1H11 = nn.Parameter(torch.full((1, heads, 1, 1), math.log(4.0)))
+        self.mat_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(width))
+        self.v_bias = nn.Parameter(torch.zeros(width))
+        self.proj = nn.Linear(width, width)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values ``(B, H, l, D)`` of ``x (B, l, C)``, ready for attention."""
+        b, length, _ = x.shape
+        bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
+        qkv = F.linear(x, self.mat_qkv.weight, bias)
+        qkv = qkv.view(b, length, 3, self.heads, self.head_dim).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        if self.l2_norm:
+            factor = self.scale_mul_1H11.float().clamp_max(MAX_LOG_SCALE).exp()
+            q = (F.normalize(q.float(), dim=-1) * factor).to(v.dtype)
+            k = F.normalize(k.float(), dim=-1).to(v.dtype)
+        return q, k, v
+
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+        out = attend(*self.project(x), self.score_scale)
+        return self.proj(out.transpose(1, 2).reshape(x.shape))
+
+
+class FeedForward(nn.Module):
+    """``fc2(gelu_tanh(fc1(x)))``."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class AdaLNBlock(nn.Module):
+    """Transformer block modulated by the condition.
+
+    The modulation ``(B, 1, 6, C)`` holds, in this order: attention gate, feed-forward gate,
+    attention scale, feed-forward scale, attention shift, feed-forward shift. With ``shared`` the
+    model projects the condition once and the block adds its own table ``ada_gss``; otherwise the
+    block has its own projection.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        hidden: int,
+        shared: bool,
+        l2_norm: bool,
+        eps: float,
+        drop_path: float,
+    ) -> None:
+        super().__init__()
+        self.eps, self.shared, self.drop_path = eps, shared, drop_path
+        self.attn = SelfAttention(width, heads, l2_norm)
+        self.ffn = FeedForward(width, hidden)
+        if shared:
+            self.ada_gss = nn.Parameter(torch.zeros(1, 1, 6, width))
+        else:
+            self.ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def modulation(self, cond: Tensor) -> Tensor:
+        """``(B, 1, 6, C)`` float32 from ``cond``: ``(B, C)``, or ``(B, 6 C)`` when shared."""
+        if self.shared:
+            return self.ada_gss.float() + cond.float().view(cond.shape[0], 1, 6, -1)
+        return self.ada_lin(cond).float().view(cond.shape[0], 1, 6, -1)
+
+    def forward(self, x: Tensor, modulation: Tensor, attend: Attend) -> Tensor:
+        """Residual stream ``x (B, l, C)`` float32 after this block."""
+        gate1, gate2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
+        dtype = self.ffn.fc1.weight.dtype
+        h = self.attn(modulate(x, scale1, shift1, self.eps).to(dtype), attend)
+        x = x + drop_path(gate1 * h, self.drop_path, self.training)
+        h = self.ffn(modulate(x, scale2, shift2, self.eps).to(dtype))
+        return x + drop_path(gate2 * h, self.drop_path, self.training)
+
+
+class AdaLNHead(nn.Module):
+    """The norm before the output projection: condition -> ``(scale, shift)``, in this order."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.ada_lin = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+
+    def modulation(self, cond: Tensor) -> Tensor:
+        """``(B, 1, 2, C)`` float32 from ``cond (B, C)``."""
+        return self.ada_lin(cond).float().view(cond.shape[0], 1, 2, -1)
+
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        return modulate(x, *modulation.unbind(2), self.eps)
+
+
+def initialise_linears(modules: Sequence[nn.Module], std: float) -> None:
+    """Truncated-normal weights and zero biases for all linear and embedding layers."""
+    for module in modules:
+        for layer in module.modules():
+            kind = type(layer)
+            if kind in (nn.Linear, nn.Embedding):
+                nn.init.trunc_normal_(layer.weight, std=std)
+            if kind is nn.Linear and layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,69 @@
+"""The training loss of VAR and what is reported about it (https://arxiv.org/abs/2404.02905)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from var_spaces.schedule import ScaleSchedule
+
+
+def token_losses(logits: Tensor, ids: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy ``(B, L)`` in nats of logits ``(B, L, V)`` for token ids ``(B, L)``."""
+    flat = F.cross_entropy(
+        logits.flatten(0, 1), ids.flatten(), label_smoothing=label_smoothing, reduction="none"
+    )
+    return flat.view(ids.shape)
+
+
+def var_loss(
+    logits: Tensor,
+    ids: Tensor,
+    label_smoothing: float = 0.0,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Loss of a batch: summed over positions with ``weights``, averaged over samples.
+
+    Args:
+        logits: ``(B, L, V)`` float32.
+        ids: token ids ``(B, L)`` of all scales, concatenated coarse to fine.
+        label_smoothing: share of the target spread over all codes, 0..1.
+        weights: per position ``(L,)``; None is the published ``1 / L``.
+    """
+    losses = token_losses(logits, ids, label_smoothing)
+    return losses.mean() if weights is None else (losses * weights).sum(dim=1).mean()
+
+
+def drop_labels(
+    labels: Tensor, null_label: int, rate: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Labels ``(B,)`` with a share ``rate`` replaced by "no class", for guidance-free training.
+
+    The reference draws this inside its forward in training and evaluation alike; here the caller
+    decides, so a validation loss can be measured on true labels.
+    """
+    draw = torch.rand(labels.shape, device=labels.device, generator=generator)
+    return torch.where(draw < rate, null_label, labels)
+
+
+@torch.no_grad()
+def token_metrics(logits: Tensor, ids: Tensor, schedule: ScaleSchedule) -> dict[str, float]:
+    """Mean loss (nats) and accuracy (0..1) over all tokens and over the last scale."""
+    losses = token_losses(logits, ids)
+    hits = (logits.argmax(-1) == ids).float()
+    last = schedule.span(schedule.num_scales - 1)
+    return {
+        "loss": losses.mean().item(),
+        "accuracy": hits.mean().item(),
+        "loss_last": losses[:, last].mean().item(),
+        "accuracy_last": hits[:, last].mean().item(),
+    }
+
+
+@torch.no_grad()
+def loss_per_scale(losses: Tensor, schedule: ScaleSchedule) -> Sequence[float]:
+    """Mean of per-token losses ``(B, L)`` within every scale."""
+    return [losses[:, schedule.span(k)].mean().item() for k in range(schedule.num_scales)]
