@@ -1,0 +1,1 @@
+"""The data engine: sprite atlas, scene records, renderer, samplers and splits."""

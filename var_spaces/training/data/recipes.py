@@ -1,0 +1,121 @@
+"""Named distributions of scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
+from var_spaces.training.data.index import CORE_64, EASY_STYLES
+from var_spaces.training.data.palette import BACKGROUNDS
+from var_spaces.training.data.splits import SPLITS
+
+_PLAIN_WIDE = {name: 0.7 / 13 for name in BACKGROUNDS} | {"white": 0.3}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How scenes are drawn at random. All lengths are fractions of the side of the image.
+
+    Attributes:
+        concepts: names in label order, or None for every core concept.
+        styles: style words in label order.
+        split: which (concept, style) pairs may occur, one of SPLITS.
+        counts: weights of one, two and three objects.
+        size: range of the size of an object that is alone.
+        small_size: range of the size of objects that share the image.
+        jitter, small_jitter: largest shift of a centre, in both directions; objects are kept
+            inside the image.
+        flip, gradient, tint: probabilities of a mirrored object, a two-colour background, and a
+            tinted object (coloured styles only).
+        inks: probability that an ink drawing takes another ink than the usual black.
+        same_style: probability that all objects of a scene share one style.
+        backgrounds: weight of each background colour by name.
+    """
+
+    concepts: tuple[str, ...] | None
+    styles: tuple[str, ...]
+    split: str = "train"
+    counts: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    size: tuple[float, float] = (0.84, 0.94)
+    small_size: tuple[float, float] = (0.36, 0.50)
+    jitter: float = 0.02
+    small_jitter: float = 0.03
+    flip: float = 0.0
+    gradient: float = 0.0
+    tint: float = 0.0
+    inks: float = 0.0
+    same_style: float = 0.5
+    backgrounds: dict[str, float] = field(default_factory=lambda: {"white": 1.0})
+
+    def __post_init__(self) -> None:
+        _require(self.split in SPLITS, f"split '{self.split}' is not one of {', '.join(SPLITS)}")
+        for name in ("flip", "gradient", "tint", "inks", "same_style"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"{name} is {value}, allowed is 0 to 1")
+        for name in ("size", "small_size"):
+            low, high = getattr(self, name)
+            _require(0 < low <= high <= 1, f"{name} must be a range within 0 to 1")
+        for name in ("jitter", "small_jitter"):
+            value = getattr(self, name)
+            _require(0 <= value <= 0.5, f"{name} is {value}, allowed is 0 to 0.5")
+        for name, weights in (("counts", self.counts), ("backgrounds", self.backgrounds.values())):
+            usable = min(weights, default=-1) >= 0 and sum(weights) > 0
+            _require(usable, f"{name} needs weights of at least 0 with a sum above 0")
+        _require(len(self.counts) == 3, "counts needs the weights of one, two and three objects")
+        for name in self.backgrounds:
+            hint = did_you_mean(name, BACKGROUNDS)
+            _require(name in BACKGROUNDS, f"no background colour named '{name}'.{hint}")
+
+    @property
+    def slots(self) -> int:
+        """Largest number of objects that can occur."""
+        return max(number + 1 for number, weight in enumerate(self.counts) if weight > 0)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise VarSpacesError(f"Recipe refused: {message}.")
+
+
+EASY = Recipe(
+    concepts=CORE_64,
+    styles=EASY_STYLES,
+    backgrounds={"white": 0.6, "sky": 0.1, "cream": 0.1, "pink": 0.1, "blue": 0.1},
+)
+
+WIDE = Recipe(
+    concepts=None,
+    styles=("soft", "blob", "glossy", "flat", "ink", "round"),
+    counts=(0.5, 0.25, 0.25),
+    size=(0.55, 0.96),
+    jitter=0.15,
+    flip=0.3,
+    gradient=0.1,
+    tint=0.1,
+    inks=0.5,
+    backgrounds=_PLAIN_WIDE,
+)
+
+WIDE_SINGLE = Recipe(
+    concepts=None,
+    styles=WIDE.styles,
+    size=(0.75, 0.96),
+    jitter=0.08,
+    flip=0.3,
+    gradient=0.1,
+    tint=0.1,
+    inks=0.5,
+    backgrounds=_PLAIN_WIDE,
+)
+
+RECIPES: dict[str, Recipe] = {"easy": EASY, "wide": WIDE, "wide_single": WIDE_SINGLE}
+"""``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
+``wide``: every core concept in six styles, one to three objects, all backgrounds.
+``wide_single``: as ``wide`` with one object."""
+
+
+def recipe(name: str) -> Recipe:
+    """A named recipe. Raises UnknownName with the nearest known one."""
+    if name not in RECIPES:
+        raise UnknownName(f"No recipe named '{name}'.{did_you_mean(name, RECIPES)}")
+    return RECIPES[name]
