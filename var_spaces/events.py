@@ -1,0 +1,72 @@
+"""What a run reports while it walks the scales: ``Started``, then ``ScaleDone`` for every scale,
+``ImageReady`` for every image, ``Finished``. The app, the command line and the benchmark read these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:  # listing and reading events needs neither torch nor numpy
+    import numpy as np
+    import torch
+
+    from var_spaces.record import RunRecord
+    from var_spaces.schedule import ScaleSchedule
+    from var_spaces.spec import RunSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """The run was accepted and its model is loaded."""
+
+    spec: RunSpec
+    id: str
+    schedule: ScaleSchedule
+    model: str
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleDone:
+    """One scale of all images of the batch has been sampled.
+
+    Attributes:
+        scale: index in the schedule, from 0.
+        size: ``(h, w)`` of the token map.
+        tokens: tokens of this scale per image, ``l = h * w``.
+        seconds: wall-clock time of this scale.
+        kv_bytes: bytes that the KV cache holds after this scale.
+        kv_full_bytes: bytes that it would hold if every token had been kept.
+        ids: sampled ids ``(B, l)`` int64, or ``(B, l, d)`` for bitwise tokens.
+        preview: images so far, ``(B, H, W, 3)`` uint8, or ``None`` if not asked for.
+        entropy: mean entropy of the sampled distributions in nats.
+    """
+
+    scale: int
+    size: tuple[int, int]
+    tokens: int
+    seconds: float
+    kv_bytes: int
+    kv_full_bytes: int
+    ids: torch.Tensor
+    preview: np.ndarray | None
+    entropy: float
+
+
+@dataclass(frozen=True, eq=False)
+class ImageReady:
+    """A finished image: ``image`` is ``(H, W, 3)`` uint8, ``index`` counts from the spec's first."""
+
+    index: int
+    image: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """The run is over: its record and all images, ``(H, W, 3)`` uint8 each."""
+
+    record: RunRecord
+    images: list[np.ndarray]
+
+
+Event: TypeAlias = Started | ScaleDone | ImageReady | Finished

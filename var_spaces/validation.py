@@ -1,0 +1,169 @@
+"""The frozen pydantic base of methods, run specs and run records, and its one-line refusals."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from var_spaces.errors import VarSpacesError, did_you_mean
+
+JSON_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "text",
+    "bool": "true or false",
+}
+
+
+class FrozenDict(dict):
+    """A dict that cannot change, so that whatever holds it stays what its id says it is."""
+
+    def _refuse(self, *args: object, **kwargs: object) -> None:
+        raise TypeError("This mapping is frozen; build a new one instead.")
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = _refuse
+    pop = popitem = clear = _refuse
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple:
+        return FrozenDict, (dict(self),)  # pickle and deepcopy would fill item by item
+
+
+def freeze(value: Any) -> Any:
+    """Return JSON-like ``value`` with lists as tuples and dicts as :class:`FrozenDict`."""
+    if isinstance(value, Mapping):
+        return FrozenDict((key, freeze(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(freeze(item) for item in value)
+    return value
+
+
+class FrozenModel(BaseModel):
+    """Immutable, refuses unknown fields, and says what is wrong in one line.
+
+    Validation is strict: text is no number and ``True`` is no integer; integers are welcome in
+    float fields and lists in tuple fields (JSON has no tuples).
+
+    Raises:
+        VarSpacesError: when a value is refused.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**freeze(data))
+        except ValidationError as error:
+            raise VarSpacesError(one_line(error, type(self))) from None
+
+    @classmethod
+    def described_as(cls) -> str:
+        """How error messages call this class."""
+        return cls.__name__
+
+    @classmethod
+    def field_names(cls) -> list[str]:
+        """Names of the fields as they are written in JSON."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+class Bounds(NamedTuple):
+    """Allowed range of a number; ``None`` is no limit, ``open_*`` excludes the limit itself."""
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+
+    def __str__(self) -> str:
+        if None not in (self.low, self.high) and not (self.open_low or self.open_high):
+            return f"{self.low} to {self.high}"
+        parts = []
+        if self.low is not None:
+            parts.append(f"{'above' if self.open_low else 'at least'} {self.low}")
+        if self.high is not None:
+            parts.append(f"{'below' if self.open_high else 'at most'} {self.high}")
+        return " and ".join(parts)
+
+
+def bounds(field: FieldInfo) -> Bounds:
+    """Range of a field from its ``ge``, ``gt``, ``le``, ``lt`` (also inside ``X | None``)."""
+    found: dict[str, float] = {}
+    for item in _metadata(field):
+        for key in ("ge", "gt", "le", "lt"):
+            value = getattr(item, key, None)
+            if value is not None:
+                found[key] = value
+    return Bounds(
+        low=found.get("gt", found.get("ge")),
+        high=found.get("lt", found.get("le")),
+        open_low="gt" in found,
+        open_high="lt" in found,
+    )
+
+
+def _metadata(field: FieldInfo) -> Iterator[Any]:
+    yield from field.metadata
+    if get_origin(field.annotation) in (Union, types.UnionType):
+        for member in get_args(field.annotation):
+            if get_origin(member) is Annotated:
+                for item in member.__metadata__:
+                    yield from getattr(item, "metadata", None) or [item]
+
+
+def one_line(error: ValidationError, cls: type[FrozenModel]) -> str:
+    """Turn pydantic's report into one line: what was wrong, what is allowed, how to fix it."""
+    errors = error.errors(include_url=False)
+    errors.sort(key=lambda item: item["type"] != "extra_forbidden")  # a typo explains the rest
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{cls.described_as()}: {_explain(errors[0], cls)}{more}"
+
+
+def _explain(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    where = _path(error["loc"])
+    kind = error["type"]
+    if kind == "value_error":
+        reason = str(error["ctx"]["error"])
+        return reason if not where or reason.startswith(f"{where} ") else f"{where}: {reason}"
+    if kind == "extra_forbidden":
+        known = cls.field_names()
+        listed = ", ".join(sorted(known)) or "none"
+        return f"unknown field '{where}'.{did_you_mean(where, known)} Fields: {listed}."
+    if kind == "missing":
+        return f"the field '{where}' is missing."
+    value = f"{where} = {shorten(error['input'])}"
+    if kind.startswith(("greater_than", "less_than")):
+        return f"{value} is out of range: allowed is {_allowed(error, cls)}."
+    if kind == "literal_error":
+        return f"{value} is unknown: allowed is {error['ctx']['expected']}."
+    expected = JSON_TYPES.get(kind.split("_")[0])
+    if expected and kind.endswith(("_type", "_parsing", "_from_float")):
+        return f"{value} must be {expected}."
+    return f"{value}: {error['msg'].rstrip('.')}."
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """``("schedule", 2, 0)`` -> ``schedule[2][0]``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return text.removeprefix(".")[:80]
+
+
+def _allowed(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    for name, field in cls.model_fields.items():
+        if error["loc"] in ((name,), (field.alias,)):
+            return str(bounds(field))
+    return error["msg"].removeprefix("Input should be ")
+
+
+def shorten(value: object, limit: int = 40) -> str:
+    """``repr`` of a refused value, cut to one short line."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
