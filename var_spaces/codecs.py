@@ -178,7 +178,7 @@ TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
 
 def encode_png(image: np.ndarray, scale: int = 1) -> bytes:
-    """Encode an image ``(H, W, 3)`` uint8, each pixel ``scale`` times larger; same bytes each time."""
+    """Encode an image ``(H, W, 3)`` uint8, each pixel ``scale`` times larger; same bytes always."""
     from PIL import Image
 
     large = image.repeat(scale, axis=0).repeat(scale, axis=1)
@@ -188,7 +188,7 @@ def encode_png(image: np.ndarray, scale: int = 1) -> bytes:
 
 
 def write_png_text(png: bytes, text: str) -> bytes:
-    """Return the PNG with ``text`` (ASCII) in its one "var-spaces" chunk; the rest stays as it is."""
+    """Return the PNG with ASCII ``text`` in its one "var-spaces" chunk; the rest stays as it is."""
     pieces = [PNG_SIGNATURE]
     for kind, head, data, crc in _chunks(io.BytesIO(png), wanted=None):
         if not (kind in TEXT_CHUNKS and data.split(b"\0", 1)[0] == PNG_KEYWORD):
@@ -224,7 +224,7 @@ def read_png_text(source: bytes | str | Path) -> str:
 def _chunks(
     file: BinaryIO, wanted: tuple[bytes, ...] | None
 ) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
-    """Yield ``(kind, head, data, crc)`` of wanted chunks (all if ``None``), skipping over others."""
+    """Yield ``(kind, head, data, crc)`` of the wanted chunks (``None``: all), skip the others."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if file.read(8) != PNG_SIGNATURE:

@@ -1,5 +1,7 @@
-"""What a run reports while it walks the scales: ``Started``, then ``ScaleDone`` for every scale,
-``ImageReady`` for every image, ``Finished``. The app, the command line and the benchmark read these.
+"""What a run reports while it walks the scales.
+
+``Started``, then ``ScaleDone`` per scale, ``ImageReady`` per image, ``Finished``: the app, the
+command line and the benchmark all read these.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ class ScaleDone:
 
 @dataclass(frozen=True, eq=False)
 class ImageReady:
-    """A finished image: ``image`` is ``(H, W, 3)`` uint8, ``index`` counts from the spec's first."""
+    """A finished image ``(H, W, 3)`` uint8; ``index`` counts from the ``first`` of the spec."""
 
     index: int
     image: np.ndarray

@@ -17,22 +17,19 @@ none of them (and no torch). A file outside this package registers its class whe
 
 from __future__ import annotations
 
-import ast
 import importlib
-import re
-from collections.abc import Iterator, Mapping
+import types
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from threading import RLock
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
+from pydantic_core import PydanticUndefined
+
+from var_spaces.discovery import LABELS, Entry, entry, scan
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
-from var_spaces.validation import FrozenModel, shorten
-
-PACKAGES = ("var_spaces", "leaderboard")  # searched with all their sub-packages
-LABELS = ("kind", "name", "title", "paper")
-NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+from var_spaces.validation import Bounds, FrozenModel, bounds, shorten
 
 
 class Method(FrozenModel):
@@ -48,22 +45,11 @@ class Method(FrozenModel):
         return f"{cls.kind} '{cls.name}'"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A method that exists, whether or not its module has been imported."""
-
-    kind: str
-    name: str
-    title: str
-    paper: str
-    target: str  # "module:Class"
-
-
 # --- the registry -------------------------------------------------------------------------------
 
 _lock = RLock()
-_entries: dict[str, dict[str, Entry]] = {}
-_classes: dict[str, type[Method]] = {}  # by target
+_entries: dict[str, dict[str, Entry]] = {}  # kind -> name -> entry
+_classes: dict[str, type[Method]] = {}  # by target, once imported
 _scanned = False
 
 
@@ -74,11 +60,10 @@ def register(cls: type[Method]) -> type[Method]:
         VarSpacesError: if a label is missing or another class has the same kind and name.
     """
     labels = {label: getattr(cls, label, None) for label in LABELS}
-    target = f"{cls.__module__}:{cls.__qualname__}"
-    _check_labels(labels, target)
+    found = entry(labels, f"{cls.__module__}:{cls.__qualname__}")
     with _lock:
-        _add(Entry(**labels, target=target), _table())
-        _classes[target] = cls
+        _add(found, _table())
+        _classes[found.target] = cls
     return cls
 
 
@@ -90,17 +75,21 @@ def kinds() -> list[str]:
 
 def names(kind: str) -> list[str]:
     """Sorted names of the methods of one kind."""
-    return [entry.name for entry in entries(kind)]
+    return [found.name for found in entries(kind)]
 
 
 def entries(kind: str) -> list[Entry]:
-    """What is known about the methods of one kind without importing them, sorted by name."""
+    """What is known about the methods of one kind without importing them, sorted by name.
+
+    Raises:
+        UnknownName: if there is no such kind; names the nearest one.
+    """
     with _lock:
         table = _table()
         if kind not in table:
             listed = ", ".join(sorted(table))
             raise UnknownName(f"Unknown kind {shorten(kind)}.{_near(kind, table)} Kinds: {listed}.")
-        return sorted(table[kind].values(), key=lambda entry: entry.name)
+        return sorted(table[kind].values(), key=lambda found: found.name)
 
 
 def get(kind: str, name: str) -> type[Method]:
@@ -109,32 +98,27 @@ def get(kind: str, name: str) -> type[Method]:
     Raises:
         UnknownName: if there is no such method; names the nearest one.
     """
-    known = {entry.name: entry for entry in entries(kind)}
+    known = {found.name: found for found in entries(kind)}
     if not isinstance(name, str) or name not in known:
         listed = ", ".join(known)
         raise UnknownName(
             f"Unknown {kind} {shorten(name)}.{_near(name, known)} Available: {listed}."
         )
-    module, _, qualname = known[name].target.partition(":")
-    # Not under our lock: the import system has locks of its own, and two orders would deadlock.
-    if known[name].target not in _classes:
-        importlib.import_module(module)
+    target = known[name].target
+    if target not in _classes:
+        # Not under our lock: the import system has locks of its own, and two orders would deadlock.
+        importlib.import_module(target.partition(":")[0])
     try:
-        return _classes[f"{module}:{qualname}"]
+        return _classes[target]
     except KeyError:
-        raise VarSpacesError(f"{module} did not register {qualname} when imported.") from None
+        raise VarSpacesError(f"{target} did not register itself when imported.") from None
 
 
 def describe(kind: str, name: str) -> dict[str, Any]:
-    """Return name, title, paper and the JSON schema of the parameters of a method."""
+    """Return kind, name, title, paper and the JSON schema of the parameters of a method."""
     cls = get(kind, name)
-    return {
-        "kind": cls.kind,
-        "name": cls.name,
-        "title": cls.title,
-        "paper": cls.paper,
-        "parameters": cls.model_json_schema().get("properties", {}),
-    }
+    parameters = cls.model_json_schema().get("properties", {})
+    return {**{label: getattr(cls, label) for label in LABELS}, "parameters": parameters}
 
 
 def parse(kind: str, value: Mapping[str, Any] | str | Method) -> Method:
@@ -161,126 +145,91 @@ def dump(method: Method) -> dict[str, Any]:
     return {"name": method.name, **method.model_dump(mode="json", by_alias=True)}
 
 
-# --- discovery: read the source, import nothing ----------------------------------------------------
-
-
 def _table() -> dict[str, dict[str, Entry]]:
-    """The registry, filled from the packages on first use. Call it under the lock."""
+    """The registry, filled from the source files on first use. Call it under the lock."""
     global _scanned
     if not _scanned:
         found: dict[str, dict[str, Entry]] = {}
-        for entry in _scan():
-            _add(entry, found)
+        for item in scan(Path(__file__).resolve().parent.parent):
+            _add(item, found)
         _entries.update(found)
         _scanned = True
     return _entries
 
 
-def _add(entry: Entry, table: dict[str, dict[str, Entry]]) -> None:
-    known = table.get(entry.kind, {}).get(entry.name)
-    if known and known.target != entry.target:
+def _add(new: Entry, table: dict[str, dict[str, Entry]]) -> None:
+    known = table.get(new.kind, {}).get(new.name)
+    if known and known.target != new.target:
         raise VarSpacesError(
-            f"The {entry.kind} '{entry.name}' exists twice: {known.target} and {entry.target}. "
+            f"The {new.kind} '{new.name}' exists twice: {known.target} and {new.target}. "
             "Give one of them another name."
         )
-    table.setdefault(entry.kind, {})[entry.name] = entry
-
-
-def _scan() -> Iterator[Entry]:
-    for package in PACKAGES:
-        folder = _SOURCES / package
-        for path in sorted(folder.rglob("*.py")):
-            module = ".".join(path.relative_to(_SOURCES).with_suffix("").parts)
-            for name, found in _read_classes(module).items():
-                if found.registered:
-                    labels = {label: _label(module, name, label) for label in LABELS}
-                    _check_labels(labels, f"{module}:{name}")
-                    yield Entry(**labels, target=f"{module}:{name}")
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A class as its source shows it."""
-
-    registered: bool
-    labels: dict[str, str]
-    bases: tuple[tuple[str, str], ...]  # (module, class)
-
-
-_SOURCES = Path(__file__).resolve().parent.parent
-
-
-@cache
-def _read_classes(module: str) -> dict[str, _Source]:
-    path = _SOURCES.joinpath(*module.split(".")).with_suffix(".py")
-    if not path.is_file():
-        return {}
-    text = path.read_text(encoding="utf-8")
-    if "class " not in text:
-        return {}
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
-        raise VarSpacesError(f"{path.name}, line {error.lineno}: {error.msg}.") from None
-    imported = {
-        alias.asname or alias.name: (node.module or "", alias.name)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    return {
-        node.name: _Source(
-            registered=any(_last_name(d) == "register" for d in node.decorator_list),
-            labels=dict(_literals(node)),
-            bases=tuple(
-                imported.get(base, (module, base)) for base in map(_last_name, node.bases) if base
-            ),
-        )
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-    }
-
-
-def _last_name(node: ast.expr) -> str:
-    return getattr(node, "attr", None) or getattr(node, "id", "")
-
-
-def _literals(cls: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    """Class-level ``label = "text"``, also with an annotation or as ``a, b = "x", "y"``."""
-    for node in cls.body:
-        match node:
-            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
-                pairs = list(zip(targets, values, strict=False))
-            case ast.Assign(targets=[target], value=value):
-                pairs = [(target, value)]
-            case ast.AnnAssign(target=target, value=ast.expr() as value):
-                pairs = [(target, value)]
-            case _:
-                continue
-        for target, value in pairs:
-            if _last_name(target) in LABELS and isinstance(value, ast.Constant):
-                yield _last_name(target), value.value
-
-
-def _label(module: str, name: str, label: str) -> str | None:
-    """A label of a class, or of the nearest base class that has it."""
-    found = _read_classes(module).get(name)
-    if found is None:
-        return None
-    inherited = (_label(*base, label) for base in found.bases if base != (module, name))
-    default = "" if label == "paper" else None
-    return found.labels.get(label) or next((text for text in inherited if text), default)
-
-
-def _check_labels(labels: Mapping[str, object], target: str) -> None:
-    for label, text in labels.items():
-        if not isinstance(text, str) or (not text and label != "paper"):
-            raise VarSpacesError(f"{target} is registered without a literal '{label}' text.")
-    if not NAME_PATTERN.fullmatch(str(labels["name"])):
-        raise VarSpacesError(
-            f"{target}: the name {labels['name']!r} must be lower-case words joined by '-'."
-        )
+    table.setdefault(new.kind, {})[new.name] = new
 
 
 def _near(word: object, known: Mapping[str, object]) -> str:
     return did_you_mean(word, known) if isinstance(word, str) else ""
+
+
+# --- parameters as flags and controls -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Option:
+    """One parameter of a method, ready for a command line or a form."""
+
+    field: str  # name in JSON
+    flag: str  # "--top-k"
+    type: type  # bool, int, float or str: of the value, or of each item when ``many``
+    many: bool  # a sequence
+    required: bool
+    default: Any  # None when required or unset
+    help: str
+    choices: tuple[Any, ...]  # empty: free
+    range: Bounds
+
+
+def cli_options(cls: type[Method]) -> list[Option]:
+    """Describe the fields of a method: bool, int, float, str, ``Literal``, and tuples of them.
+
+    Raises:
+        VarSpacesError: for a field of another type.
+    """
+    found = []
+    for name, field in cls.model_fields.items():
+        kind, many, choices = _unpack(field.annotation)
+        if kind not in (bool, int, float, str):
+            raise VarSpacesError(f"{cls.described_as()}: the field '{name}' has no plain type.")
+        key = field.alias or name
+        default = None if field.default is PydanticUndefined else field.default
+        found.append(
+            Option(
+                field=key,
+                flag="--" + key.replace("_", "-"),
+                type=kind,
+                many=many,
+                required=field.is_required(),
+                default=default,
+                help=field.description or "",
+                choices=choices,
+                range=bounds(field),
+            )
+        )
+    return found
+
+
+def _unpack(annotation: Any) -> tuple[Any, bool, tuple[Any, ...]]:
+    """Type of an annotation, whether it is a sequence of it, and its choices."""
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _unpack(members[0])
+    if origin is Literal:
+        return type(members[0]), False, members
+    if origin in (Union, types.UnionType):
+        inner = [_unpack(member) for member in members if member is not type(None)]
+        # text stands for any of several types: "int | str" takes what is typed as it comes
+        return inner[0] if len(inner) == 1 else (str, False, ())
+    if origin is tuple:
+        kind, _, choices = _unpack(members[0])
+        return kind, True, choices
+    return annotation, False, ()

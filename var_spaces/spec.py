@@ -58,10 +58,10 @@ class RunSpec(FrozenModel):
         tuple[tuple[int, int], ...] | None,
         Field(description="(h, w) in tokens per scale; None is the model's own"),
     ] = None
-    sampling: _method_of("sampling") = {"name": "top-k-top-p"}
-    guidance: _method_of("guidance") = {"name": "linear"}
-    cache: _method_of("cache") = {"name": "full"}
-    decoding: _method_of("decoding") = {"name": "plain"}
+    sampling: _method_of("sampling") = FrozenDict(name="top-k-top-p")
+    guidance: _method_of("guidance") = FrozenDict(name="linear")
+    cache: _method_of("cache") = FrozenDict(name="full")
+    decoding: _method_of("decoding") = FrozenDict(name="plain")
     seed: int = Field(0, ge=0, le=MAX_SEED)
     count: int = Field(1, ge=1, le=MAX_COUNT, description="number of images")
     first: int = Field(0, ge=0, le=MAX_FIRST, description="index of the first image")
