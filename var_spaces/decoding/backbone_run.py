@@ -1,0 +1,84 @@
+"""One backbone inside one run: its condition rows, its KV cache, its cache policy.
+
+Decoding strategies are built from these: the plain one has one, collaborative decoding has two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from var_spaces.decoding.setup import RunSetup
+
+
+class BackboneRun:
+    """State of a backbone in a run.
+
+    Args:
+        backbone: the module; it is never modified.
+        setup: the run.
+        images: position in the run of the image each conditional row belongs to.
+    """
+
+    def __init__(self, backbone: Any, setup: RunSetup, images: Sequence[int]) -> None:
+        self.backbone, self.guided = backbone, setup.guided
+        self.schedule = setup.schedule
+        self.cond = setup.conditioning.embed(backbone, images, self.guided)
+        self.modulation = backbone.modulation(self.cond)
+        layers, heads, head_dim = backbone.kv_layout()
+        self.cache = setup.cache.new_cache(
+            self.schedule,
+            layers=layers,
+            rows=self.cond.shape[0],
+            heads=heads,
+            head_dim=head_dim,
+            dtype=next(backbone.parameters()).dtype,
+            device=self.cond.device,
+        )
+        self.policy = setup.cache.session(self.cache, self.schedule)
+
+    def advance(
+        self, scale: int, tokens: Tensor | None, blocks: Sequence[int] | None = None
+    ) -> Tensor:
+        """Run one scale and extend the cache; hidden states for :meth:`logits`.
+
+        Args:
+            scale: index of the scale.
+            tokens: its input ``(B, l_k, z)``, the same for both halves; None at scale 0.
+            blocks: indices of the blocks to run; None means all.
+        """
+        if tokens is None:
+            x = self.backbone.start(self.cond)
+        else:
+            x = self.backbone.embed_scale(tokens, scale)
+            x = torch.cat((x, x)) if self.guided else x
+        hidden = self.backbone.forward_scale(
+            x, self.cond, scale, self.cache, blocks, self.modulation
+        )
+        self.policy.after_scale(scale)
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits ``(B or 2B, l, V)`` float32, conditional rows first."""
+        return self.backbone.logits(hidden, self.cond, self.modulation)
+
+    def gather_rows(self, index: Tensor) -> None:
+        """Keep conditional rows ``index (B',)`` and the unconditional rows that belong to them."""
+        if self.guided:
+            index = torch.cat((index, index + self.cond.shape[0] // 2))
+        self.cond = self.cond[index]
+        self.modulation = self.modulation.gather_rows(index)
+        self.cache.gather_rows(index)
+
+    @property
+    def kv_bytes(self) -> int:
+        return self.cache.nbytes
+
+    def kv_full_bytes(self, scale: int) -> int:
+        """Bytes that all tokens up to and including ``scale`` take in all layers."""
+        layers, heads, head_dim = self.backbone.kv_layout()
+        token = 2 * layers * heads * head_dim * self.cache.dtype.itemsize
+        return token * self.cache.rows * self.schedule.offsets[scale + 1]

@@ -1,0 +1,179 @@
+"""What plugs into the scale loop: sampling, guidance and decoding strategies.
+
+Scale *k* of a run: the strategy turns the scale's input into logits and hands them to ``draw``,
+which applies guidance and sampling; the loop adds the codes to ``f_hat`` and makes the next input.
+This file imports no torch, so that parameters and specs can be read without it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from var_spaces.methods import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from var_spaces.decoding.setup import RunSetup
+    from var_spaces.schedule import ScaleSchedule
+
+# (tokens, vocabulary) -> standard Gumbel noise (B, tokens, vocabulary) on the logits' device
+Gumbel = Callable[[int, int], "Tensor"]
+
+
+class Part(Method):
+    """A method that takes part in a run and says what it needs from the other parts."""
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Capabilities that other parts may ask for."""
+        return frozenset()
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """Capabilities that another part must offer, with the reason in plain words."""
+        return {}
+
+    @property
+    def excludes(self) -> Mapping[str, str]:
+        """Capabilities that no other part may have, with the reason in plain words."""
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Tokens of one scale.
+
+    Attributes:
+        ids: ``(B, l)`` int64, or ``(B, l, d)`` for bitwise tokens.
+        codes: what the tokenizer accumulates, ``(B, l, z)``.
+        logits: guided and filtered logits they were drawn from, ``(B, l, V)``; removed = -inf.
+    """
+
+    ids: Tensor
+    codes: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """What a sampler returns: ids, filtered logits and, for soft codes, weights ``(B, l, V)``."""
+
+    ids: Tensor
+    logits: Tensor
+    weights: Tensor | None = None
+
+
+class Sampling(Part):
+    """Draws token ids from guided logits."""
+
+    kind = "sampling"
+
+    @abstractmethod
+    def sample(self, logits: Tensor, gumbel: Gumbel, ratio: float) -> Sampled:
+        """Draw one token per position.
+
+        Args:
+            logits: guided logits ``(B, l, V)`` float32.
+            gumbel: source of noise; equal calls give equal numbers.
+            ratio: ``r_k = k / (S - 1)`` of the scale.
+        """
+
+    def entropy(self, logits: Tensor) -> float:
+        """Mean entropy in nats of ``softmax(logits)``: of the guided logits, before any filter."""
+        log_p = logits.log_softmax(-1)
+        return float(-(log_p.exp() * log_p).sum(-1).mean())
+
+
+class Guidance(Part):
+    """Classifier-free guidance: ``(1 + t) l_cond - t l_uncond`` with a weight per scale."""
+
+    kind = "guidance"
+
+    @abstractmethod
+    def weight(self, scale: int, schedule: ScaleSchedule) -> float:
+        """The weight ``t`` of one scale; 0 leaves the conditional logits as they are."""
+
+    def is_active(self, schedule: ScaleSchedule) -> bool:
+        """Whether any scale needs unconditional rows."""
+        return any(self.weight(k, schedule) != 0 for k in range(schedule.num_scales))
+
+
+class Draw(Protocol):
+    """Guidance and sampling of the running scale, for a strategy to call once or several times."""
+
+    def __call__(self, logits: Tensor, *, part: int = 0, weight: float | None = None) -> Drawn:
+        """Tokens from raw logits ``(B, l, V)`` or, with unconditional rows, ``(2B, l, V)``.
+
+        Args:
+            logits: conditional rows first.
+            part: number of the pass within the scale; every pass has its own noise.
+            weight: guidance weight ``t`` in place of that of the guidance method.
+        """
+        ...
+
+
+class DecodingSession:
+    """One run of a strategy. It owns backbones' caches; the loop owns ``f_hat`` and the rows."""
+
+    rows_per_image: int = 1  # candidates that start for every image
+
+    def predict(self, scale: int, tokens: Tensor | None, draw: Draw) -> Drawn:
+        """Tokens of one scale.
+
+        Args:
+            scale: index of the scale.
+            tokens: its input ``(B, l_k, z)`` from the tokenizer; None at scale 0.
+            draw: guidance and sampling of this scale.
+        """
+        raise NotImplementedError
+
+    def select(self, scale: int, f_hat: Tensor) -> Tensor | None:
+        """Rows that live on after a scale, ``(B',)`` int64 with repeats allowed; None keeps all.
+
+        After the last scale exactly one row per image must be left.
+        """
+        return None
+
+    def gather_rows(self, index: Tensor) -> None:
+        """Reorder everything the session keeps per row; follows a selection."""
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes that the caches hold now."""
+        return 0
+
+    def kv_full_bytes(self, scale: int) -> int:
+        """Bytes that caches of all tokens up to and including ``scale`` would hold."""
+        return 0
+
+    def close(self) -> None:
+        """Free the caches."""
+
+
+class DecodingStrategy(Part):
+    """Decides per scale which backbone runs, which blocks, how many passes and which rows stay."""
+
+    kind = "decoding"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of models it needs beside the run's own; they are in ``setup.extra`` at run time."""
+        return ()
+
+    def check(self, cards: Mapping[str, Any]) -> None:
+        """Refuse models that do not fit together, before any weight is read.
+
+        Args:
+            cards: the cards of :attr:`models` by id, and the run's own under ``""``.
+
+        Raises:
+            VarSpacesError: saying which two things differ.
+        """
+
+    @abstractmethod
+    def session(self, setup: RunSetup) -> DecodingSession:
+        """Start a run."""

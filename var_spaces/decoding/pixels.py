@@ -1,0 +1,24 @@
+"""From the tokenizer's float images to 8-bit pixels, by one rule for the whole project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Pixels ``(B, H, W, 3)`` uint8 of images ``(B, 3, H, W)`` in [-1, 1], rounded to nearest."""
+    pixels = (images.float() + 1).mul_(127.5).round_().clamp_(0, 255)
+    return pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).contiguous().numpy()
+
+
+def decode(tokenizer: Any, f_hat: Tensor) -> np.ndarray:
+    """Pixels ``(B, H, W, 3)`` of latents ``(B, z, h, w)``.
+
+    One image at a time: an image then comes out the same, to the last bit, in any batch, and the
+    decoder's activations need no more memory for many images than for one.
+    """
+    return np.concatenate([to_uint8(tokenizer.decode(f_hat[i : i + 1])) for i in range(len(f_hat))])

@@ -1,0 +1,52 @@
+"""Plain decoding: one pass of the whole backbone per scale, as published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Draw, Drawn
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from var_spaces.decoding.setup import RunSetup
+
+
+@register
+class PlainDecoding(DecodingStrategy):
+    """Every scale: all blocks, one pass, all rows."""
+
+    name = "plain"
+    title = "Plain: every block at every scale"
+    paper = "https://arxiv.org/abs/2404.02905"
+
+    @property
+    def needs(self) -> dict[str, str]:
+        return {"kv-cache": "plain decoding reads the keys and values of earlier scales"}
+
+    def session(self, setup: RunSetup) -> DecodingSession:
+        return PlainSession(setup)
+
+
+class PlainSession(DecodingSession):
+    def __init__(self, setup: RunSetup) -> None:
+        from var_spaces.decoding.backbone_run import BackboneRun
+
+        self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, range(len(setup.images)))
+
+    def predict(self, scale: int, tokens: Tensor | None, draw: Draw) -> Drawn:
+        return draw(self.run.logits(self.run.advance(scale, tokens)))
+
+    def gather_rows(self, index: Tensor) -> None:
+        self.run.gather_rows(index)
+
+    @property
+    def kv_bytes(self) -> int:
+        return self.run.kv_bytes
+
+    def kv_full_bytes(self, scale: int) -> int:
+        return self.run.kv_full_bytes(scale)
+
+    def close(self) -> None:
+        self.run = None

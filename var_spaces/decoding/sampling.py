@@ -1,0 +1,106 @@
+"""Top-k and top-p sampling as VAR does it (https://arxiv.org/abs/2404.02905, public code).
+
+The draw is an arg-max over logits plus Gumbel noise, which has exactly the distribution
+``softmax(logits)`` and takes its noise from the image (see ``noise.py``), not from the batch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from var_spaces.decoding.base import Gumbel, Sampled, Sampling
+from var_spaces.errors import VarSpacesError
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@register
+class TopKTopP(Sampling):
+    """Keep the ``top_k`` most likely codes, of those the nucleus ``top_p``, and draw.
+
+    ``smooth`` is the published ``more_smooth``: a soft mixture of codes replaces the drawn one. The
+    reported ids are the hard draw under the same noise, so they stay close to the picture.
+    """
+
+    name = "top-k-top-p"
+    title = "Top-k, then top-p"
+    paper = "https://arxiv.org/abs/2404.02905"
+
+    top_k: int = Field(
+        900, ge=0, le=65536, description="codes kept; 0 or more than there are keeps all"
+    )
+    top_p: float = Field(0.96, ge=0, le=1, description="probability mass kept; 0 keeps all")
+    temperature: float = Field(
+        1.0, ge=0.01, le=10, description="divides the logits after filtering; above 1 is wilder"
+    )
+    smooth: bool = Field(False, description="mix code vectors: prettier, less diverse")
+
+    @property
+    def needs(self) -> dict[str, str]:
+        return {"soft-codes": "smooth sampling mixes code vectors"} if self.smooth else {}
+
+    def sample(self, logits: Tensor, gumbel: Gumbel, ratio: float) -> Sampled:
+        logits = filter_top_k_top_p(logits, min(self.top_k, logits.shape[-1]), self.top_p)
+        noise = gumbel(*logits.shape[-2:])
+        ids = draw_ids(logits, noise, self.temperature)
+        weights = smooth_weights(logits, noise, ratio) if self.smooth else None
+        return Sampled(ids, logits, weights)
+
+
+def filter_top_k_top_p(logits: Tensor, top_k: int = 0, top_p: float = 0.0) -> Tensor:
+    """Set the logits of unlikely codes to -inf, top-k first and then top-p.
+
+    Top-k removes logits strictly below the k-th largest, so ties at the threshold all stay. Top-p
+    sorts what is left in ascending order and removes while the inclusive cumulative probability is
+    at most ``1 - top_p``; the largest always stays.
+
+    Args:
+        logits: ``(..., V)``; not modified.
+        top_k: 0 keeps all.
+        top_p: 0 keeps all, else in (0, 1].
+
+    Raises:
+        VarSpacesError: if ``top_k`` is larger than the vocabulary.
+    """
+    vocab = logits.shape[-1]
+    if top_k > vocab:
+        raise VarSpacesError(f"top_k {top_k} is larger than the vocabulary of {vocab} codes.")
+    ordered = None
+    if top_k > 0:
+        largest, codes = logits.topk(top_k)
+        logits = logits.masked_fill(logits < largest[..., -1:], -math.inf)
+        # With no more than k survivors the k largest are already all that top-p has to sort.
+        if top_p > 0 and bool((logits > -math.inf).sum(-1).max() <= top_k):
+            ordered = largest.flip(-1), codes.flip(-1)
+    if top_p > 0:
+        values, codes = ordered or logits.sort(dim=-1, stable=True)
+        remove = values.softmax(-1).cumsum(-1) <= 1 - top_p
+        remove[..., -1] = False
+        removed = remove.new_zeros(logits.shape).scatter(-1, codes, remove)
+        logits = logits.masked_fill(removed, -math.inf)
+    return logits
+
+
+def draw_ids(logits: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
+    """One draw per position from ``softmax(logits / temperature)``: ``(B, l, V)`` -> ``(B, l)``."""
+    return (logits / temperature + noise).argmax(-1)
+
+
+def smooth_weights(logits: Tensor, noise: Tensor, ratio: float) -> Tensor:
+    """Weights of the code vectors in the published ``more_smooth`` path, ``(B, l, V)``.
+
+    ``softmax((l (1 + r) + g) / tau)`` with ``tau = max(0.27 (1 - 0.95 r), 0.005)``.
+
+    Args:
+        logits: filtered logits.
+        noise: standard Gumbel noise ``g``.
+        ratio: ``r = k / (S - 1)``.
+    """
+    tau = max(0.27 * (1 - 0.95 * ratio), 0.005)
+    return ((logits * (1 + ratio) + noise) / tau).softmax(-1)
+

@@ -1,0 +1,82 @@
+"""Everything a run of the scale loop is given. Nothing in here changes while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from var_spaces.cache.base import CachePolicy
+from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
+from var_spaces.decoding.noise import Noise
+from var_spaces.schedule import ScaleSchedule
+
+# (what, scale, tensor); see loop.py for what is reported
+Observer = Callable[[str, int, Tensor], None]
+
+
+class Conditioning(Protocol):
+    """What the images of a run are asked to show; every backbone embeds it in its own way."""
+
+    def embed(self, backbone: Any, images: Sequence[int], guided: bool) -> Tensor:
+        """Condition rows of a backbone.
+
+        Args:
+            images: position in the run of the image that each row belongs to.
+            guided: append one unconditional row per conditional row: ``[cond; uncond]``.
+        """
+        ...
+
+
+class Substitution(Protocol):
+    """Replaces drawn tokens by given ones before they are accumulated (editing)."""
+
+    def __call__(
+        self, scale: int, ids: Tensor, codes: Tensor, images: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Ids ``(B, l)`` and codes ``(B, l, z)`` to use in place of the drawn ones."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RunSetup:
+    """A run, ready to start.
+
+    Attributes:
+        tokenizer, backbone: the models; ``extra`` holds those a strategy asked for, by id.
+        schedule: token maps to draw.
+        conditioning: what to show.
+        images: index of every image, by which it gets its noise.
+        noise: source of sampling noise.
+        sampling, guidance, cache, decoding: the methods.
+        substitution: tokens to put in place of drawn ones, or None.
+        previews: decode the images after every scale.
+        observe: told about every intermediate result, for tests and inspection.
+    """
+
+    tokenizer: Any
+    backbone: Any
+    schedule: ScaleSchedule
+    conditioning: Conditioning
+    images: tuple[int, ...]
+    noise: Noise
+    sampling: Sampling
+    guidance: Guidance
+    cache: CachePolicy
+    decoding: DecodingStrategy
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    substitution: Substitution | None = None
+    previews: bool = False
+    observe: Observer | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.backbone.parameters()).device
+
+    @property
+    def guided(self) -> bool:
+        """Whether the batch carries unconditional rows."""
+        return self.guidance.is_active(self.schedule)
