@@ -7,9 +7,10 @@ owns its KV cache, so any number of runs can be interleaved on one model.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +25,9 @@ from var_spaces.backbones.layers import (
     initialise_linears,
     masked_attend,
 )
+from var_spaces.cache.kv import KVCache
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-
-if TYPE_CHECKING:
-    from var_spaces.cache.kv import KVCache
 
 
 class Modulation(NamedTuple):
@@ -96,6 +95,11 @@ class VAR(nn.Module):
         self.register_buffer("levels", scales.repeat_interleave(lengths), persistent=False)
         self.register_buffer("bias", block_causal_bias(self.schedule), persistent=False)
         self.initialise()
+
+    @classmethod
+    def is_ignored(cls, key: str) -> bool:
+        """Whether a key of a state dict names a derivable buffer that is not loaded."""
+        return any(re.fullmatch(pattern, key) for pattern in cls.ignored_keys)
 
     @torch.no_grad()
     def initialise(self, *, gate: float = 1e-3, adaln: float = 0.5, head: float = 0.02) -> None:

@@ -1,0 +1,98 @@
+"""Cache policies: what every layer and head keeps after a scale, and what attention may see.
+
+This file imports no torch, so that parameters and specs can be read without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from var_spaces.methods import Method
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from var_spaces.cache.kv import KVCache
+    from var_spaces.schedule import ScaleSchedule
+
+
+class CacheSession:
+    """A cache policy at work in one run; the base class keeps everything.
+
+    The scale loop calls :meth:`after_scale`. A subclass with ``wants_queries = True`` is also
+    called by the cache around every attention, and may call ``cache.keep`` there: before the
+    attention to restrict what this scale sees, after it to restrict what later scales see.
+    """
+
+    wants_queries: ClassVar[bool] = False
+
+    def __init__(self, cache: KVCache, schedule: ScaleSchedule) -> None:
+        self.cache = cache
+        self.schedule = schedule
+        if self.wants_queries:
+            cache.watch(self)
+
+    def before_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None:
+        """Keys of this scale are appended, attention has not run. ``q`` (rows, heads, l, D)."""
+
+    def after_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None:
+        """Attention of this layer and scale has run."""
+
+    def after_scale(self, scale: int) -> None:
+        """All layers have computed ``scale``; its tokens are sampled."""
+
+
+class CachePolicy(Method):
+    """Base class of cache policies; a policy is a description, its session does the work."""
+
+    kind: ClassVar[str] = "cache"
+
+    def new_cache(
+        self,
+        schedule: ScaleSchedule,
+        *,
+        layers: int,
+        rows: int,
+        heads: int,
+        head_dim: int,
+        dtype: torch.dtype,
+        device: torch.device | str,
+    ) -> KVCache:
+        """A cache of the size and head groups that this policy needs for a run.
+
+        Args:
+            schedule: scales of the run.
+            layers, heads, head_dim: ``kv_layout()`` of the backbone.
+            rows: rows of the batch (twice the images with guidance).
+            dtype, device: of the stored keys and values.
+        """
+        from var_spaces.cache.kv import KVCache
+
+        return KVCache(
+            layers=layers,
+            rows=rows,
+            heads=heads,
+            head_dim=head_dim,
+            capacity=self.capacity(schedule, layers),
+            dtype=dtype,
+            device=device,
+            head_groups=self.head_groups(layers, heads),
+        )
+
+    def capacity(self, schedule: ScaleSchedule, layers: int) -> int | Sequence[int | Sequence[int]]:
+        """Entries a head can hold at most: for all, per layer, or per layer and group."""
+        return schedule.total
+
+    def head_groups(self, layers: int, heads: int) -> Sequence[Sequence[Sequence[int]]] | None:
+        """Heads that keep equally many entries, per layer; None: all heads of a layer."""
+        return None
+
+    def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
+        """Start the policy in a run.
+
+        Raises:
+            VarSpacesError: if the policy cannot work with this schedule or cache.
+        """
+        return CacheSession(cache, schedule)

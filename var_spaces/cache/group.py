@@ -1,0 +1,128 @@
+"""Storage of one group of heads of one layer: equally many entries per row and head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from var_spaces.errors import VarSpacesError
+
+
+class HeadGroup:
+    """Keys and values ``(rows, g, n, D)`` in one growing buffer; see :class:`KVCache`.
+
+    Args:
+        heads: head indices of the group.
+        rows, capacity, head_dim: sizes; ``capacity`` entries are allocated at once.
+    """
+
+    def __init__(
+        self,
+        heads: Sequence[int],
+        rows: int,
+        capacity: int,
+        head_dim: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        first, last = heads[0], heads[-1]
+        consecutive = list(heads) == list(range(first, last + 1))
+        # A slice makes views where an index tensor makes copies.
+        self.index = slice(first, last + 1) if consecutive else torch.tensor(heads, device=device)
+        self.length = 0
+        self._seen = 0  # tokens ever appended
+        self._capacity = capacity
+        self._positions: Tensor | None = None  # None: nothing was dropped yet
+        self._buffer = _empty((2, rows, len(heads), capacity, head_dim), dtype, device)
+
+    @property
+    def nbytes(self) -> int:
+        return self.length * self._entry_bytes
+
+    @property
+    def full_nbytes(self) -> int:
+        return self._seen * self._entry_bytes
+
+    @property
+    def allocated_bytes(self) -> int:
+        return self._buffer.numel() * self._buffer.element_size()
+
+    @property
+    def _entry_bytes(self) -> int:
+        """Bytes of keys and values of one token over all rows and heads of the group."""
+        both, rows, heads, _, head_dim = self._buffer.shape
+        return both * rows * heads * head_dim * self._buffer.element_size()
+
+    def view(self) -> tuple[Tensor, Tensor]:
+        k, v = self._buffer[:, :, :, : self.length].unbind(0)
+        return k, v
+
+    def positions(self) -> Tensor:
+        """``(rows, g, n)`` int64 positions of the entries in the order of appending."""
+        if self._positions is None:
+            shape = (*self._buffer.shape[1:3], self.length)
+            return torch.arange(self.length, device=self._buffer.device).expand(shape)
+        return self._positions
+
+    def append(self, k: Tensor, v: Tensor) -> None:
+        """Write ``(rows, g, l, D)`` behind what is held."""
+        new = k.shape[2]
+        end = self.length + new
+        if end > self._capacity:
+            raise VarSpacesError(
+                f"The KV cache is full: {self.length} of {self._capacity} entries are in use and "
+                f"{new} more arrive. Make it larger, and do not append to a released layer."
+            )
+        if end > self._buffer.shape[3]:  # after shrinking
+            self._reallocate(end)
+        self._buffer[0, :, :, self.length : end] = k
+        self._buffer[1, :, :, self.length : end] = v
+        if self._positions is not None:
+            arrived = torch.arange(self._seen, self._seen + new, device=k.device)
+            arrived = arrived.expand(*self._positions.shape[:2], new)
+            self._positions = torch.cat((self._positions, arrived), dim=2)
+        self.length = end
+        self._seen += new
+
+    def keep(self, index: Tensor) -> None:
+        """Keep entries ``index``, broadcastable to ``(rows, g, n)``, in that order."""
+        index = index.expand(*self._buffer.shape[1:3], index.shape[-1])
+        where = index[None, ..., None].expand(2, *index.shape, self._buffer.shape[4])
+        kept = self._buffer[:, :, :, : self.length].gather(3, where)
+        self._positions = self.positions().gather(2, index)
+        self.length = index.shape[2]
+        self._buffer[:, :, :, : self.length] = kept
+
+    def shrink(self) -> None:
+        """Reallocate the buffer to exactly what is held."""
+        if self._buffer.shape[3] > self.length:
+            self._reallocate(self.length)
+
+    def release(self) -> None:
+        self.length = self._seen = self._capacity = 0
+        self._positions = None
+        self._reallocate(0)
+
+    def gather_rows(self, index: Tensor) -> None:
+        held = self._buffer[:, :, :, : self.length]
+        both, _, heads, slots, head_dim = self._buffer.shape
+        buffer = _empty((both, index.shape[0], heads, slots, head_dim), held.dtype, held.device)
+        buffer[:, :, :, : self.length] = held[:, index]
+        self._buffer = buffer
+        if self._positions is not None:
+            self._positions = self._positions[index]
+
+    def _reallocate(self, slots: int) -> None:
+        """Move what is held into a buffer of ``slots`` entries."""
+        both, rows, heads, _, head_dim = self._buffer.shape
+        held = self._buffer[:, :, :, : self.length]
+        self._buffer = _empty((both, rows, heads, slots, head_dim), held.dtype, held.device)
+        self._buffer[:, :, :, : self.length] = held
+
+
+def _empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # A tensor made in inference mode could not be written to outside of it.
+    with torch.inference_mode(False):
+        return torch.empty(shape, dtype=dtype, device=device)

@@ -1,0 +1,257 @@
+"""The KV cache of one run: preallocated, ragged over layers and groups of heads.
+
+Keys and values of every scale are written in place behind those of the scales before it, so a
+step never copies the history. A cache policy may then keep a subset per row and head
+(:meth:`KVCache.keep`); all heads of a group keep equally many entries, so attention stays one
+dense call per group. A search reorders rows with :meth:`KVCache.gather_rows`.
+
+Rows are independent: nothing here reads one row to decide about another. With classifier-free
+guidance rows ``0..B-1`` are conditional and ``B..2B-1`` unconditional; whoever gathers rows must
+take every row from its own half, with the same choice in both (``index`` and ``index + B``).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from var_spaces.cache.group import HeadGroup
+from var_spaces.errors import VarSpacesError
+
+
+class GroupView(NamedTuple):
+    """What a group of heads of one layer holds: writable views, not copies.
+
+    ``heads`` indexes the head dimension; ``k`` and ``v`` are ``(rows, g, n, D)``.
+    """
+
+    heads: slice | Tensor
+    k: Tensor
+    v: Tensor
+
+
+class Observer(Protocol):
+    """Someone who wants the queries of every attention, e.g. to score cached keys with them.
+
+    Both calls get the layer, the scale being computed, the queries ``(rows, heads, l, D)`` and
+    the factor on scores. Keys and values of this scale are in the cache at both times; what
+    ``before_attention`` drops is not attended to.
+    """
+
+    def before_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None: ...
+
+    def after_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None: ...
+
+
+class KVCache:
+    """Keys and values of one run.
+
+    Args:
+        layers: attention layers of the model.
+        rows: rows of the batch (twice the images with guidance).
+        heads, head_dim: heads per layer and channels *D* per head.
+        capacity: entries that a head can hold: one number, one per layer, or one per group of
+            every layer. Allocated at once.
+        dtype, device: of the stored keys and values; what is appended is cast to ``dtype``.
+        head_groups: ``head_groups[layer]`` lists the head indices of every group; each head is in
+            exactly one. None: all heads of a layer form one group.
+
+    Raises:
+        VarSpacesError: if a size is not positive or the groups do not partition the heads.
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: int,
+        rows: int,
+        heads: int,
+        head_dim: int,
+        capacity: int | Sequence[int | Sequence[int]],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        head_groups: Sequence[Sequence[Sequence[int]]] | None = None,
+    ) -> None:
+        sizes = {"layers": layers, "rows": rows, "heads": heads, "head_dim": head_dim}
+        for name, size in sizes.items():
+            if size < 1:
+                raise VarSpacesError(f"A KV cache needs {name} of at least 1, not {size}.")
+        per_layer = head_groups or [[range(heads)]] * layers
+        if len(per_layer) != layers:
+            raise VarSpacesError(
+                f"head_groups describes {len(per_layer)} layers, the cache has {layers}."
+            )
+        self.heads, self.head_dim = heads, head_dim
+        self.dtype, self.device = dtype, torch.device(device)
+        self.scale = 0
+        self._rows = rows
+        self._observer: weakref.ref[Observer] | None = None
+        self._layers: list[list[HeadGroup]] = []
+        for layer, groups in enumerate(per_layer):
+            if sorted(h for group in groups for h in group) != list(range(heads)):
+                raise VarSpacesError(
+                    f"The head groups of layer {layer} must hold each of the {heads} heads once."
+                )
+            limits = _per_group(capacity, layer, layers, len(groups))
+            self._layers.append(
+                [
+                    HeadGroup(group, rows, limit, head_dim, dtype, self.device)
+                    for group, limit in zip(groups, limits, strict=True)
+                ]
+            )
+
+    # --- what it holds ----------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> int:
+        return self._rows
+
+    @property
+    def lengths(self) -> tuple[tuple[int, ...], ...]:
+        """Entries held per head, for every layer and group; a released layer holds 0."""
+        return tuple(tuple(group.length for group in layer) for layer in self._layers)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the keys and values held."""
+        return sum(group.nbytes for group in self._groups())
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Bytes of the buffers, used or not."""
+        return sum(group.allocated_bytes for group in self._groups())
+
+    @property
+    def full_nbytes(self) -> int:
+        """Bytes that would be held had nothing been dropped of what these rows appended."""
+        return sum(group.full_nbytes for group in self._groups())
+
+    def views(self, layer: int) -> list[GroupView]:
+        """What every group of a layer holds."""
+        return [GroupView(group.index, *group.view()) for group in self._layers[layer]]
+
+    def positions(self, layer: int, group: int) -> Tensor:
+        """Where the entries of a group came from: ``(rows, g, n)`` int64, counted from the first
+        token appended to the layer."""
+        return self._layers[layer][group].positions()
+
+    # --- what a model does ------------------------------------------------------------------------
+
+    def begin_scale(self, scale: int) -> None:
+        """Tell observers which scale the next calls of :meth:`attend` belong to."""
+        self.scale = scale
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> list[GroupView]:
+        """Write keys and values ``(rows, heads, l, D)`` of ``l`` new tokens behind the others.
+
+        Returns:
+            Everything each group now holds.
+
+        Raises:
+            VarSpacesError: if the shape does not fit, the capacity is exceeded or the layer was
+                released.
+        """
+        expected = (self._rows, self.heads, k.shape[2], self.head_dim)
+        if k.shape != expected or v.shape != expected:
+            raise VarSpacesError(
+                f"Keys {tuple(k.shape)} and values {tuple(v.shape)} do not fit the cache: "
+                f"it takes (rows, heads, tokens, D) = {expected}."
+            )
+        for group in self._layers[layer]:
+            group.append(k.detach()[:, group.index], v.detach()[:, group.index])
+        return self.views(layer)
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Append ``k, v``, then attend with ``q`` to everything held.
+
+        Args:
+            layer: index of the layer.
+            q, k, v: ``(rows, heads, l, D)``.
+            scale: factor on the scores ``q . k`` before the softmax.
+
+        Returns:
+            Attended values ``(rows, heads, l, D)`` in the dtype of ``q``.
+        """
+        self.append(layer, k, v)
+        observer = self._observer and self._observer()
+        if observer:
+            observer.before_attention(layer, self.scale, q, scale)
+        out = self._attention(q, self.views(layer), scale)
+        if observer:
+            observer.after_attention(layer, self.scale, q, scale)
+        return out
+
+    @staticmethod
+    def _attention(q: Tensor, views: Sequence[GroupView], scale: float) -> Tensor:
+        parts = [
+            F.scaled_dot_product_attention(
+                q[:, view.heads], view.k.to(q.dtype), view.v.to(q.dtype), scale=scale
+            )
+            for view in views
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        out = torch.empty_like(q, memory_format=torch.contiguous_format)
+        for view, part in zip(views, parts, strict=True):
+            out[:, view.heads] = part
+        return out
+
+    # --- what policies and strategies do ----------------------------------------------------------
+
+    def watch(self, observer: Observer) -> None:
+        """Have an observer called around every attention; it is referenced weakly."""
+        self._observer = weakref.ref(observer)
+
+    def keep(self, layer: int, group: int, index: Tensor, *, shrink: bool = False) -> None:
+        """Keep a subset of a group, in the order given, and drop the rest.
+
+        Args:
+            index: int64 indices into the entries held, ``(rows, g, n)`` or broadcastable to it.
+            shrink: also give back the memory beyond; a later append allocates what it needs.
+        """
+        self._layers[layer][group].keep(index)
+        if shrink:
+            self._layers[layer][group].shrink()
+
+    def shrink(self, layer: int | None = None) -> None:
+        """Give back memory beyond what is held, of one layer or of all."""
+        for group in self._groups(layer):
+            group.shrink()
+
+    def release(self, layer: int | None = None) -> None:
+        """Drop one layer, or all, and free the memory; nothing can be appended there again."""
+        for group in self._groups(layer):
+            group.release()
+
+    def gather_rows(self, index: Tensor) -> None:
+        """Make row *i* a copy of former row ``index[i]``; ``index (rows',)`` int64 may repeat, drop
+        and reorder rows. Layers move one after another, so the peak is one extra layer."""
+        for group in self._groups():
+            group.gather_rows(index)
+        self._rows = index.shape[0]
+
+    def _groups(self, layer: int | None = None) -> Iterator[HeadGroup]:
+        for groups in self._layers if layer is None else [self._layers[layer]]:
+            yield from groups
+
+
+def _per_group(
+    capacity: int | Sequence[int | Sequence[int]], layer: int, layers: int, groups: int
+) -> Sequence[int]:
+    """Capacities of the groups of one layer."""
+    if hasattr(capacity, "__len__"):
+        if len(capacity) != layers:
+            raise VarSpacesError(f"capacity has {len(capacity)} entries for {layers} layers.")
+        capacity = capacity[layer]
+    limits = capacity if hasattr(capacity, "__len__") else [capacity] * groups
+    if len(limits) != groups or min(limits) < 1:
+        raise VarSpacesError(
+            f"Layer {layer} needs a capacity of at least 1 for each of its {groups} head groups, "
+            f"not {list(limits)}."
+        )
+    return limits
