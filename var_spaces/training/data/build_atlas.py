@@ -30,6 +30,7 @@ from var_spaces.training.data.index import (
     INDEX_NAME,
     Style,
 )
+from var_spaces.training.data.splits import table_splits
 
 TILE = 64
 COLUMNS = 64
@@ -151,6 +152,9 @@ def _pack(tiles: list[np.ndarray]) -> bytes:
 def _index(core: list[matching.Entry], table: list[list[int]], sprites: int, sha256: str) -> dict:
     names = [entry.name for entry in core]
     words = [style.word for style in STYLES]
+    core64 = [names.index(name) for name in CORE_64]
+    easy_styles = [words.index(word) for word in EASY_STYLES]
+    splits = table_splits(names, words, table, core64, easy_styles)
     return {
         "format": FORMAT,
         "sha256": sha256,
@@ -159,8 +163,13 @@ def _index(core: list[matching.Entry], table: list[list[int]], sprites: int, sha
         "sprites": sprites,
         "packages": {package.name: package.version for package in packages.all_packages()},
         "styles": [vars(style) for style in STYLES],
-        "core64": [names.index(name) for name in CORE_64],
-        "easy_styles": [words.index(word) for word in EASY_STYLES],
+        "core64": core64,
+        "easy_styles": easy_styles,
+        "splits": {
+            "unseen_style": splits.style,
+            "unseen_concepts": sorted(splits.concepts),
+            "unseen_pairs": sorted(splits.pairs),
+        },
         "concepts": [vars(entry) | {"tags": list(entry.tags)} for entry in core],
         "table": table,
     }

@@ -111,7 +111,7 @@ def read_index(folder: Path | None = None) -> Index:
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise VarSpacesError(f"{path.name} is not valid JSON ({error}): build it again.") from None
-    version = data.get("format")
+    version = data.get("format") if isinstance(data, dict) else None
     if version != FORMAT:
         raise VarSpacesError(f"{path.name} has format {version!r}, expected {FORMAT}.")
     try:

@@ -9,7 +9,7 @@ from var_spaces.training.data.index import CORE_64, EASY_STYLES
 from var_spaces.training.data.palette import BACKGROUNDS
 from var_spaces.training.data.splits import SPLITS
 
-_PLAIN_WIDE = {name: 0.7 / 13 for name in BACKGROUNDS} | {"white": 0.3}
+_PLAIN_WIDE = dict.fromkeys(BACKGROUNDS, 0.7 / 13) | {"white": 0.3}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from var_spaces.training.data.counter import below, chance, choose, cumulative, 
 from var_spaces.training.data.palette import BACKGROUNDS, HUES
 from var_spaces.training.data.recipes import Recipe
 from var_spaces.training.data.scene import Scene
-from var_spaces.training.data.splits import Splits, make_splits
+from var_spaces.training.data.splits import Splits, table_splits
 from var_spaces.training.data.tables import (
     GRID,
     ink_tables,
@@ -28,14 +28,8 @@ _STREAMS_PER_SCENE, _STREAMS_PER_SLOT = 8, 12
 def atlas_splits(atlas: Atlas) -> Splits:
     """The held-out sets of an atlas."""
     names = [concept.name for concept in atlas.concepts]
-    pairs = [
-        (names[concept], atlas.styles[style])
-        for concept, row in enumerate(atlas.table.tolist())
-        for style, sprite in enumerate(row)
-        if sprite >= 0
-    ]
-    easy = [names[concept] for concept in atlas.core64]
-    return make_splits(pairs, easy, [atlas.styles[style] for style in atlas.easy_styles])
+    table = atlas.table.tolist()
+    return table_splits(names, atlas.styles, table, atlas.core64, atlas.easy_styles)
 
 
 class SceneSampler:
@@ -77,8 +71,11 @@ class SceneSampler:
     ) -> SceneBatch:
         """Rows ``start`` to ``start + count - 1`` of the stream ``seed``, as tensors.
 
-        Equal on every device. ``start`` may be any position; nothing is drawn before it.
+        Equal on every device. ``start`` may be any position of 0 or more; nothing is drawn
+        before it. Raises VarSpacesError when ``start`` is below 0 or ``count`` below 1.
         """
+        if start < 0 or count < 1:
+            raise VarSpacesError(f"Rows {start} + {count}: start is at least 0, count at least 1.")
         rows = torch.arange(start, start + count, device=device)
         slots = self.recipe.slots
         numbers = draw(seed, rows, _STREAMS_PER_SCENE + slots * _STREAMS_PER_SLOT)

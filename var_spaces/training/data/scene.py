@@ -124,7 +124,7 @@ def _require(condition: bool, message: str) -> None:
 def _number(name: str, value: Any) -> float:
     real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     _require(real, f"{name} is {value!r}, it must be a number")
-    return float(value)
+    return float(value) + 0.0  # -0.0 and 0.0 are one record
 
 
 def _known(kind: str, name: Any, table: dict) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 SPLITS = ("train", "unseen_pairs", "unseen_concepts", "unseen_style", "all")
@@ -31,6 +31,23 @@ class Splits:
         if concept in self.concepts:
             return "unseen_concepts"
         return "unseen_pairs" if (concept, style) in self.pairs else "train"
+
+
+def table_splits(
+    concepts: Sequence[str],
+    styles: Sequence[str],
+    table: Sequence[Sequence[int]],
+    core64: Sequence[int],
+    easy_styles: Sequence[int],
+) -> Splits:
+    """Split what an atlas can draw; ``table`` holds -1 where a concept lacks a style."""
+    pairs = [
+        (concept, style)
+        for concept, row in zip(concepts, table, strict=True)
+        for style, sprite in zip(styles, row, strict=True)
+        if sprite >= 0
+    ]
+    return make_splits(pairs, [concepts[i] for i in core64], [styles[i] for i in easy_styles])
 
 
 def make_splits(
@@ -64,7 +81,7 @@ def _hash(words: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
-def _lowest(items: list, count: int, key) -> list:
+def _lowest(items: list[str], count: int, key: Callable[[str], tuple[str, ...]]) -> list[str]:
     return sorted(items, key=lambda item: _hash(key(item)))[:count]
 
 
