@@ -144,7 +144,7 @@ def to_link(text: str) -> str:
     return link
 
 
-def from_link(link: str) -> str:
+def from_link(link: str) -> bytes:
     """Unpack what :func:`to_link` made."""
     if len(link) > MAX_LINK_CHARS:
         raise VarSpacesError(f"The run link is longer than {MAX_LINK_CHARS} characters.")
@@ -152,7 +152,7 @@ def from_link(link: str) -> str:
         data = base64.b64decode(link.rstrip("=") + "=" * (-len(link.rstrip("=")) % 4), b"-_", True)
     except (binascii.Error, ValueError):
         raise VarSpacesError("The run link is damaged: copy it again, whole.") from None
-    return _inflate(data, "The run link").decode("utf-8", "replace")
+    return _inflate(data, "The run link")
 
 
 def _inflate(data: bytes, what: str) -> bytes:
@@ -198,16 +198,16 @@ def write_png_text(png: bytes, text: str) -> bytes:
     return b"".join(pieces)
 
 
-def read_png_text(source: bytes | str | Path) -> str:
-    """Return the text of the "var-spaces" chunk; pixels are neither read nor decoded.
+def read_png_text(source: bytes | str | Path) -> bytes:
+    """Return the raw text of the "var-spaces" chunk; pixels are neither read nor decoded.
 
     Refused: what is no PNG, a cut or damaged file, a picture without the chunk or with two.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
             found = [
-                _chunk_text(kind, data)
-                for kind, _, data, _ in _chunks(file, wanted=TEXT_CHUNKS)
+                _chunk_text(kind, data, crc)
+                for kind, _, data, crc in _chunks(file, wanted=TEXT_CHUNKS)
                 if data.split(b"\0", 1)[0] == PNG_KEYWORD
             ]
     except OSError as error:
@@ -252,9 +252,11 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _chunk_text(kind: bytes, data: bytes) -> str:
+def _chunk_text(kind: bytes, data: bytes, crc: bytes) -> bytes:
     """Text of a ``tEXt``, ``zTXt`` or ``iTXt`` chunk (other programs rewrite one as another)."""
     what = "The run spec in the picture"
+    if struct.pack(">I", zlib.crc32(kind + data)) != crc:
+        raise VarSpacesError(f"{what} is damaged: its checksum is wrong.")
     _, _, rest = data.partition(b"\0")
     compressed = kind == b"zTXt"
     if kind == b"zTXt":
@@ -262,5 +264,4 @@ def _chunk_text(kind: bytes, data: bytes) -> str:
     if kind == b"iTXt":
         compressed = rest[:1] == b"\1"
         rest = rest[2:].split(b"\0", 2)[-1]  # language tag, translated keyword, text
-    text = _inflate(rest, what) if compressed else rest
-    return text.decode("utf-8", "replace")
+    return _inflate(rest, what) if compressed else rest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,10 +42,12 @@ class Environment(FrozenModel):
 
     @classmethod
     def current(cls, device: str, threads: int) -> Environment:
-        """The environment of this process; ``torch`` is not imported for it."""
+        """The environment of this process."""
+        import torch
+
         return cls(
             python=platform.python_version(),
-            torch=metadata.version("torch"),
+            torch=torch.__version__,
             device=device,
             threads=threads,
             package=var_spaces.__version__,
