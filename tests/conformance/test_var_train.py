@@ -44,7 +44,7 @@ def test_loss(golden, cases):
 
 def test_gradients(golden, cases):
     tolerance = golden.spec["tolerance"]
-    limits = dict(atol=tolerance["grad_atol"], rtol=tolerance["grad_rtol"])
+    limits = {"atol": tolerance["grad_atol"], "rtol": tolerance["grad_rtol"]}
     for name, (model, _, settings) in cases.items():
         parameters = dict(model.named_parameters())
         assert sorted(parameters) == sorted(settings["param_order"])

@@ -28,10 +28,10 @@ def derived_device() -> torch.device | None:
 
 
 def block_causal_bias(schedule: ScaleSchedule) -> Tensor:
-    """Additive mask ``(L, L')``: 0 where a position may look (its own and coarser scales), -inf else.
+    """Additive mask ``(L, L')``: 0 where a position may look, i.e. its own and coarser scales.
 
-    ``L'`` is L rounded up to a multiple of 8, the row alignment that fused kernels ask for; a
-    caller uses ``bias[:l, :l]``.
+    Elsewhere -inf. ``L'`` is L rounded up to a multiple of 8, the row alignment that fused kernels
+    ask for; a caller uses ``bias[:l, :l]``.
     """
     device = derived_device()
     ends = torch.tensor(schedule.offsets[1:], device=device)

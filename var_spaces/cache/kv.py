@@ -194,7 +194,7 @@ class KVCache:
             )
             for view in views
         ]
-        if len(parts) == 1:
+        if len(parts) == 1 and type(views[0].heads) is slice:  # all heads in their own order
             return parts[0]
         out = torch.empty_like(q, memory_format=torch.contiguous_format)
         for view, part in zip(views, parts, strict=True):

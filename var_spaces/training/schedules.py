@@ -34,7 +34,7 @@ def cosine(q: float, end: float) -> float:
 
 
 def bent_line(bend: float, q: float, end: float) -> float:
-    """Two straight lines that meet at ``bend``, half way between 1 and the line from 1 to ``end``."""
+    """Two straight lines that meet at ``bend``, half way between 1 and the direct line there."""
     middle = (1 + end + (1 - end) * (1 - bend)) / 2
     if q < bend:
         return 1 + (middle - 1) * q / bend
