@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -22,7 +24,10 @@ def cases(golden) -> dict:
         stem = source["file"].removesuffix(".safetensors")
         model_spec = type(golden)(golden.folder, stem).spec["config"]
         state = golden.state(source["prefix"], source["file"])
-        model = VAR(VARConfig.from_state_dict(state, heads=model_spec["num_heads"]))
+        config = VARConfig.from_state_dict(
+            state, heads=model_spec["num_heads"], patch_nums=model_spec["patch_nums"]
+        )
+        model = VAR(dataclasses.replace(config, norm_eps=model_spec["norm_eps"]))
         assert not model.load_state_dict(state, strict=False).missing_keys
         t = golden.tensors
         logits = model(t[f"in/{name}/label"], t[f"in/{name}/var_input"])
