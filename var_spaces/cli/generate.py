@@ -1,0 +1,189 @@
+"""``python -m var_spaces generate``: flags -> run spec -> events -> one PNG file.
+
+The flags of a method come from its class, so ``--cache NAME --help`` shows those of that cache
+policy. Flags change what ``--spec`` (a JSON file or an earlier picture) says.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from var_spaces import methods
+from var_spaces.cli.arguments import Parser, add_method_flags
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec, save_png, write_file
+from var_spaces.zoo.cards import get_card
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from var_spaces.events import Finished, ScaleDone
+
+# Kinds a run is made of, with the prefix of their flags.
+PREFIXES = {
+    "task": "",
+    "sampling": "",
+    "guidance": "guidance",
+    "cache": "cache",
+    "decoding": "decoding",
+}
+PLAIN_FIELDS = ("model", "seed", "count", "first", "schedule")
+MAX_UPSCALE = 64
+MAX_PIXELS = 2**26
+
+
+def run(arguments: Sequence[str]) -> None:
+    base = _base(arguments)
+    parser = _parser(base)
+    options = parser.read(arguments)
+    out, scale = _out(options), _upscale(options)
+    spec = _spec(base, options)
+    done = _watch(spec)
+    image = grid(done.images)
+    if image.size * scale * scale > 3 * MAX_PIXELS:
+        raise VarSpacesError(f"--scale {scale} makes the picture too large; use a smaller one.")
+    write_file(out, save_png(image, spec, scale))
+    if "json" in options:
+        print(done.record.to_json())
+    else:
+        print(f"{out}: {spec.count} x {spec.model}, {done.record.seconds:.2f} s, run {spec.id}")
+
+
+# --- arguments -> run spec ------------------------------------------------------------------------
+
+
+def _base(arguments: Sequence[str]) -> dict[str, Any]:
+    """What holds before the flags of methods are read: the spec file, the card, chosen names."""
+    parser = Parser("generate", "", add_help=False)
+    _add_choices(parser)
+    options = vars(parser.parse_known_args(arguments)[0])
+    base: dict[str, Any] = {}
+    if "spec" in options:
+        base = RunSpec.from_file(options["spec"]).model_dump(mode="json")
+        base["task"] = {"name": base["task"], **base.pop("inputs")}
+    elif "model" in options and not {"-h", "--help"} & set(arguments):
+        base = {**get_card(options["model"], role="generator").defaults}
+    if "model" in options:
+        base["model"] = options["model"]
+    for kind in PREFIXES:
+        default = RunSpec.model_fields[kind].default
+        chosen = options.get(kind, base.get(kind, default))
+        name = chosen if isinstance(chosen, str) else chosen.get("name", _name(default))
+        before = base.get(kind, {})
+        same = isinstance(before, Mapping) and before.get("name", name) == name
+        base[kind] = {**(before if same else {}), "name": name}
+    return base
+
+
+def _name(default: str | Mapping[str, Any]) -> str:
+    return default if isinstance(default, str) else default["name"]
+
+
+def _add_choices(parser: Parser) -> None:
+    parser.add_argument("--spec", metavar="FILE", help="start from a JSON file or from a picture")
+    parser.add_argument("--model", metavar="ID", help="see: python -m var_spaces models")
+    for kind in PREFIXES:
+        listed = ", ".join(methods.names(kind))
+        parser.add_argument(f"--{kind}", metavar="NAME", help=f"{kind} method: {listed}")
+
+
+def _parser(base: Mapping[str, Any]) -> Parser:
+    parser = Parser("generate", "Make images and write them to one PNG file.")
+    _add_choices(parser)
+    parser.add_argument("--seed", type=int, metavar="N", help="0 to 2**63-1, default 0")
+    parser.add_argument("--n", dest="count", type=int, metavar="N", help="images, 1 to 64")
+    parser.add_argument(
+        "--first", type=int, metavar="N", help="index of the first image, default 0"
+    )
+    parser.add_argument(
+        "--schedule", type=_schedule, metavar="A,B,...", help="tokens per side and scale: 1,2,3x4"
+    )
+    parser.add_argument("--out", metavar="FILE.png", required=True, help="where to write")
+    parser.add_argument("--scale", type=int, metavar="N", help="enlarge each pixel N times")
+    parser.add_argument("--json", action="store_true", help="print the run record")
+    for kind, prefix in PREFIXES.items():
+        add_method_flags(parser, methods.get(kind, base[kind]["name"]), prefix)
+    return parser
+
+
+def _schedule(text: str) -> list[tuple[int, int]]:
+    """``1,2,3x4`` -> ``[(1, 1), (2, 2), (3, 4)]``."""
+    sides = [part.split("x") for part in text.split(",")]
+    return [(int(side[0]), int(side[-1])) for side in sides if len(side) <= 2]
+
+
+def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> RunSpec:
+    fields = {**base, **{key: options[key] for key in PLAIN_FIELDS if key in options}}
+    for kind in PREFIXES:
+        given = {
+            key.partition(":")[2]: value
+            for key, value in options.items()
+            if key.startswith(f"{kind}:")
+        }
+        fields[kind] = {**base[kind], **given}
+    inputs = fields.pop("task")
+    return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs)
+
+
+def _out(options: Mapping[str, Any]) -> Path:
+    """Refuse a place that cannot be written before any work is done."""
+    path = Path(options["out"])
+    if path.suffix.lower() != ".png":
+        raise VarSpacesError(f"--out {path} must end in .png.")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise VarSpacesError(f"--out {path} cannot be written: is its folder there?")
+    return path
+
+
+def _upscale(options: Mapping[str, Any]) -> int:
+    scale = options.get("scale", 1)
+    if not 1 <= scale <= MAX_UPSCALE:
+        raise VarSpacesError(f"--scale {scale} is out of range: allowed is 1 to {MAX_UPSCALE}.")
+    return scale
+
+
+# --- events -> picture ----------------------------------------------------------------------------
+
+
+def _watch(spec: RunSpec) -> Finished:
+    """Run the spec and show its progress where a person looks."""
+    from var_spaces.api import stream
+    from var_spaces.events import Finished, ScaleDone, Started
+
+    total, finished = 0, None
+    for event in stream(spec):
+        match event:
+            case Started():
+                total = event.schedule.num_scales
+            case ScaleDone() if sys.stderr.isatty():
+                _progress(event, total)
+            case Finished():
+                finished = event
+    return finished
+
+
+def _progress(event: ScaleDone, total: int) -> None:
+    height, width = event.size
+    line = f"scale {event.scale + 1}/{total}  {height}x{width} tokens  {event.seconds:.2f} s"
+    end = "\n" if event.scale + 1 == total else ""
+    print(f"\r{line:<60}", end=end, file=sys.stderr, flush=True)
+
+
+def grid(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Put images ``(H, W, 3)`` uint8 of one size side by side, row by row, on white."""
+    import numpy as np
+
+    height, width, _ = images[0].shape
+    columns = 1
+    while columns * columns < len(images):
+        columns += 1
+    rows = -(-len(images) // columns)
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        y, x = index // columns * height, index % columns * width
+        sheet[y : y + height, x : x + width] = image
+    return sheet
