@@ -81,9 +81,7 @@ class Level(nn.Module):
         super().__init__()
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.block = nn.ModuleList(ResBlock(a, b, groups) for a, b in pairs)
-        self.attn = nn.ModuleList(
-            SpatialAttention(b, groups) for _, b in pairs if attention
-        )
+        self.attn = nn.ModuleList(SpatialAttention(b, groups) for _, b in pairs if attention)
 
     def blocks(self, x: Tensor) -> Tensor:
         for index, block in enumerate(self.block):

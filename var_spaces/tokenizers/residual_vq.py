@@ -144,9 +144,7 @@ class MultiScaleQuantizer(nn.Module):
             h = F.interpolate(h, size=schedule.last, mode="bicubic")
         return self.quant_resi.at(schedule.ratio(scale))(h)
 
-    def quantize(
-        self, f: Tensor, schedule: ScaleSchedule
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def quantize(self, f: Tensor, schedule: ScaleSchedule) -> tuple[list[Tensor], list[Tensor]]:
         """Quantise latents scale by scale.
 
         Args:
@@ -280,13 +278,24 @@ class ResidualVQ(nn.Module):
     def reconstruct(self, images: Tensor) -> Tensor:
         return self.decode(self.encode_latents(images)[1][-1])
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def forward(
+        self, images: Tensor, quantized: bool = True, scales: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Training pass: reconstruction (not clamped), VQ loss, ids per scale.
 
         The decoder sees ``f + stopgrad(f_hat - f)`` (straight-through estimator).
+
+        Args:
+            quantized: False trains a plain autoencoder (before the codebook exists).
+            scales: ``(B,)`` number of scales, 1..S, the decoder sees of each image; None = all.
         """
         f = self.latent(images).float()
+        if not quantized:
+            return self.decoder(self.post_quant_conv(f)), f.new_zeros(()), []
         ids, latents = self.quantize.quantize(f, self.schedule)
-        straight = f + (latents[-1] - f).detach()
+        f_hat = latents[-1]
+        if scales is not None:
+            f_hat = torch.stack(latents, 1)[torch.arange(len(f), device=f.device), scales - 1]
+        straight = f + (f_hat - f).detach()
         recon = self.decoder(self.post_quant_conv(straight))
         return recon, self.quantize.vq_loss(f, latents), ids

@@ -1,0 +1,74 @@
+"""Command line of the training recipes: ``python -m var_spaces.training --help``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from var_spaces.errors import VarSpacesError
+
+KINDS = ("tokenizer", "transformer", "judge")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the argument parser."""
+    top = argparse.ArgumentParser(
+        prog="python -m var_spaces.training",
+        description="Train the embedded models; interrupt and repeat a command to resume it.",
+    )
+    kinds = top.add_subparsers(dest="command", required=True)
+    for kind in KINDS:
+        one = kinds.add_parser(kind, help=f"train a {kind} from a recipe file")
+        one.add_argument("--config", required=True, help="bundled recipe name or a .toml file")
+        add_options(one)
+    every = kinds.add_parser("all", help="train every embedded model, most valuable first")
+    add_options(every)
+    return top
+
+
+def add_options(one: argparse.ArgumentParser) -> None:
+    budget = one.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, help="training time (default: the recipe's)")
+    budget.add_argument("--steps", type=int, help="number of steps, for exact reproduction")
+    one.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    one.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    one.add_argument("--models", type=Path, default=Path("assets/models"), help="model folders")
+    one.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints and logs")
+    one.add_argument("--fresh", action="store_true", help="start over instead of resuming")
+    one.add_argument("--no-export", action="store_true", help="leave the model folders alone")
+    one.add_argument("--quiet", action="store_true")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code (2 for refused input)."""
+    args = parser().parse_args(arguments)
+    import torch
+
+    from var_spaces.training.runs import Options, train, train_all
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    options = Options(
+        minutes=args.minutes,
+        steps=args.steps,
+        device=args.device,
+        models=args.models,
+        runs=args.runs,
+        fresh=args.fresh,
+        quiet=args.quiet,
+        export=not args.no_export,
+    )
+    try:
+        if args.command == "all":
+            train_all(options)
+        else:
+            train(args.config, options, kind=args.command)
+    except VarSpacesError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,159 @@
+"""A trained network as a model folder: weights, machine-readable card, human-readable card."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
+from var_spaces.training.config import build
+from var_spaces.zoo.writer import CARD, save_model
+
+if TYPE_CHECKING:
+    from var_spaces.training.trainer import Recipe, Trainer
+
+FAMILIES = {"tokenizer": "residual-vq", "transformer": "var", "judge": "judge"}
+ROLES = {"tokenizer": "tokenizer", "transformer": "generator", "judge": "judge"}
+LICENCE = "Apache-2.0"
+DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
+DEFAULTS = {
+    "sampling": {"name": "top-k-top-p", "top_k": 100, "top_p": 0.95},
+    "guidance": {"name": "linear", "scale": 2.5},
+}
+
+
+def export(
+    data: dict[str, Any],
+    recipe: Recipe,
+    model: nn.Module,
+    metrics: dict[str, Any],
+    trainer: Trainer,
+    models: Path,
+) -> Path:
+    """Write ``models/<id>`` from averaged weights.
+
+    Args:
+        data: the recipe file.
+        metrics: what the last evaluation measured.
+        models: folder of model folders.
+
+    Returns:
+        The model's folder.
+    """
+    kind = data["kind"]
+    card: dict[str, Any] = {
+        "format": 1,
+        "id": data["id"],
+        "title": data.get("title", data["id"]),
+        "family": FAMILIES[kind],
+        "role": ROLES[kind],
+        "architecture": architecture(recipe, model),
+        "resolution": 64,
+        "licence": LICENCE,
+    }
+    if kind != "tokenizer":
+        card |= {"tokenizer": recipe.config.tokenizer}
+    if kind == "transformer":
+        card |= {"classes": recipe.classes, "styles": recipe.styles, "defaults": DEFAULTS}
+    card |= {
+        "training": {
+            "data": DATA,
+            "scenes": recipe.config.scenes,
+            "recipe": {key: data.get(key, {}) for key in ("model", "recipe", "train")},
+            "minutes": round(trainer.at.elapsed / 60, 1),
+            "steps": trainer.at.step,
+            "images": trainer.at.images,
+            "device": device_name(trainer.device),
+            "torch": torch.__version__,
+            "commit": commit(),
+        },
+        "metrics": metrics,
+    }
+    folder = models / data["id"]
+    save_model(folder, card, model.state_dict())
+    samples = trainer.folder / "samples.png"
+    if samples.is_file():
+        (folder / "samples.png").write_bytes(samples.read_bytes())
+    write_readme(folder)
+    return folder
+
+
+def architecture(recipe: Recipe, model: nn.Module) -> dict[str, Any]:
+    """The configuration that rebuilds the network."""
+    return asdict(getattr(model, "config", recipe.config))
+
+
+def write_readme(folder: Path) -> None:
+    """Write the human-readable card from ``card.json``."""
+    card = json.loads((folder / CARD).read_text("utf-8"))
+    training = card["training"]
+    lines = [
+        f"# {card['title']} (`{card['id']}`)",
+        "",
+        f"* **Role**: {card['role']}, family `{card['family']}`, {card['resolution']} px",
+        f"* **Licence**: {card['licence']}; trained on {training['data']}",
+        f"* **Training budget**: {training['minutes']} minutes, {training['steps']} steps, "
+        f"{training['images']} images on {training['device']} (torch {training['torch']})",
+        f"* **Recipe**: scenes `{training['scenes']}`; all settings in `card.json`; "
+        f"code at commit `{training['commit']}`",
+        f"* **Weights**: SHA-256 `{card['weights_sha256']}`",
+        "",
+        "| metric | value |",
+        "|---|---|",
+    ]
+    for name, value in card["metrics"].items():
+        shown = (
+            ", ".join(f"{v:.3g}" for v in value) if hasattr(value, "__len__") else f"{value:.4g}"
+        )
+        lines.append(f"| {name.replace('_', ' ')} | {shown} |")
+    if (folder / "samples.png").is_file():
+        lines += ["", "![Unselected samples, fixed seed](samples.png)"]
+    (folder / "README.md").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def load_tokenizer(folder: Path) -> ResidualVQ:
+    """Read a tokenizer's model folder without the zoo (a training machine may lack pydantic).
+
+    Raises:
+        VarSpacesError: if the folder holds no tokenizer.
+    """
+    try:
+        card = json.loads((folder / CARD).read_text("utf-8"))
+    except (OSError, ValueError):
+        raise VarSpacesError(
+            f"No tokenizer in {folder}: train one first, "
+            "'python -m var_spaces.training tokenizer --config vq-tokenizer'."
+        ) from None
+    model = ResidualVQ(build(ResidualVQConfig, card["architecture"], f"the card in {folder}"))
+    weights = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        weights |= load_file(path)
+    model.load_state_dict({key: value.float() for key, value in weights.items()})
+    return model
+
+
+def device_name(device: torch.device) -> str:
+    """Hardware a run used, e.g. ``2 CPU threads`` or the name of a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU threads"
+
+
+def commit() -> str:
+    """Short commit of the code that trained, or ``unknown`` outside a checkout."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"

@@ -1,0 +1,141 @@
+"""From a recipe file to a trained model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.tokenizers.residual_vq import ResidualVQConfig
+from var_spaces.training.budget import Budget
+from var_spaces.training.config import TrainConfig, build, read_config
+from var_spaces.training.export import export, load_tokenizer
+from var_spaces.training.judge import JudgeConfig, JudgeRecipe
+from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
+from var_spaces.training.trainer import Recipe, Trainer
+from var_spaces.training.transformer import TransformerConfig, TransformerRecipe
+
+TOP_LEVEL = ("kind", "id", "title", "minutes", "model", "recipe", "train")
+# Order of value when one budget is shared: everything inherits the tokenizer.
+EMBEDDED = (("vq-tokenizer", 0.38), ("judge", 0.05), ("var-base", 0.39), ("var-small", 0.18))
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where and how long a run goes.
+
+    Args:
+        minutes, steps: budget; None takes the recipe's minutes.
+        device: torch device.
+        models: folder of model folders that tokenizers are read from and results written to.
+        runs: folder of run folders (checkpoints, metrics, samples).
+        fresh: start over instead of resuming.
+        quiet: print nothing.
+        export: write the trained model into ``models``.
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+    device: str = "auto"
+    models: Path = Path("assets/models")
+    runs: Path = Path("runs")
+    fresh: bool = False
+    quiet: bool = False
+    export: bool = True
+
+    @property
+    def torch_device(self) -> torch.device:
+        if self.device != "auto":
+            return torch.device(self.device)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def train(config: str, options: Options, kind: str | None = None) -> dict[str, Any]:
+    """Run one recipe and, unless told otherwise, export the averaged weights.
+
+    Args:
+        config: bundled recipe name or TOML file.
+        kind: refuse recipes of another kind.
+
+    Returns:
+        The metrics of the last evaluation.
+    """
+    data = read_config(config)
+    for key in data:
+        if key not in TOP_LEVEL:
+            raise VarSpacesError(
+                f"Unknown entry '{key}' in recipe {config}. Known: {', '.join(TOP_LEVEL)}."
+                + did_you_mean(key, TOP_LEVEL)
+            )
+    if data.get("kind") not in BUILDERS or "id" not in data:
+        raise VarSpacesError(
+            f"Recipe {config} needs an id and a kind out of {', '.join(BUILDERS)}."
+        )
+    if kind is not None and data["kind"] != kind:
+        raise VarSpacesError(
+            f"Recipe {config} trains a {data['kind']}, not a {kind}: "
+            f"use 'python -m var_spaces.training {data['kind']} --config {config}'."
+        )
+    settings = build(TrainConfig, data.get("train", {}), f"[train] of {config}")
+    minutes, steps = options.minutes, options.steps
+    if minutes is None and steps is None:
+        minutes = data.get("minutes", 30)
+    budget = Budget(minutes=minutes, steps=steps)
+    device = options.torch_device
+    recipe = BUILDERS[data["kind"]](data, settings, options, device)
+    folder = options.runs / data["id"]
+    if options.fresh:
+        for path in (folder / "checkpoint.pt", folder / "metrics.jsonl"):
+            path.unlink(missing_ok=True)
+    trainer = Trainer(recipe, settings, budget, folder, device, options.quiet)
+    model = trainer.run()
+    metrics = recipe.evaluate(model)
+    if options.export and trainer.main and not trainer.stopping:
+        export(data, recipe, model, metrics, trainer, options.models)
+    return metrics
+
+
+def train_all(options: Options) -> None:
+    """Train every embedded model in order of value inside one budget."""
+    suffix = "-gpu" if options.torch_device.type == "cuda" else ""
+    for name, share in EMBEDDED:
+        part = replace(
+            options,
+            minutes=options.minutes * share if options.minutes else None,
+            steps=options.steps,
+        )
+        if not options.quiet:
+            print(f"== {name}", flush=True)
+        train(name + suffix, part)
+
+
+def _tokenizer(data: dict, train: TrainConfig, options: Options, device: torch.device) -> Recipe:
+    return TokenizerRecipe(
+        build(ResidualVQConfig, data.get("model", {}), "[model]"),
+        build(TokenizerConfig, data.get("recipe", {}), "[recipe]"),
+        train.seed,
+        device,
+    )
+
+
+def _transformer(data: dict, train: TrainConfig, options: Options, device: torch.device) -> Recipe:
+    config = build(TransformerConfig, data.get("recipe", {}), "[recipe]")
+    tokenizer = load_tokenizer(options.models / config.tokenizer)
+    return TransformerRecipe(tokenizer, config, train.seed, device)
+
+
+def _judge(data: dict, train: TrainConfig, options: Options, device: torch.device) -> Recipe:
+    config = build(JudgeConfig, data.get("recipe", {}), "[recipe]")
+    tokenizer = load_tokenizer(options.models / config.tokenizer)
+    return JudgeRecipe(tokenizer, config, train.seed, device)
+
+
+BUILDERS: dict[str, Callable[..., Recipe]] = {
+    "tokenizer": _tokenizer,
+    "transformer": _transformer,
+    "judge": _judge,
+}
