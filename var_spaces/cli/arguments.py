@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.methods import Method, Option, cli_options
 
+METAVARS = {int: "N", float: "X", str: "TEXT"}
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises :class:`VarSpacesError` and knows near misses of flags."""
@@ -62,7 +64,7 @@ def _settings(option: Option) -> dict[str, Any]:
         return {"type": _sequence_of(option.type), "metavar": "A,B,..."}
     if option.choices:
         return {"type": option.type, "choices": option.choices}
-    return {"type": option.type, "metavar": option.type.__name__.upper()}
+    return {"type": option.type, "metavar": METAVARS[option.type]}
 
 
 def _sequence_of(kind: type) -> Any:
