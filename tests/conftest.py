@@ -1,6 +1,6 @@
-"""Shared by all tests: golden fixtures of the reference implementations.
+"""Shared by all tests: tiny real models, and golden fixtures of the reference implementations.
 
-A test asks for them by prefix, and runs once per file, with the file's stem in its id::
+A test asks for fixtures by prefix, and runs once per file, with the file's stem in its id::
 
     @pytest.mark.golden("var_quant")
     def test_encode(golden):
@@ -10,6 +10,7 @@ A test asks for them by prefix, and runs once per file, with the file's stem in 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,3 +61,49 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         stems = sorted(path.stem for path in folder.glob(f"{marker.args[0]}*.json"))
         fixtures = [Golden(folder, stem) for stem in stems]
         metafunc.parametrize("golden", fixtures, ids=stems, scope="module")
+
+
+TINY_PATCHES = (1, 2, 4)
+TINY_CLASSES = ("red apple", "key", "banana")
+TINY_STYLES = ("soft", "drawn")
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of two random models of 16 px images: ``tiny-tokenizer`` and ``tiny-var``."""
+    import torch
+
+    from var_spaces.backbones.config import VARConfig
+    from var_spaces.backbones.var import VAR
+    from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
+    from var_spaces.zoo.writer import save_model
+
+    folder = tmp_path_factory.mktemp("models")
+    vq = {"ch": 8, "ch_mult": [1, 1, 2], "num_res_blocks": 1, "norm_groups": 4}
+    vq |= {"z_channels": 4, "vocab_size": 32, "patch_nums": TINY_PATCHES}
+    var = {"depth": 2, "width": 32, "heads": 2, "vocab_size": 32, "latent_dim": 4}
+    var |= {"num_classes": 3, "num_styles": 2, "patch_nums": TINY_PATCHES}
+    common = {"format": 1, "resolution": 16, "licence": "Apache-2.0"}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tokenizer, backbone = ResidualVQ(ResidualVQConfig(**vq)), VAR(VARConfig(**var))
+        for parameter in backbone.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    card = {"id": "tiny-tokenizer", "title": "Tiny tokenizer", "family": "residual-vq"}
+    card |= {"role": "tokenizer", "architecture": vq}
+    save_model(folder / card["id"], {**common, **card}, tokenizer.state_dict())
+    card = {"id": "tiny-var", "title": "Tiny VAR", "family": "var", "role": "generator"}
+    card |= {"architecture": var, "tokenizer": "tiny-tokenizer", "classes": TINY_CLASSES}
+    card |= {"styles": TINY_STYLES, "defaults": {"sampling": {"name": "top-k-top-p", "top_k": 16}}}
+    save_model(folder / card["id"], {**common, **card}, backbone.state_dict())
+    return folder
+
+
+@pytest.fixture
+def use_tiny_models(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make ``tiny-var`` known to the zoo for one test."""
+    before = os.environ.get("VAR_SPACES_MODELS", "")
+    monkeypatch.setenv(
+        "VAR_SPACES_MODELS", os.pathsep.join(filter(None, [str(tiny_models), before]))
+    )
+    return tiny_models

@@ -7,7 +7,9 @@ policy. Flags change what ``--spec`` (a JSON file or an earlier picture) says.
 from __future__ import annotations
 
 import os
+import re
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from var_spaces import methods
 from var_spaces.cli.arguments import Parser, add_method_flags
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec, save_png, write_file
+from var_spaces.validation import shorten
 from var_spaces.zoo.cards import get_card
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ def run(arguments: Sequence[str]) -> None:
     image = grid(done.images)
     if image.size * scale * scale > 3 * MAX_PIXELS:
         raise VarSpacesError(f"--scale {scale} makes the picture too large; use a smaller one.")
+    spec = done.record.spec  # as the model spells it: a class by its name
     write_file(out, save_png(image, spec, scale))
     if "json" in options:
         print(done.record.to_json())
@@ -112,8 +116,10 @@ def _parser(base: Mapping[str, Any]) -> Parser:
 
 def _schedule(text: str) -> list[tuple[int, int]]:
     """``1,2,3x4`` -> ``[(1, 1), (2, 2), (3, 4)]``."""
+    if not re.fullmatch(r"\d{1,4}(x\d{1,4})?(,\d{1,4}(x\d{1,4})?)*", text):
+        raise ArgumentTypeError(f"{shorten(text)} must list tokens per side, like 1,2,3x4")
     sides = [part.split("x") for part in text.split(",")]
-    return [(int(side[0]), int(side[-1])) for side in sides if len(side) <= 2]
+    return [(int(side[0]), int(side[-1])) for side in sides]
 
 
 def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> RunSpec:
@@ -155,7 +161,7 @@ def _watch(spec: RunSpec) -> Finished:
     from var_spaces.events import Finished, ScaleDone, Started
 
     total, finished = 0, None
-    for event in stream(spec):
+    for event in stream(spec, previews=False):
         match event:
             case Started():
                 total = event.schedule.num_scales
