@@ -3,20 +3,24 @@
 Structure and parameter names are those of the published VAR tokenizer
 (https://arxiv.org/abs/2404.02905, appendix; layout of ``vae_ch160v4096z32``). ``stem_patch`` is
 ours: a pixel (un)shuffle around the network, which makes small models cheap; 1 is the published
-network exactly.
+network exactly. Without ``attention`` it is the network of Infinity's tokenizer (see
+``flux_autoencoder.py``).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+ODD_GROUPS = 24  # what published networks use where the usual number of groups does not divide
+
 
 def group_norm(channels: int, groups: int) -> nn.GroupNorm:
-    return nn.GroupNorm(groups, channels, eps=1e-6)
+    return nn.GroupNorm(groups if channels % groups == 0 else ODD_GROUPS, channels, eps=1e-6)
 
 
 class ResBlock(nn.Module):
@@ -79,7 +83,7 @@ class Level(nn.Module):
 
     def __init__(self, widths: Sequence[int], groups: int, attention: bool) -> None:
         super().__init__()
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.block = nn.ModuleList(ResBlock(a, b, groups) for a, b in pairs)
         self.attn = nn.ModuleList(SpatialAttention(b, groups) for _, b in pairs if attention)
 
@@ -92,14 +96,19 @@ class Level(nn.Module):
 
 
 class Middle(nn.Module):
-    def __init__(self, width: int, groups: int) -> None:
+    """Two residual blocks at the lowest resolution, with attention between them if wanted."""
+
+    def __init__(self, width: int, groups: int, attention: bool = True) -> None:
         super().__init__()
         self.block_1 = ResBlock(width, width, groups)
-        self.attn_1 = SpatialAttention(width, groups)
+        if attention:
+            self.attn_1 = SpatialAttention(width, groups)
+        self.attention = attention
         self.block_2 = ResBlock(width, width, groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.block_2(self.attn_1(self.block_1(x)))
+        x = self.block_1(x)
+        return self.block_2(self.attn_1(x) if self.attention else x)
 
 
 class Encoder(nn.Module):
@@ -118,6 +127,7 @@ class Encoder(nn.Module):
         in_channels: int = 3,
         stem_patch: int = 1,
         norm_groups: int = 32,
+        attention: bool = True,
     ) -> None:
         super().__init__()
         self.stem_patch = stem_patch
@@ -127,12 +137,12 @@ class Encoder(nn.Module):
         for index, mult in enumerate(ch_mult):
             lowest = index == len(ch_mult) - 1
             widths = [width] + [ch * mult] * num_res_blocks
-            level = Level(widths, norm_groups, attention=lowest)
+            level = Level(widths, norm_groups, attention=attention and lowest)
             width = ch * mult
             if not lowest:
                 level.downsample = Downsample(width)
             self.down.append(level)
-        self.mid = Middle(width, norm_groups)
+        self.mid = Middle(width, norm_groups, attention)
         self.norm_out = group_norm(width, norm_groups)
         self.conv_out = nn.Conv2d(width, z_channels, 3, padding=1)
 
@@ -161,16 +171,18 @@ class Decoder(nn.Module):
         in_channels: int = 3,
         stem_patch: int = 1,
         norm_groups: int = 32,
+        attention: bool = True,
     ) -> None:
         super().__init__()
         self.stem_patch = stem_patch
         width = ch * ch_mult[-1]
         self.conv_in = nn.Conv2d(z_channels, width, 3, padding=1)
-        self.mid = Middle(width, norm_groups)
+        self.mid = Middle(width, norm_groups, attention)
         levels: list[Level] = []
         for index in reversed(range(len(ch_mult))):
             widths = [width] + [ch * ch_mult[index]] * (num_res_blocks + 1)
-            level = Level(widths, norm_groups, attention=index == len(ch_mult) - 1)
+            lowest = index == len(ch_mult) - 1
+            level = Level(widths, norm_groups, attention=attention and lowest)
             width = ch * ch_mult[index]
             if index > 0:
                 level.upsample = Upsample(width)

@@ -191,15 +191,15 @@ class ResidualVQ(nn.Module):
         self.vocab_size = config.vocab_size
         self.latent_dim = config.z_channels
         self.downsample = config.downsample
-        sizes = dict(
-            ch=config.ch,
-            ch_mult=config.ch_mult,
-            num_res_blocks=config.num_res_blocks,
-            z_channels=config.z_channels,
-            in_channels=config.in_channels,
-            stem_patch=config.stem_patch,
-            norm_groups=config.norm_groups,
-        )
+        sizes = {
+            "ch": config.ch,
+            "ch_mult": config.ch_mult,
+            "num_res_blocks": config.num_res_blocks,
+            "z_channels": config.z_channels,
+            "in_channels": config.in_channels,
+            "stem_patch": config.stem_patch,
+            "norm_groups": config.norm_groups,
+        }
         self.encoder = Encoder(**sizes)
         self.decoder = Decoder(**sizes)
         self.quantize = MultiScaleQuantizer(config)

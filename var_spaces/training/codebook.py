@@ -58,7 +58,6 @@ def initialise_codebook(
     pick = torch.randint(len(vectors), (len(weight),), generator=generator).to(f.device)
     scale = torch.empty(len(weight), 1).uniform_(0.1, 1, generator=generator).to(f.device)
     weight.copy_(vectors[pick] * scale)
-    share(weight)
 
 
 @torch.no_grad()
@@ -82,16 +81,9 @@ def reset_dead_codes(
     pick = torch.randint(len(vectors), (len(dead),), generator=generator).to(f.device)
     chosen = vectors[pick]
     weight[dead] = chosen - weight[quantizer.nearest(chosen)]
-    share(weight)
     # A moved code must not be dragged by the momentum of the code it replaces.
     for value in optimizer.state.get(weight, {}).values():
         if torch.is_tensor(value):
             value[dead] = 0
     statistics.counts[dead] = statistics.counts.mean()
     return len(dead)
-
-
-def share(weight: Tensor) -> None:
-    """Processes see different batches; all take over the codes of the first."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.broadcast(weight, 0)

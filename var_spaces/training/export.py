@@ -110,10 +110,8 @@ def write_readme(folder: Path) -> None:
         "|---|---|",
     ]
     for name, value in card["metrics"].items():
-        shown = (
-            ", ".join(f"{v:.3g}" for v in value) if hasattr(value, "__len__") else f"{value:.4g}"
-        )
-        lines.append(f"| {name.replace('_', ' ')} | {shown} |")
+        values = value if hasattr(value, "__len__") else [value]
+        lines.append(f"| {name.replace('_', ' ')} | {', '.join(f'{v:.4g}' for v in values)} |")
     if (folder / "samples.png").is_file():
         lines += ["", "![Unselected samples, fixed seed](samples.png)"]
     (folder / "README.md").write_text("\n".join(lines) + "\n", "utf-8")

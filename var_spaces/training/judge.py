@@ -1,8 +1,8 @@
 """Recipe: a classifier that names concept and style of a picture, apart from any generator.
 
-It is trained on real sprites of every pair, half of them as the tokenizer reconstructs them, so that
-it does not mistake the tokenizer's softness for a wrong concept. Its accuracy on real pictures and on
-reconstructions is the ceiling for generated ones.
+It is trained on real sprites of every pair, half of them as the tokenizer reconstructs them, so
+that it does not mistake the tokenizer's softness for a wrong concept. Its accuracy on real pictures
+and on reconstructions is the ceiling for generated ones.
 """
 
 from __future__ import annotations

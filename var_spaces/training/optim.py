@@ -51,9 +51,14 @@ class MuonAdamW(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
     ) -> None:
-        defaults = dict(
-            lr=lr, momentum=momentum, betas=betas, eps=eps, weight_decay=0.0, rule="adamw"
-        )
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": 0.0,
+            "rule": "adamw",
+        }
         super().__init__(groups, defaults)
 
     @torch.no_grad()

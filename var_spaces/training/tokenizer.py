@@ -1,7 +1,7 @@
 """Recipe: train a multi-scale residual VQ tokenizer on scenes of the open image set.
 
-Losses: L1, squared error, L1 of image gradients, and the quantiser's codebook and commitment terms
-(VAR, https://arxiv.org/abs/2404.02905, §3.2). Dead codes are reset during the first part of the run.
+Losses: L1, squared error, L1 of image gradients, and the quantiser's codebook and commitment
+terms (VAR, https://arxiv.org/abs/2404.02905, §3.2). Dead codes are reset early in a run.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class TokenizerRecipe:
         if not first and not (due and progress < config.reset_until):
             return
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        # The batch before this one: its images are not used for another gradient.
+        # Every process draws the same images here, so that all make the same change.
         with torch.no_grad():
             f = self.model.latent(self.images(max(step - 1, 0) * 64, 64))
         if first:

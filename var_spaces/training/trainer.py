@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -151,7 +151,7 @@ class Trainer:
         at.images += local * self.world
         return {"loss": loss.detach(), "grad_norm": norm, "lr": train.lr * factor, **logs}
 
-    def _autocast(self):  # noqa: ANN202 - a context manager of either kind
+    def _autocast(self) -> AbstractContextManager:
         wanted = self.train.precision
         use = wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda")
         return torch.autocast(self.device.type, torch.bfloat16) if use else nullcontext()
@@ -167,10 +167,7 @@ class Trainer:
 
     def _log(self, logs: dict[str, Any]) -> None:
         row = {"step": self.at.step, "seconds": round(self.at.elapsed, 2), "images": self.at.images}
-        row |= {
-            k: v.item() if isinstance(v, Tensor) and v.ndim == 0 else v for k, v in logs.items()
-        }
-        row = {k: v.tolist() if isinstance(v, Tensor) else v for k, v in row.items()}
+        row |= {k: v.tolist() if torch.is_tensor(v) else v for k, v in logs.items()}
         self._write(row)
         if self.main and not self.quiet:
             rate = self.at.images / max(self.at.elapsed, 1e-9)
