@@ -1,0 +1,67 @@
+"""Encoder and decoder of Infinity's tokenizers (https://arxiv.org/abs/2412.04431, public code).
+
+The network is the one of ``autoencoder.py`` without attention. Published files wrap every
+convolution and every norm once more, so their keys end in ``.conv.weight`` or ``.norm.weight``;
+some writers leave that segment out. Modules here have the full keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from var_spaces.tokenizers.autoencoder import Decoder, Encoder
+
+# A convolution or norm by its own name, without the wrapper's segment behind it.
+_SHORT = re.compile(
+    r"(?:(?:en|de)coder\.)(?:.*\.)?"
+    r"(?P<name>conv_in|conv_out|norm_out|conv1|conv2|norm1|norm2|nin_shortcut|sample\.conv)"
+    r"\.(?P<kind>weight|bias)"
+)
+
+
+class Wrapped(nn.Module):
+    """One layer under a second name; computes what the layer computes."""
+
+    def __init__(self, name: str, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer_name = name
+        self.add_module(name, layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.get_submodule(self.layer_name)(x)
+
+
+def wrap_layers(module: nn.Module) -> nn.Module:
+    """Wrap all convolutions and group norms below ``module``; returns it."""
+    names = {nn.Conv2d: "conv", nn.GroupNorm: "norm"}
+    for key, child in list(module.named_children()):
+        name = names.get(type(child))
+        setattr(module, key, Wrapped(name, child) if name else wrap_layers(child))
+    return module
+
+
+def full_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with the keys of published files, whichever of the two spellings it has."""
+    return {_full(key): tensor for key, tensor in state.items()}
+
+
+def _full(key: str) -> str:
+    # "down.0.downsample.conv.weight" is short, "down.0.downsample.conv.conv.weight" is full.
+    short = _SHORT.fullmatch(key.replace("downsample", "sample").replace("upsample", "sample"))
+    if not short:
+        return key
+    stem, _, kind = key.rpartition(".")
+    return f"{stem}.{'norm' if 'norm' in short['name'] else 'conv'}.{kind}"
+
+
+def make_encoder(**sizes: object) -> nn.Module:
+    """Images to latents; arguments as for :class:`Encoder`."""
+    return wrap_layers(Encoder(**sizes, attention=False))
+
+
+def make_decoder(**sizes: object) -> nn.Module:
+    """Latents to images; arguments as for :class:`Decoder`."""
+    return wrap_layers(Decoder(**sizes, attention=False))
