@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ LAYERS = [
     {"app"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
+PACKAGE_OF = {"PIL": "pillow", "huggingface_hub": "huggingface-hub"}
+OPTIONAL = {"accelerate", "resvg_py"}  # imported inside functions, with a clear error
 LIGHT = ["var_spaces.spec", "var_spaces.record", "var_spaces.events", "var_spaces.zoo.cards"]
 
 
@@ -83,6 +86,20 @@ def test_only_the_page_imports_gradio():
         own = part(".".join(path.relative_to(ROOT).with_suffix("").parts))
         text = path.read_text(encoding="utf-8")
         assert own in ("ui", "app") or "import gradio" not in text, path
+
+
+def test_requirements_are_what_is_imported():
+    imported = set()
+    for path in [*top_modules(), *sources()]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    imported -= sys.stdlib_module_names | {"var_spaces", "leaderboard", "app"} | OPTIONAL
+    text = (ROOT / "requirements.txt").read_text()
+    required = set(re.findall(r"^[\w-]+", text, re.MULTILINE))
+    assert {PACKAGE_OF.get(name, name) for name in imported} == required
 
 
 def loaded_after(code: str) -> set[str]:

@@ -25,8 +25,6 @@ from pathlib import Path
 from threading import RLock
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from pydantic_core import PydanticUndefined
-
 from var_spaces.discovery import LABELS, Entry, entry, scan
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 from var_spaces.validation import Bounds, FrozenModel, bounds, shorten
@@ -201,7 +199,7 @@ def cli_options(cls: type[Method]) -> list[Option]:
         if kind not in (bool, int, float, str):
             raise VarSpacesError(f"{cls.described_as()}: the field '{name}' has no plain type.")
         key = field.alias or name
-        default = None if field.default is PydanticUndefined else field.default
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
         found.append(
             Option(
                 field=key,
