@@ -155,6 +155,12 @@ def test_other_text_is_not_read():
     assert RunSpec.read_png(PNG[:33] + bomb + PNG[33:]) == SPEC
 
 
+def test_long_text_is_passed_over_unless_it_claims_to_be_ours():
+    other = chunk(b"tEXt", b"other\0" + b" " * 10**6)
+    assert RunSpec.read_png(PNG[:33] + other + PNG[33:]) == SPEC
+    assert "larger than the allowed" in refusal(with_chunk(b"iTXt", b"var-spaces\0" + b" " * 10**6))
+
+
 def test_text_round_trip_needs_no_pixels():
     """Not even a decodable image: only the chunk structure is read."""
     fake = PNG_SIGNATURE + chunk(b"IHDR", b"\xff" * 13) + chunk(b"IEND", b"")

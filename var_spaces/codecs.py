@@ -174,6 +174,7 @@ def _inflate(data: bytes, what: str) -> bytes:
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_KEYWORD = b"var-spaces"
 MAX_PNG_CHUNKS = 1_000_000
+MAX_PNG_TEXT = MAX_JSON_BYTES + 1024  # the text and what stands before it in its chunk
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
 
@@ -238,7 +239,7 @@ def _chunks(
             raise VarSpacesError("The PNG file is damaged: its chunks cannot be read.")
         if file.tell() + length + 4 > size:
             raise VarSpacesError("The PNG file is cut: its end is missing.")
-        if wanted is None or kind in wanted:
+        if wanted is None or (kind in wanted and not _too_long(file, length)):
             data, crc = file.read(length), file.read(4)
             yield kind, head, data, crc
         else:
@@ -246,6 +247,19 @@ def _chunks(
         if kind == b"IEND":
             return
     raise VarSpacesError("The PNG file is damaged: it has too many chunks.")
+
+
+def _too_long(file: BinaryIO, length: int) -> bool:
+    """Whether a text chunk is too long to be a run spec; refused if it claims to be one."""
+    if length <= MAX_PNG_TEXT:
+        return False
+    start = file.read(len(PNG_KEYWORD) + 1)
+    file.seek(-len(start), io.SEEK_CUR)
+    if start == PNG_KEYWORD + b"\0":
+        raise VarSpacesError(
+            f"The run spec in the picture is larger than the allowed {MAX_JSON_BYTES // 1024} kB."
+        )
+    return True
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -95,7 +94,7 @@ class RunSpec(FrozenModel):
         """Canonical JSON: equal specs give equal text."""
         return codecs.canonical(self.model_dump(mode="json"))
 
-    @cached_property
+    @property
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]

@@ -36,6 +36,7 @@ from var_spaces.cli import main
         (["--schedule", "1,b"], ["--schedule"]),
         (["--schedule", "1x2x3"], ["--schedule"]),
         (["--scale", "0"], ["--scale 0", "1 to 64"]),
+        (["--n", "64", "--scale", "65"], ["--scale 65", "1 to 64"]),
         (["--spec", "none.json"], ["Cannot read none.json"]),
         (["extra"], ["unknown argument 'extra'"]),
     ],
@@ -54,6 +55,13 @@ def test_bad_places(key_command, refused, tmp_path):
     assert "cannot be written" in refused(*key_command(tmp_path / "b.png"))
     assert "required: --out" in refused("generate", "--model", "tiny-var")
     assert "'model' is missing" in refused("generate", "--out", tmp_path / "a.png")
+
+
+def test_too_large_a_picture(refused, key_command, tmp_path, monkeypatch):
+    monkeypatch.setattr("var_spaces.cli.generate.MAX_SIDE", 127)
+    message = refused(*key_command(tmp_path / "a.png", "--n", 3, "--scale", 4))
+    assert "128 pixels wide, allowed are 127" in message
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bad_commands(refused):

@@ -6,6 +6,7 @@ policy. Flags change what ``--spec`` (a JSON file or an earlier picture) says.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -36,7 +37,7 @@ PREFIXES = {
 }
 PLAIN_FIELDS = ("model", "seed", "count", "first", "schedule")
 MAX_UPSCALE = 64
-MAX_PIXELS = 2**26
+MAX_SIDE = 8192
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -45,12 +46,14 @@ def run(arguments: Sequence[str]) -> None:
     options = parser.read(arguments)
     out, scale = _out(options), _upscale(options)
     spec = _spec(base, options)
+    side = get_card(spec.model, role="generator").resolution * columns(spec.count) * scale
+    if side > MAX_SIDE:
+        raise VarSpacesError(
+            f"The picture would be {side} pixels wide, allowed are {MAX_SIDE}: lower --scale."
+        )
     done = _watch(spec)
-    image = grid(done.images)
-    if image.size * scale * scale > 3 * MAX_PIXELS:
-        raise VarSpacesError(f"--scale {scale} makes the picture too large; use a smaller one.")
     spec = done.record.spec  # as the model spells it: a class by its name
-    write_file(out, save_png(image, spec, scale))
+    write_file(out, save_png(grid(done.images), spec, scale))
     if "json" in options:
         print(done.record.to_json())
     else:
@@ -184,12 +187,15 @@ def grid(images: Sequence[np.ndarray]) -> np.ndarray:
     import numpy as np
 
     height, width, _ = images[0].shape
-    columns = 1
-    while columns * columns < len(images):
-        columns += 1
-    rows = -(-len(images) // columns)
-    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    across = columns(len(images))
+    down = math.ceil(len(images) / across)
+    sheet = np.full((down * height, across * width, 3), 255, np.uint8)
     for index, image in enumerate(images):
-        y, x = index // columns * height, index % columns * width
+        y, x = index // across * height, index % across * width
         sheet[y : y + height, x : x + width] = image
     return sheet
+
+
+def columns(count: int) -> int:
+    """Images per row of a nearly square grid."""
+    return math.ceil(math.sqrt(count))
