@@ -1,0 +1,167 @@
+"""Layers of Infinity: attention with rotary positions, attention to text, the block, text pooling.
+
+Parameter names are those of the published files (https://arxiv.org/abs/2412.04431, public code).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from var_spaces.backbones.layers import Attend, FeedForward, SelfAttention, modulate
+from var_spaces.backbones.rope import Rotary
+
+
+class TextMemory(NamedTuple):
+    """Keys and values of the text for one attention layer, ``(B, H, T, D)``, and what is text.
+
+    ``mask (B, 1, 1, T)`` is True at text, or None if there is no padding.
+    """
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor | None
+
+    def attend(self, q: Tensor) -> Tensor:
+        """Attended values ``(B, H, l, D)`` for queries ``(B, H, l, D)``, scores over root D."""
+        return F.scaled_dot_product_attention(
+            q, self.keys.to(q.dtype), self.values.to(q.dtype), attn_mask=self.mask
+        )
+
+    def gather_rows(self, index: Tensor) -> TextMemory:
+        mask = None if self.mask is None else self.mask[index]
+        return TextMemory(self.keys[index], self.values[index], mask)
+
+
+class RotaryAttention(SelfAttention):
+    """Self-attention whose normalised queries and keys carry their position."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads, l2_norm=True)
+
+    def forward(self, x: Tensor, attend: Attend, rotary: Rotary) -> Tensor:
+        """``x (B, l, C)`` after attention; the cache sees rotated keys."""
+        q, k, v = self.project(x)
+        out = attend(rotary.turn(q), rotary.turn(k), v, self.score_scale)
+        return self.proj(out.transpose(1, 2).reshape(x.shape))
+
+
+class TextKeys(nn.Module):
+    """Projection of text features to keys and values; keys have no bias."""
+
+    def __init__(self, text_dim: int, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.mat_kv = nn.Linear(text_dim, 2 * width, bias=False)
+        self.v_bias = nn.Parameter(torch.zeros(width))
+
+    def memory(self, text: Tensor, mask: Tensor | None) -> TextMemory:
+        """Keys and values of padded text ``(B, T, E)``; ``mask (B, T)``."""
+        weight = self.mat_kv.weight
+        bias = torch.cat((torch.zeros_like(self.v_bias), self.v_bias))
+        both = F.linear(text.to(weight.dtype), weight, bias)
+        both = both.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return TextMemory(both[0], both[1], None if mask is None else mask[:, None, None])
+
+
+class CrossAttention(TextKeys):
+    """Attention of image tokens to the text."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, width, heads)
+        self.mat_q = nn.Linear(width, width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
+        q = self.mat_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return self.proj(memory.attend(q).transpose(1, 2).reshape(x.shape))
+
+
+class TextPooling(TextKeys):
+    """One vector of a whole prompt: attention with a learned query."""
+
+    def __init__(self, text_dim: int, width: int, heads: int) -> None:
+        super().__init__(text_dim, width, heads)
+        self.mat_q = nn.Parameter(torch.zeros(1, heads, width // heads))
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, text: Tensor, mask: Tensor | None) -> Tensor:
+        """Padded text ``(B, T, E)`` to ``(B, C)``."""
+        query = self.mat_q.unsqueeze(2).expand(text.shape[0], -1, -1, -1)
+        out = self.memory(text, mask).attend(query)
+        return self.proj(out.flatten(1))
+
+
+class RMSNorm(nn.Module):
+    """``x / rms(x) * weight`` in float32."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), x.shape[-1:], self.weight.float(), self.eps)
+
+
+class InfinityBlock(nn.Module):
+    """Self-attention and feed-forward modulated by the text's vector, attention to the text between.
+
+    The modulation ``(B, 1, 6, C)`` is ordered as in VAR: two gates, two scales, two shifts.
+    Attention to the text has a norm of its own, no gate and no modulation.
+    """
+
+    def __init__(self, width: int, heads: int, hidden: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.ada_gss = nn.Parameter(torch.zeros(1, 1, 6, width))
+        self.sa = RotaryAttention(width, heads)
+        self.ca = CrossAttention(width, heads)
+        self.ffn = FeedForward(width, hidden)
+        self.ca_norm = nn.LayerNorm(width, eps=eps)
+
+    def modulation(self, shared: Tensor) -> Tensor:
+        """``(B, 1, 6, C)`` float32 from the shared projection ``(B, 6 C)``."""
+        return self.ada_gss.float() + shared.float().view(shared.shape[0], 1, 6, -1)
+
+    def forward(
+        self, x: Tensor, modulation: Tensor, attend: Attend, rotary: Rotary, memory: TextMemory
+    ) -> Tensor:
+        """Residual stream ``x (B, l, C)`` float32 after this block."""
+        gate1, gate2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
+        dtype = self.ffn.fc1.weight.dtype
+        h = self.sa(modulate(x, scale1, shift1, self.eps).to(dtype), attend, rotary)
+        x = x + gate1 * h
+        norm = self.ca_norm
+        h = F.layer_norm(x, x.shape[-1:], norm.weight.float(), norm.bias.float(), self.eps)
+        x = x + self.ca(h.to(dtype), memory)
+        return x + gate2 * self.ffn(modulate(x, scale2, shift2, self.eps).to(dtype))
+
+    @torch.no_grad()
+    def initialise(self, depth: int, gate: float, adaln: float) -> None:
+        """Small residual branches and gates; linear layers are drawn by the model."""
+        for branch in (self.sa.proj, self.ca.proj, self.ffn.fc2):
+            branch.weight.div_(math.sqrt(2 * depth))
+        self.ada_gss.normal_().div_(math.sqrt(self.ada_gss.shape[-1]))
+        self.ada_gss[:, :, :2].mul_(gate)
+        self.ada_gss[:, :, 2:].mul_(adaln)
+
+
+class Chunk(nn.Module):
+    """Consecutive blocks, under the name that published files give them."""
+
+    def __init__(self, blocks: list[InfinityBlock]) -> None:
+        super().__init__()
+        self.module = nn.ModuleList(blocks)
+
+
+class PooledText(nn.Module):
+    """Holder of the pooling layer, under its published name."""
+
+    def __init__(self, text_dim: int, width: int, heads: int) -> None:
+        super().__init__()
+        self.ca = TextPooling(text_dim, width, heads)
