@@ -20,7 +20,8 @@ class BackboneRun:
     Args:
         backbone: the module; it is never modified.
         setup: the run.
-        images: position in the run of the image each conditional row belongs to.
+        images: position in the run of the image that each conditional row belongs to; a strategy
+            with several candidates per image repeats it.
     """
 
     def __init__(self, backbone: Any, setup: RunSetup, images: Sequence[int]) -> None:
@@ -32,11 +33,11 @@ class BackboneRun:
         self.cache = setup.cache.new_cache(
             self.schedule,
             layers=layers,
-            rows=self.cond.shape[0],
+            rows=len(images) * (2 if self.guided else 1),
             heads=heads,
             head_dim=head_dim,
             dtype=next(backbone.parameters()).dtype,
-            device=self.cond.device,
+            device=setup.device,
         )
         self.policy = setup.cache.session(self.cache, self.schedule)
 
@@ -68,7 +69,7 @@ class BackboneRun:
     def gather_rows(self, index: Tensor) -> None:
         """Keep conditional rows ``index (B',)`` and the unconditional rows that belong to them."""
         if self.guided:
-            index = torch.cat((index, index + self.cond.shape[0] // 2))
+            index = torch.cat((index, index + self.cache.rows // 2))
         self.cond = self.cond[index]
         self.modulation = self.modulation.gather_rows(index)
         self.cache.gather_rows(index)

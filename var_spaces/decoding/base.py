@@ -8,7 +8,7 @@ This file imports no torch, so that parameters and specs can be read without it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,13 +73,15 @@ class Sampling(Part):
     kind = "sampling"
 
     @abstractmethod
-    def sample(self, logits: Tensor, gumbel: Gumbel, ratio: float) -> Sampled:
+    def sample(
+        self, logits: Tensor, gumbel: Gumbel, scale: int, schedule: ScaleSchedule
+    ) -> Sampled:
         """Draw one token per position.
 
         Args:
             logits: guided logits ``(B, l, V)`` float32.
             gumbel: source of noise; equal calls give equal numbers.
-            ratio: ``r_k = k / (S - 1)`` of the scale.
+            scale, schedule: which scale of which schedule is drawn.
         """
 
     def entropy(self, logits: Tensor) -> float:
@@ -117,7 +119,7 @@ class Draw(Protocol):
 
 
 class DecodingSession:
-    """One run of a strategy. It owns backbones' caches; the loop owns ``f_hat`` and the rows."""
+    """A strategy at work on one batch. It owns the caches; the loop owns ``f_hat`` and the rows."""
 
     rows_per_image: int = 1  # candidates that start for every image
 
@@ -175,5 +177,10 @@ class DecodingStrategy(Part):
         """
 
     @abstractmethod
-    def session(self, setup: RunSetup) -> DecodingSession:
-        """Start a run."""
+    def session(self, setup: RunSetup, images: Sequence[int]) -> DecodingSession:
+        """Start a run of some of its images.
+
+        Args:
+            setup: the run.
+            images: positions in the run of the images of this batch.
+        """

@@ -34,6 +34,6 @@ class LinearGuidance(Guidance):
 
 
 def guide(logits: Tensor, weight: float) -> Tensor:
-    """``(1 + t) l_cond - t l_uncond`` of rows ``[cond; uncond]``, ``(2B, l, V)`` -> ``(B, l, V)``."""
+    """``(1 + t) l_cond - t l_uncond`` of ``[cond; uncond]``, ``(2B, l, V)`` -> ``(B, l, V)``."""
     conditional, unconditional = logits.chunk(2)
     return conditional.mul(1 + weight).sub_(unconditional, alpha=weight)

@@ -39,9 +39,7 @@ class Row:
 class Noise(Protocol):
     """Where sampling takes its noise from; tests put recorded numbers in its place."""
 
-    def gumbel(
-        self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int
-    ) -> Tensor:
+    def gumbel(self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int) -> Tensor:
         """Standard Gumbel noise ``(B, l, V)``, float32 on the CPU."""
         ...
 
@@ -56,14 +54,14 @@ class SeededNoise:
 
     seed: int
 
-    def gumbel(
-        self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int
-    ) -> Tensor:
+    def gumbel(self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int) -> Tensor:
         generators = [generator(self.seed, row.image, row.slot, scale, part) for row in rows]
         return gumbel_noise(generators, tokens, vocab)
 
 
-def generator(seed: int, image: int, slot: int = 0, scale: int = 0, part: int = 0) -> np.random.Philox:
+def generator(
+    seed: int, image: int, slot: int = 0, scale: int = 0, part: int = 0
+) -> np.random.Philox:
     """The generator of one image, candidate slot, scale and part (pass) of that scale."""
     words = ("var-spaces noise 1", seed, image, slot, scale, part)
     digest = blake2b(" ".join(map(str, words)).encode(), digest_size=16).digest()

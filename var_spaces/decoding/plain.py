@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Draw, Drawn
@@ -25,15 +26,15 @@ class PlainDecoding(DecodingStrategy):
     def needs(self) -> dict[str, str]:
         return {"kv-cache": "plain decoding reads the keys and values of earlier scales"}
 
-    def session(self, setup: RunSetup) -> DecodingSession:
-        return PlainSession(setup)
+    def session(self, setup: RunSetup, images: Sequence[int]) -> DecodingSession:
+        return PlainSession(setup, images)
 
 
 class PlainSession(DecodingSession):
-    def __init__(self, setup: RunSetup) -> None:
+    def __init__(self, setup: RunSetup, images: Sequence[int]) -> None:
         from var_spaces.decoding.backbone_run import BackboneRun
 
-        self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, range(len(setup.images)))
+        self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, images)
 
     def predict(self, scale: int, tokens: Tensor | None, draw: Draw) -> Drawn:
         return draw(self.run.logits(self.run.advance(scale, tokens)))

@@ -18,6 +18,8 @@ from var_spaces.methods import register
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from var_spaces.schedule import ScaleSchedule
+
 
 @register
 class TopKTopP(Sampling):
@@ -44,11 +46,13 @@ class TopKTopP(Sampling):
     def needs(self) -> dict[str, str]:
         return {"soft-codes": "smooth sampling mixes code vectors"} if self.smooth else {}
 
-    def sample(self, logits: Tensor, gumbel: Gumbel, ratio: float) -> Sampled:
+    def sample(
+        self, logits: Tensor, gumbel: Gumbel, scale: int, schedule: ScaleSchedule
+    ) -> Sampled:
         logits = filter_top_k_top_p(logits, min(self.top_k, logits.shape[-1]), self.top_p)
         noise = gumbel(*logits.shape[-2:])
         ids = draw_ids(logits, noise, self.temperature)
-        weights = smooth_weights(logits, noise, ratio) if self.smooth else None
+        weights = smooth_weights(logits, noise, schedule.ratio(scale)) if self.smooth else None
         return Sampled(ids, logits, weights)
 
 
@@ -103,4 +107,3 @@ def smooth_weights(logits: Tensor, noise: Tensor, ratio: float) -> Tensor:
     """
     tau = max(0.27 * (1 - 0.95 * ratio), 0.005)
     return ((logits * (1 + ratio) + noise) / tau).softmax(-1)
-

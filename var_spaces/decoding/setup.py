@@ -55,6 +55,7 @@ class RunSetup:
         substitution: tokens to put in place of drawn ones, or None.
         previews: decode the images after every scale.
         observe: told about every intermediate result, for tests and inspection.
+        lane_size: images that share a batch (see lane.py); None puts all in one.
     """
 
     tokenizer: Any
@@ -71,6 +72,7 @@ class RunSetup:
     substitution: Substitution | None = None
     previews: bool = False
     observe: Observer | None = None
+    lane_size: int | None = None
 
     @property
     def device(self) -> torch.device:
@@ -80,3 +82,15 @@ class RunSetup:
     def guided(self) -> bool:
         """Whether the batch carries unconditional rows."""
         return self.guidance.is_active(self.schedule)
+
+    def lanes(self) -> list[range]:
+        """Positions of the images of every lane."""
+        count = len(self.images)
+        size = self.lane_size or count
+        return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def report(self, scale: int, **tensors: Tensor) -> None:
+        """Tell the observer, if there is one."""
+        if self.observe is not None:
+            for what, tensor in tensors.items():
+                self.observe(what, scale, tensor)

@@ -1,0 +1,246 @@
+"""The Python interface: ``load`` a model, ``generate`` images, ``stream`` the events of a run.
+
+Importing this module needs no torch; running does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.events import Event
+from var_spaces.spec import RunSpec
+from var_spaces.tasks.plan import plan
+from var_spaces.validation import freeze
+from var_spaces.zoo.cards import Card, get_card
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from var_spaces.decoding.setup import Observer
+
+# Keywords of generate() and stream() that are parameters of a method, by method kind.
+METHOD_OF = {
+    "top_k": "sampling",
+    "top_p": "sampling",
+    "temperature": "sampling",
+    "smooth": "sampling",
+}
+SPEC_FIELDS = ("task", "schedule", "cache", "decoding", "seed", "count", "first")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A loaded model: ``card``, ``tokenizer`` and, for generators, ``backbone``."""
+
+    card: Card
+    tokenizer: Any
+    backbone: Any
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.tokenizer.parameters()).device
+
+    def to(self, device: str | torch.device) -> Model:
+        """The same model on another device. Models are shared, so this one stays where it is."""
+        return load(self.card.id, device)
+
+    def generate(self, **settings: Any) -> list[Image.Image]:
+        """Images of this model; see :func:`generate`."""
+        return generate(model=self.card.id, **{"device": self.device, **settings})
+
+    def stream(self, **settings: Any) -> Iterator[Event]:
+        """Events of a run of this model; see :func:`stream`."""
+        return stream(model=self.card.id, **{"device": self.device, **settings})
+
+
+def load(model: str, device: str | torch.device | None = None) -> Model:
+    """Load a model, or return the one in memory.
+
+    Args:
+        model: id of a card, e.g. ``"var-small"``; ``python -m var_spaces models`` lists them.
+        device: where to; None is ``VAR_SPACES_DEVICE``, else CUDA if there is one, else the CPU.
+
+    Raises:
+        VarSpacesError: for an unknown model, damaged weights or a device this machine lacks.
+    """
+    get_card(model)
+    from var_spaces.zoo.residency import ZOO
+
+    loaded = ZOO.model(model, device)
+    return Model(loaded.card, loaded.tokenizer, loaded.backbone)
+
+
+def generate(
+    spec: RunSpec | Mapping[str, Any] | None = None,
+    *,
+    device: str | torch.device | None = None,
+    images: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> list[Image.Image]:
+    """Draw images.
+
+    Args:
+        spec: a run spec; or leave it out and give ``settings`` of :func:`make_spec`.
+        device, images: as for :func:`stream`.
+
+    Returns:
+        One image per ``count``. Each carries its own spec: in ``image.info["var-spaces"]`` and in
+        the PNG file when it is saved as one.
+
+    Raises:
+        VarSpacesError: in one line, before any work, if something does not fit.
+    """
+    events = stream(spec, previews=False, device=device, images=images, **settings)
+    *_, last = events
+    return [_picture(pixels, last.record.spec, i) for i, pixels in enumerate(last.images)]
+
+
+def stream(
+    spec: RunSpec | Mapping[str, Any] | None = None,
+    *,
+    previews: bool = True,
+    device: str | torch.device | None = None,
+    images: Mapping[str, Any] | None = None,
+    observe: Observer | None = None,
+    **settings: Any,
+) -> Iterator[Event]:
+    """Run a spec and yield its events; close the iterator to stop and free everything.
+
+    Args:
+        spec: a run spec; or leave it out and give ``settings`` of :func:`make_spec`.
+        previews: decode the images after every scale.
+        device: where to run; None as for :func:`load`.
+        images: PIL images or arrays that the spec names by content hash.
+        observe: called with every intermediate result (see ``decoding/loop.py``).
+
+    Raises:
+        VarSpacesError: at once, before any work, if something does not fit.
+    """
+    handed = dict(images or {})
+    if spec is None:
+        spec, more = make_spec(**settings)
+        handed |= more
+    elif settings:
+        raise VarSpacesError(
+            f"Give a spec or settings, not both: {', '.join(sorted(settings))} came with a spec; "
+            "change the spec with spec.replace(...)."
+        )
+    if not isinstance(spec, RunSpec):
+        spec = RunSpec(**spec)
+    planned = plan(spec)
+    handed = _pixels(handed)
+    planned.task.check_pictures(handed)
+
+    from var_spaces.tasks.run import run
+    from var_spaces.zoo.residency import ZOO, resolve_device
+
+    place = resolve_device(device)
+    return run(planned, ZOO, pictures=handed, previews=previews, device=place, observe=observe)
+
+
+def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
+    """A run spec from keywords, completed with the defaults of the model's card.
+
+    Args:
+        model: id of a card.
+        settings: ``class_`` (or ``label``), ``style`` and other inputs of the task; ``seed``,
+            ``count``, ``first``, ``task``, ``cache``, ``decoding``, ``schedule``; ``guidance`` as a
+            number or a method; ``sampling`` as a method, or its ``top_k``, ``top_p``,
+            ``temperature``, ``smooth``; for edits ``image`` and ``mask`` as pictures.
+
+    Returns:
+        The spec, and the pictures it names by content hash.
+
+    Raises:
+        VarSpacesError: for an unknown keyword or a value that is refused.
+    """
+    card = get_card(model, "generator")
+    fields: dict[str, Any] = {"model": model}
+    inputs: dict[str, Any] = {}
+    methods = {kind: _default(card, kind) for kind in ("sampling", "guidance")}
+    changes: dict[str, Any] = {}
+    pictures: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key in SPEC_FIELDS:
+            fields[key] = value
+        elif key in METHOD_OF:
+            changes[key] = value
+        elif key == "guidance" and isinstance(value, int | float):
+            methods[key] = {**methods[key], "scale": float(value)}
+        elif key in methods:
+            methods[key] = value
+        elif key in ("class_", "label"):
+            inputs["class"] = value
+        elif key in ("image", "mask") and value is not None:
+            name, pixels = _handed(key, value)
+            inputs["source" if key == "image" else "mask"] = name
+            pictures[name] = pixels
+        else:
+            inputs[key] = value
+    if changes:
+        if not isinstance(methods["sampling"], Mapping):
+            raise VarSpacesError(f"Give {', '.join(changes)} inside the sampling method.")
+        methods["sampling"] = {**methods["sampling"], **changes}
+    _check_inputs(fields.get("task", "generate"), inputs)
+    return RunSpec(**fields, **methods, inputs=inputs), pictures
+
+
+def _check_inputs(task: str, inputs: Mapping[str, Any]) -> None:
+    """Name a mistyped keyword as what it is, with every keyword that would do."""
+    from var_spaces.methods import get
+
+    known = get("task", task).field_names()
+    every = ["class_", "style", "guidance", "sampling", *METHOD_OF, *SPEC_FIELDS, *known]
+    for key in inputs:
+        if key not in known:
+            near = did_you_mean(key, every)
+            raise VarSpacesError(f"Unknown setting '{key}' of task '{task}'.{near}")
+
+
+def _default(card: Card, kind: str) -> Any:
+    """The card's default method of a kind, else that of the run spec."""
+    return card.defaults.get(kind) or freeze(RunSpec.model_fields[kind].default)
+
+
+def _handed(key: str, picture: Any) -> tuple[str, Any]:
+    from var_spaces.tasks.pictures import as_mask, as_rgb, digest
+
+    pixels = as_rgb(picture) if key == "image" else as_mask(picture)
+    return digest(pixels), pixels
+
+
+def _pixels(pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """Pictures as arrays. A mask is told from a picture by its two dimensions or one band."""
+    from var_spaces.tasks.pictures import as_mask, as_rgb
+
+    flat = ("1", "L", "I", "F")
+    is_mask = {
+        name: getattr(picture, "ndim", 3) == 2 or getattr(picture, "mode", "RGB") in flat
+        for name, picture in pictures.items()
+    }
+    return {n: as_mask(p) if is_mask[n] else as_rgb(p) for n, p in pictures.items()}
+
+
+def image_spec(spec: RunSpec, position: int) -> RunSpec:
+    """The spec that draws one image of a run alone."""
+    return spec.replace(count=1, first=spec.first + position)
+
+
+def _picture(pixels: Any, spec: RunSpec, position: int) -> Image.Image:
+    """A PIL image that carries its spec, also into PNG files."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    from var_spaces.codecs import PNG_KEYWORD
+
+    text, keyword = image_spec(spec, position).to_json(), PNG_KEYWORD.decode()
+    image = Image.fromarray(pixels)
+    chunk = PngInfo()
+    chunk.add_text(keyword, text)
+    image.info[keyword] = text
+    image.encoderinfo = {"pnginfo": chunk}  # what Image.save adds to its own arguments
+    return image

@@ -1,0 +1,129 @@
+"""A lane: images of a run that share one batch, and everything about them that changes.
+
+A run has one lane or several. Matrix products over larger batches may round differently, so one
+image per lane makes an image bit for bit the same in any run; one lane for all is faster on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from var_spaces.decoding.base import Drawn
+from var_spaces.decoding.guidance import guide
+from var_spaces.decoding.noise import Row
+from var_spaces.decoding.pixels import decode
+from var_spaces.decoding.setup import RunSetup
+from var_spaces.errors import VarSpacesError
+
+
+class Lane:
+    """State of some images of a run.
+
+    ``rows[b]`` says which image and candidate row *b* of the batch is; ``f_hat (B, z, H, W)`` is
+    what the scales so far add up to, ``ids`` their tokens; ``tokens (B, l_k, z)`` is the input of
+    the next scale.
+
+    Args:
+        setup: the run.
+        images: positions in the run of the lane's images.
+    """
+
+    @torch.no_grad()
+    def __init__(self, setup: RunSetup, images: Sequence[int]) -> None:
+        self.setup, self.images = setup, list(images)
+        self.session = setup.decoding.session(setup, self.images)
+        slots = range(self.session.rows_per_image)
+        self.rows = [Row(image, slot) for image in self.images for slot in slots]
+        self.f_hat = setup.tokenizer.new_latent(len(self.rows), setup.schedule, setup.device)
+        self.ids: list[Tensor] = []
+        self.tokens: Tensor | None = None
+
+    @torch.no_grad()
+    def advance(self, scale: int) -> float:
+        """One scale: predict, substitute, accumulate, select rows, prepare the next input.
+
+        Returns:
+            Mean entropy of the drawn distributions in nats.
+        """
+        setup, tokenizer, schedule = self.setup, self.setup.tokenizer, self.setup.schedule
+        drawing = Drawing(setup, scale, self.rows)
+        drawn = self.session.predict(scale, self.tokens, drawing)
+        ids, codes = drawn.ids, drawn.codes
+        if setup.substitution is not None:
+            ids, codes = setup.substitution(scale, ids, codes, [row.image for row in self.rows])
+        self.f_hat = tokenizer.accumulate(self.f_hat, codes, scale, schedule)
+        self.ids.append(ids)
+        setup.report(scale, ids=ids, codes=codes, f_hat=self.f_hat)
+
+        keep = self.session.select(scale, self.f_hat)
+        if keep is not None:
+            self._gather(keep)
+        if scale < schedule.num_scales - 1:
+            self.tokens = tokenizer.next_input(self.f_hat, scale, schedule)
+        elif [row.image for row in self.rows] != self.images:
+            raise VarSpacesError(
+                f"Decoding '{setup.decoding.name}' left {len(self.rows)} rows for "
+                f"{len(self.images)} images; it must keep one row per image."
+            )
+        return drawing.entropy
+
+    def _gather(self, keep: Tensor) -> None:
+        """Go on with rows ``keep``, those of one image together and in the order of the images.
+
+        A row's noise follows its new place among its image's rows, so copies of a row diverge.
+        """
+        keep = keep.cpu()
+        images = torch.tensor([row.image for row in self.rows])[keep]
+        keep = keep[images.argsort(stable=True)].to(self.f_hat.device)
+        images = images.sort().values.tolist()
+        self.rows = [Row(image, b - images.index(image)) for b, image in enumerate(images)]
+        self.f_hat = self.f_hat[keep]
+        self.ids = [ids[keep] for ids in self.ids]
+        self.session.gather_rows(keep)
+
+    @torch.no_grad()
+    def pixels(self) -> np.ndarray:
+        """Pixels ``(B, H, W, 3)`` of all rows as they are now."""
+        return decode(self.setup.tokenizer, self.f_hat)
+
+    def close(self) -> None:
+        """Free caches and latents."""
+        self.session.close()
+        self.f_hat = self.tokens = None
+        self.ids = []
+
+
+class Drawing:
+    """Guidance and sampling of one scale, as handed to the strategy (a ``Draw``)."""
+
+    def __init__(self, setup: RunSetup, scale: int, rows: Sequence[Row]) -> None:
+        self.setup, self.scale = setup, scale
+        self.rows = [Row(setup.images[row.image], row.slot) for row in rows]
+        self.entropy = 0.0
+
+    def __call__(self, logits: Tensor, *, part: int = 0, weight: float | None = None) -> Drawn:
+        setup, scale = self.setup, self.scale
+        if weight is None:
+            weight = setup.guidance.weight(scale, setup.schedule)
+        guided = guide(logits, weight) if setup.guided else logits
+        if part == 0:
+            self.entropy = setup.sampling.entropy(guided)
+
+        def gumbel(tokens: int, vocab: int) -> Tensor:
+            return setup.noise.gumbel(self.rows, scale, part, tokens, vocab).to(guided.device)
+
+        sampled = setup.sampling.sample(guided, gumbel, scale, setup.schedule)
+        codes = _codes(setup.tokenizer, sampled.ids, sampled.weights)
+        setup.report(scale, raw_logits=logits, logits=guided, filtered=sampled.logits)
+        setup.report(scale, drawn_ids=sampled.ids, drawn_codes=codes)
+        return Drawn(sampled.ids, codes, sampled.logits)
+
+
+def _codes(tokenizer: Any, ids: Tensor, weights: Tensor | None) -> Tensor:
+    """Code vectors ``(B, l, z)`` of ids, or their mixture by weights ``(B, l, V)``."""
+    return tokenizer.embed(ids) if weights is None else weights @ tokenizer.codebook

@@ -1,0 +1,64 @@
+"""Zero-shot editing by token substitution, as in VAR's editing demo (arXiv 2404.02905, §5).
+
+At every scale, drawn codes at kept positions are replaced by those of a source image before they
+are accumulated. The source is kept per scale, not in ``f_hat`` or in pixels, so kept regions are
+close to the source but not equal: upsampling, phi and the decoder mix neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from var_spaces.schedule import ScaleSchedule
+
+WHOLE_SCALE_TOKENS = 3  # scales of so few tokens come from the source entirely
+
+
+def keep_masks(mask: Tensor, schedule: ScaleSchedule) -> list[Tensor]:
+    """Which positions of every scale keep the source, ``[(B, l_k) bool]``.
+
+    The mask is resized bilinearly (half-pixel centres, no antialiasing) and kept above 0.5.
+
+    Args:
+        mask: ``(h, w)`` or ``(B, h, w)`` at the resolution of the last scale; 1 = keep the source.
+    """
+    mask = mask.float().reshape(-1, 1, *mask.shape[-2:])
+    masks = []
+    for size, tokens in zip(schedule.sizes, schedule.lengths, strict=True):
+        keep = F.interpolate(mask, size=size, mode="bilinear").flatten(1) > 0.5
+        masks.append(keep | (tokens <= WHOLE_SCALE_TOKENS))
+    return masks
+
+
+class TokenSubstitution:
+    """Puts source tokens where the mask keeps them.
+
+    Args:
+        tokenizer: embeds the source ids.
+        source: ids of the source image per scale, ``[(B or 1, l_k)]``.
+        mask: as for :func:`keep_masks`; ``(B, h, w)`` for a mask per image of the run.
+    """
+
+    def __init__(
+        self, tokenizer: Any, source: Sequence[Tensor], mask: Tensor, schedule: ScaleSchedule
+    ) -> None:
+        self.tokenizer, self.source = tokenizer, source
+        self.keep = keep_masks(mask.to(source[0].device), schedule)
+
+    def __call__(
+        self, scale: int, ids: Tensor, codes: Tensor, images: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        source = _of_images(self.source[scale], images)
+        keep = _of_images(self.keep[scale], images)
+        given = self.tokenizer.embed(source)
+        return torch.where(keep, source, ids), torch.where(keep[..., None], given, codes)
+
+
+def _of_images(rows: Tensor, images: Sequence[int]) -> Tensor:
+    """Row of every image, or the one row that all images share."""
+    return rows[list(images)] if rows.shape[0] > 1 else rows

@@ -1,0 +1,129 @@
+"""Edit a picture without training: in-painting, out-painting, class-conditional editing.
+
+Follows VAR's editing demo (https://arxiv.org/abs/2404.02905): tokens of the source picture replace
+drawn ones outside the region to be painted. Without a class the region is filled to match its
+surroundings, with a class it becomes that class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.methods import register
+from var_spaces.tasks.base import Pictures
+from var_spaces.tasks.generate import ClassTask
+from var_spaces.tasks.pictures import digest, fit, fit_mask
+
+if TYPE_CHECKING:
+    from var_spaces.decoding.substitution import TokenSubstitution
+    from var_spaces.schedule import ScaleSchedule
+
+SHA256 = r"^[0-9a-f]{64}$"
+Rectangle = tuple[float, float, float, float]
+
+
+@register
+class Edit(ClassTask):
+    """Paint a region of a picture anew.
+
+    The region is a mask (bright = region) or a rectangle. In-painting paints the region and keeps
+    the rest; out-painting keeps the region and paints the rest.
+    """
+
+    name = "edit"
+    title = "Edit a picture"
+    paper = "https://arxiv.org/abs/2404.02905"
+
+    source: str = Field(pattern=SHA256, description="content hash of the picture")
+    mask: str | None = Field(None, pattern=SHA256, description="content hash of the region's mask")
+    rectangle: Rectangle | None = Field(
+        None, description="region as fractions: top, left, bottom, right"
+    )
+    mode: Literal["in-painting", "out-painting"] = Field(
+        "in-painting", description="paint the region, or everything but the region"
+    )
+    composite: bool = Field(
+        False, description="put the picture's own pixels back where it was to be kept"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Edit:
+        if (self.mask is None) == (self.rectangle is None):
+            raise VarSpacesError("give either a mask or a rectangle.")
+        if self.rectangle is not None:
+            top, left, bottom, right = self.rectangle
+            if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+                raise VarSpacesError(
+                    "the rectangle must be top, left, bottom, right as fractions of the picture, "
+                    f"0 to 1 and not empty, not {list(self.rectangle)}."
+                )
+        return self
+
+    @property
+    def needs(self) -> dict[str, str]:
+        return {**super().needs, "substitution": "editing puts tokens of the picture in place"}
+
+    def check_pictures(self, pictures: Pictures) -> None:
+        wanted = {"picture": self.source, "mask": self.mask}
+        for what, key in wanted.items():
+            if key is not None and key not in pictures:
+                raise VarSpacesError(
+                    f"The {what} with content hash {key[:16]}... is missing: hand it in again."
+                )
+        for key in (key for key in wanted.values() if key is not None):
+            if digest(pictures[key]) != key:
+                raise VarSpacesError(f"A picture is not the one its hash {key[:16]}... names.")
+
+    def keep(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        """Where the source is kept, ``(height, width)`` bool.
+
+        Raises:
+            VarSpacesError: if nothing is left to paint.
+        """
+        if self.mask is not None:
+            region = fit_mask(pictures[self.mask], height, width)
+        else:
+            region = rectangle_mask(self.rectangle, height, width)
+        keep = region if self.mode == "out-painting" else ~region
+        if keep.all():
+            raise VarSpacesError(
+                "The region to paint covers less than half of every token: make it larger."
+            )
+        return keep
+
+    def substitution(
+        self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
+    ) -> TokenSubstitution:
+        import torch
+
+        from var_spaces.decoding.substitution import TokenSubstitution
+
+        device = next(tokenizer.parameters()).device
+        height, width = (side * tokenizer.downsample for side in schedule.last)
+        pixels = torch.tensor(fit(pictures[self.source], height, width), device=device)
+        image = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
+        with torch.no_grad():
+            ids = tokenizer.encode(image, schedule)
+        keep = torch.from_numpy(self.keep(*schedule.last, pictures))
+        return TokenSubstitution(tokenizer, ids, keep, schedule)
+
+    def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:
+        if not self.composite:
+            return image
+        height, width = image.shape[:2]
+        keep = self.keep(height, width, pictures)[..., None]
+        return np.where(keep, fit(pictures[self.source], height, width), image)
+
+
+def rectangle_mask(rectangle: Rectangle, height: int, width: int) -> np.ndarray:
+    """True inside: rows ``round(top * height)`` up to before ``round(bottom * height)``, columns
+    alike, rounded half to even."""
+    top, left, bottom, right = rectangle
+    mask = np.zeros((height, width), dtype=bool)
+    rows = slice(round(top * height), round(bottom * height))
+    mask[rows, round(left * width) : round(right * width)] = True
+    return mask

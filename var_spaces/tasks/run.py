@@ -1,0 +1,139 @@
+"""From a planned run to its events: loads the models, drives the scale loop, writes the record."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from var_spaces.decoding import loop
+from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.setup import Observer, RunSetup
+from var_spaces.events import Event, Finished, ImageReady, ScaleDone, Started
+from var_spaces.record import Environment, RunRecord, ScaleRow
+from var_spaces.tasks.base import Pictures
+from var_spaces.tasks.plan import Plan
+from var_spaces.zoo.residency import LoadedModel, Residency
+
+
+def run(
+    plan: Plan,
+    zoo: Residency,
+    *,
+    pictures: Pictures,
+    previews: bool = False,
+    device: str | torch.device | None = None,
+    observe: Observer | None = None,
+) -> Iterator[Event]:
+    """Events of a run: ``Started``, a ``ScaleDone`` per scale, an ``ImageReady`` per image,
+    ``Finished``. Closing the generator frees what the run held; models stay in the zoo."""
+    model = zoo.model(plan.card.id, device)
+    extra = {name: zoo.model(name, device).backbone for name in plan.extra}
+    spec = plan.spec
+    clock = _Stopwatch()
+    yield clock.pause(Started(spec, spec.id, plan.card.schedule, plan.card.id))
+    clock.go()
+    setup = RunSetup(
+        tokenizer=model.tokenizer,
+        backbone=model.backbone,
+        schedule=plan.card.schedule,
+        conditioning=plan.task.conditioning(plan.card, spec.count),
+        images=tuple(range(spec.first, spec.first + spec.count)),
+        noise=SeededNoise(spec.seed),
+        sampling=plan.sampling,
+        guidance=plan.guidance,
+        cache=plan.cache,
+        decoding=plan.decoding,
+        extra=extra,
+        substitution=plan.task.substitution(model.tokenizer, plan.card.schedule, pictures),
+        previews=previews,
+        observe=observe,
+        lane_size=1 if model.device.type == "cpu" else None,
+    )
+    scales: list[ScaleRow] = []
+    images: list[np.ndarray] = []
+    steps = loop.run(setup)
+    try:
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                ids = end.value
+                break
+            event = _note(event, plan, pictures, scales, images)
+            yield clock.pause(event)
+            clock.go()
+    finally:
+        steps.close()
+    yield Finished(_record(plan, model, scales, ids, images, clock.stop()), images)
+
+
+def _note(
+    event: ScaleDone | ImageReady,
+    plan: Plan,
+    pictures: Pictures,
+    scales: list[ScaleRow],
+    images: list[np.ndarray],
+) -> ScaleDone | ImageReady:
+    """Collect what the record needs; the task finishes images."""
+    match event:
+        case ScaleDone():
+            cost = ("scale", "size", "tokens", "seconds", "kv_bytes")
+            scales.append(ScaleRow(**{name: getattr(event, name) for name in cost}))
+        case ImageReady(index, image):
+            event = ImageReady(index, plan.task.finish(image, pictures))
+            images.append(event.image)
+    return event
+
+
+def _record(
+    plan: Plan,
+    model: LoadedModel,
+    scales: Sequence[ScaleRow],
+    ids: Sequence[Tensor],
+    images: Sequence[np.ndarray],
+    seconds: float,
+) -> RunRecord:
+    device = model.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return RunRecord(
+        spec=plan.spec,
+        id=plan.spec.id,
+        scales=tuple(scales),
+        seconds=seconds,
+        token_sha256=tuple(token_digest(ids, image) for image in range(plan.spec.count)),
+        image_sha256=tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in images),
+        weights_sha256=model.weights_sha256,
+        environment=Environment.current(name, torch.get_num_threads()),
+    )
+
+
+def token_digest(ids: Sequence[Tensor], image: int) -> str:
+    """SHA-256 of the ids of one image: all scales in order, little-endian int64."""
+    digest = hashlib.sha256()
+    for scale in ids:
+        digest.update(scale[image].contiguous().numpy().astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+class _Stopwatch:
+    """Counts the time of the run, not of whoever consumes its events."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.go()
+
+    def go(self) -> None:
+        self.since = time.perf_counter()
+
+    def pause(self, event: Event) -> Event:
+        self.total += time.perf_counter() - self.since
+        return event
+
+    def stop(self) -> float:
+        self.pause(None)
+        return self.total

@@ -1,0 +1,60 @@
+"""Families of models: which class a card builds, and what models of it can do. No torch here.
+
+Capabilities (see ``decoding/compat.py``): ``class-labels`` it draws a class, ``kv-cache`` it reads
+keys and values of earlier scales, ``sub-networks`` it runs any subset of its blocks,
+``soft-codes`` it mixes code vectors, ``substitution`` given tokens may replace drawn ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal
+
+Role = Literal["generator", "tokenizer"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of model.
+
+    Attributes:
+        role: what models of it are for.
+        model, config: ``"module:Class"`` of the torch module and of its configuration dataclass.
+        offers: capabilities of every model of the family.
+        nested: where trainer checkpoints (``.pth``) keep the weights, one path per variant.
+    """
+
+    role: Role
+    model: str
+    config: str
+    offers: frozenset[str] = frozenset()
+    nested: tuple[tuple[str, ...], ...] = field(default=())
+
+    def build(self, architecture: Mapping[str, Any]) -> Any:
+        """The module, with fresh weights on the default device."""
+        return _get(self.model)(_get(self.config)(**architecture))
+
+
+FAMILIES = {
+    "var": Family(
+        "generator",
+        "var_spaces.backbones.var:VAR",
+        "var_spaces.backbones.config:VARConfig",
+        frozenset({"class-labels", "kv-cache", "sub-networks"}),
+        nested=(("trainer", "var_wo_ddp"),),
+    ),
+    "residual-vq": Family(
+        "tokenizer",
+        "var_spaces.tokenizers.residual_vq:ResidualVQ",
+        "var_spaces.tokenizers.residual_vq:ResidualVQConfig",
+        frozenset({"soft-codes", "substitution"}),
+        nested=(("trainer", "vae_local"),),
+    ),
+}
+
+
+def _get(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
