@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -30,6 +31,14 @@ COMMANDS = [
 
 def commands(*start: str) -> list[list[str]]:
     return [command[len(start) :] for command in COMMANDS if command[: len(start)] == [*start]]
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make as from a shell, also when the tests themselves run under make."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(
+        ["make", *arguments], cwd=ROOT, env=clean, capture_output=True, text=True, check=False
+    )
 
 
 def test_every_command_is_of_a_tested_kind():
@@ -74,13 +83,7 @@ def test_training_commands_parse():
 @pytest.mark.parametrize("target", ["demo", "test", "lint", "format", "bench"])
 def test_make_targets_need_nothing_but_python(target, tmp_path):
     """A dry run on a fresh clone: environment first, from the requirements files."""
-    plan = subprocess.run(
-        ["make", "-n", f"VENV={tmp_path}/venv", target],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    plan = make("-n", f"VENV={tmp_path}/venv", target).stdout
     assert f"-m venv {tmp_path}/venv" in plan
     assert "-r requirements.txt" in plan
     assert ("-r requirements-dev.txt" in plan) == (target in ("test", "lint", "format"))
@@ -98,13 +101,7 @@ def test_make_says_when_python_is_too_old(tmp_path):
     old = tmp_path / "python"
     old.write_text('#!/bin/sh\necho "Python 3.11 or newer is needed, this is 3.8" >&2\nexit 1\n')
     old.chmod(0o755)
-    done = subprocess.run(
-        ["make", f"VENV={tmp_path}/venv", f"PYTHON={old}", "demo"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = make(f"VENV={tmp_path}/venv", f"PYTHON={old}", "demo")
     assert done.returncode != 0
     assert "Python 3.11 or newer is needed" in done.stderr
     assert not (tmp_path / "venv").exists()
