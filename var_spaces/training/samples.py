@@ -35,7 +35,7 @@ def generate(
     Raises:
         ImportError: on a machine without pydantic, which the engine's methods need.
     """
-    from var_spaces.cache.full import FullCache
+    from var_spaces.cache.full import Full
     from var_spaces.decoding.conditioning import ClassConditioning
     from var_spaces.decoding.guidance import LinearGuidance
     from var_spaces.decoding.loop import run
@@ -58,7 +58,7 @@ def generate(
             noise=SeededNoise(seed),
             sampling=TopKTopP(**(sampling or {"top_k": 100, "top_p": 0.95})),
             guidance=LinearGuidance(scale=guidance),
-            cache=FullCache(),
+            cache=Full(),
             decoding=PlainDecoding(),
         )
         images += [event.image for event in run(setup) if isinstance(event, ImageReady)]
