@@ -1,22 +1,28 @@
-"""Tiny real models for tests, with the random weights of the golden fixtures."""
+"""Models built from golden fixtures, and runs of them through the scale loop."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Generator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
 from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
+from var_spaces.cache.full import Full
+from var_spaces.decoding.conditioning import ClassConditioning
+from var_spaces.decoding.guidance import LinearGuidance
+from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.plain import PlainDecoding
+from var_spaces.decoding.sampling import TopKTopP
+from var_spaces.decoding.setup import RunSetup
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
-from var_spaces.zoo.writer import save_model
 
 GOLDEN = Path(__file__).parent / "golden"
-CLASSES = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibex", "jay"]
 
 
 def read(folder: Path, stem: str) -> tuple[dict, dict]:
@@ -59,34 +65,29 @@ def shared() -> tuple[ResidualVQ, VAR]:
     return tokenizer(), backbone()
 
 
-def styled_backbone(styles: int = 2) -> VAR:
-    """The tiny VAR with style labels of random weights."""
-    plain = backbone()
-    torch.manual_seed(0)
-    model = VAR(VARConfig(**{**asdict(plain.config), "num_styles": styles}))
-    with torch.no_grad():
-        model.style_emb.weight.normal_(std=0.5)
-    model.load_state_dict(plain.state_dict(), strict=False)
-    return model.eval().requires_grad_(False)
-
-
-def write_models(root: Path, styles: tuple[str, ...] = ()) -> Path:
-    """A models folder with ``tiny-vq``, ``tiny-var`` and, with styles, ``tiny-styled``."""
+def setup(images: Sequence[int] = (0,), **changes: Any) -> RunSetup:
+    """A plain run of the shared models; ``changes`` replace fields of the setup."""
     vq, var = shared()
-    common = {"format": 1, "resolution": 16, "licence": "Apache-2.0", "training": {}, "metrics": {}}
-    card = {"id": "tiny-vq", "title": "Tiny tokenizer", "family": "residual-vq"}
-    card |= {"role": "tokenizer", "architecture": asdict(vq.config), **common}
-    save_model(root / "tiny-vq", card, vq.state_dict())
-    defaults = {
-        "sampling": {"name": "top-k-top-p", "top_k": 20, "top_p": 0.9},
-        "guidance": {"name": "linear", "scale": 2.0},
+    fields = {
+        "tokenizer": vq,
+        "backbone": var,
+        "schedule": var.schedule,
+        "conditioning": ClassConditioning(tuple(i % 10 for i in images)),
+        "images": tuple(images),
+        "noise": SeededNoise(0),
+        "sampling": TopKTopP(top_k=20, top_p=0.9),
+        "guidance": LinearGuidance(scale=2.0),
+        "cache": Full(),
+        "decoding": PlainDecoding(),
     }
-    backbones = {"tiny-var": (var, ())}
-    if styles:
-        backbones["tiny-styled"] = (styled_backbone(len(styles)), styles)
-    for name, (module, names) in backbones.items():
-        card = {"id": name, "title": f"Model {name}", "family": "var", "role": "generator"}
-        card |= {"architecture": asdict(module.config), "tokenizer": "tiny-vq", **common}
-        card |= {"classes": CLASSES, "styles": list(names), "defaults": defaults}
-        save_model(root / name, card, module.state_dict(), max_shard=60_000, dtype=None)
-    return root
+    return RunSetup(**{**fields, **changes})
+
+
+def drain(steps: Generator) -> tuple[list, list]:
+    """Events of a loop and the ids it returns."""
+    events = []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as end:
+            return events, end.value

@@ -4,14 +4,10 @@ import pytest
 import torch
 
 from tests import tiny
-from var_spaces.cache.full import Full
 from var_spaces.decoding import loop
 from var_spaces.decoding.conditioning import ClassConditioning
 from var_spaces.decoding.guidance import LinearGuidance
-from var_spaces.decoding.noise import SeededNoise
-from var_spaces.decoding.plain import PlainDecoding
 from var_spaces.decoding.sampling import TopKTopP
-from var_spaces.decoding.setup import RunSetup
 from var_spaces.decoding.substitution import TokenSubstitution, keep_masks
 from var_spaces.tasks.edit import rectangle_mask
 
@@ -59,24 +55,20 @@ def test_edit(golden, models):
     labels = tuple(want["in/label"].tolist())
     for case in cases(golden):
         seen = {}
-        setup = RunSetup(
+        setup = tiny.setup(
+            range(len(labels)),
             tokenizer=vq,
             backbone=var,
             schedule=var.schedule,
             conditioning=ClassConditioning(labels),
-            images=tuple(range(len(labels))),
-            noise=SeededNoise(0),
             sampling=TopKTopP(
                 top_k=config["top_k"], top_p=config["top_p"], smooth=config["more_smooth"]
             ),
             guidance=LinearGuidance(scale=float(config["cfg"])),
-            cache=Full(),
-            decoding=PlainDecoding(),
             substitution=TokenSubstitution(vq, source, want[f"in/{case}/mask"], var.schedule),
             observe=lambda what, scale, t, seen=seen: seen.setdefault(what, []).append(t),
         )
-        for _ in loop.run(setup):
-            pass
+        tiny.drain(loop.run(setup))
         assert torch.equal(torch.cat(seen["drawn_ids"], 1), want[f"out/{case}/model_ids"])
         assert torch.equal(torch.cat(seen["ids"], 1), want[f"out/{case}/effective_ids"])
         image = (vq.decode(seen["f_hat"][-1]) + 1) / 2

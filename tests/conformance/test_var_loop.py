@@ -4,14 +4,11 @@ import pytest
 import torch
 
 from tests import tiny
-from var_spaces.cache.full import Full
 from var_spaces.decoding import loop
 from var_spaces.decoding.conditioning import ClassConditioning
 from var_spaces.decoding.guidance import LinearGuidance
 from var_spaces.decoding.noise import SeededNoise
-from var_spaces.decoding.plain import PlainDecoding
 from var_spaces.decoding.sampling import TopKTopP
-from var_spaces.decoding.setup import RunSetup
 
 
 class RecordedNoise:
@@ -31,23 +28,21 @@ def models(golden):
 
 
 def run(models, labels, guidance, sampling, noise=None):
-    """Everything the observer saw, scales joined along the sequence."""
+    """Everything the observer saw, scales joined along the sequence; final latent and image."""
     vq, var = models
     seen = {}
-    setup = RunSetup(
+    setup = tiny.setup(
+        range(len(labels)),
         tokenizer=vq,
         backbone=var,
         schedule=var.schedule,
         conditioning=ClassConditioning(tuple(labels.tolist())),
-        images=tuple(range(len(labels))),
         noise=noise or SeededNoise(0),
         sampling=sampling,
         guidance=LinearGuidance(scale=float(guidance)),
-        cache=Full(),
-        decoding=PlainDecoding(),
         observe=lambda what, scale, tensor: seen.setdefault(what, []).append(tensor),
     )
-    events = list(loop.run(setup))
+    events, _ = tiny.drain(loop.run(setup))
     assert len(events) == var.schedule.num_scales + len(labels)
     joined = {k: torch.cat(v, 1) for k, v in seen.items() if k != "f_hat"}
     return joined, seen["f_hat"][-1], (vq.decode(seen["f_hat"][-1]) + 1) / 2

@@ -39,6 +39,7 @@ class Card(FrozenModel):
     role: Literal["generator", "tokenizer"]
     architecture: JsonObject
     tokenizer: str | None = None
+    text_encoder: JsonObject | None = None
     classes: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
     resolution: int = Field(ge=1, le=8192, description="pixels along a side")
@@ -62,6 +63,11 @@ class Card(FrozenModel):
             raise VarSpacesError(f"family '{self.family}' is a {self.kind.role}, not {self.role}.")
         if self.role == "generator" and not self.tokenizer:
             raise VarSpacesError("a generator needs the id of its 'tokenizer'.")
+        if ("text" in self.kind.offers) != bool(self.text_encoder):
+            raise VarSpacesError(
+                f"a model of family '{self.family}' must "
+                f"{'name' if not self.text_encoder else 'not have'} a 'text_encoder'."
+            )
         for key, names in (("num_classes", self.classes), ("num_styles", self.styles)):
             size, different = self.architecture.get(key, len(names)), len(set(names))
             if not size == len(names) == different:

@@ -48,6 +48,10 @@ def load_module(card: Card, device: torch.device | str = "cpu") -> nn.Module:
             f"restore {card.folder} or train the model again."
         )
     state = read_state(files, card.kind.nested)
+    adapt = getattr(module, "adapt_state", None)  # other spellings of published files
+    state = adapt(state) if adapt else state
+    if hasattr(module, "adapt_state"):  # published files of some families spell keys differently
+        state = module.adapt_state(state)
     state = fit(state, module, f"The weights of '{card.id}'")
     module.load_state_dict(
         {key: tensor.to(device, _dtype(tensor), copy=True) for key, tensor in state.items()},

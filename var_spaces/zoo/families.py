@@ -2,7 +2,9 @@
 
 Capabilities (see ``decoding/compat.py``): ``class-labels`` it draws a class, ``kv-cache`` it reads
 keys and values of earlier scales, ``sub-networks`` it runs any subset of its blocks,
-``soft-codes`` it mixes code vectors, ``substitution`` given tokens may replace drawn ones.
+``soft-codes`` it mixes code vectors, ``substitution`` given tokens may replace drawn ones, ``text``
+it draws what a prompt says, ``any-schedule`` it draws maps of any shape, ``layer-guidance`` it lets
+guidance act between its blocks, ``bits`` its tokens are bits.
 """
 
 from __future__ import annotations
@@ -44,6 +46,20 @@ FAMILIES = {
         "var_spaces.backbones.config:VARConfig",
         frozenset({"class-labels", "kv-cache", "sub-networks"}),
         nested=(("trainer", "var_wo_ddp"),),
+    ),
+    "infinity": Family(
+        "generator",
+        "var_spaces.backbones.infinity:Infinity",
+        "var_spaces.backbones.infinity_config:InfinityConfig",
+        frozenset({"text", "kv-cache", "sub-networks", "any-schedule", "layer-guidance"}),
+        nested=(("trainer", "gpt_fsdp"),),
+    ),
+    "bitwise": Family(
+        "tokenizer",
+        "var_spaces.tokenizers.bitwise:Bitwise",
+        "var_spaces.tokenizers.bitwise:BitwiseConfig",
+        frozenset({"bits", "substitution"}),
+        nested=(("vae",), ("trainer", "vae_local")),
     ),
     "residual-vq": Family(
         "tokenizer",

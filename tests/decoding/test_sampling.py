@@ -1,0 +1,92 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from var_spaces.decoding.guidance import LinearGuidance, guide
+from var_spaces.decoding.sampling import TopKTopP, draw_ids, filter_top_k_top_p
+from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
+
+SCHEDULE = ScaleSchedule.square((1, 2, 4))
+
+
+def naive_filter(logits, top_k, top_p):
+    """One row, step by step as the specification says."""
+    row = logits.clone()
+    if top_k:
+        row[row < row.sort(descending=True).values[top_k - 1]] = -torch.inf
+    if top_p:
+        order = row.argsort(stable=True)
+        mass = row[order].softmax(0).cumsum(0)
+        for place, code in enumerate(order[:-1]):
+            if mass[place] <= 1 - top_p:
+                row[code] = -torch.inf
+    return row
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(-6, 6), min_size=2, max_size=12),
+    st.integers(0, 12),
+    st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]),
+)
+def test_filter_agrees_with_the_rule_also_with_ties(values, top_k, top_p):
+    logits = torch.tensor(values, dtype=torch.float32) / 2
+    top_k = min(top_k, len(values))
+    before = logits.clone()
+    got = filter_top_k_top_p(logits[None, None], top_k, top_p)[0, 0]
+    want = naive_filter(logits, top_k, top_p)
+    assert torch.equal(logits, before)
+    # Among exactly equal logits at the edge of the nucleus any may go: compare what is kept.
+    assert torch.equal(got.sort().values, want.sort().values)
+    assert got.argmax() == logits.argmax() or got.max() == logits.max()
+
+
+def test_more_codes_than_the_vocabulary_is_refused_by_the_filter_and_harmless_in_the_sampler():
+    logits = torch.randn(1, 2, 5)
+    with pytest.raises(VarSpacesError, match="vocabulary of 5"):
+        filter_top_k_top_p(logits, 6)
+    noise = lambda tokens, vocab: torch.zeros(1, tokens, vocab)  # noqa: E731
+    sampled = TopKTopP(top_k=900, top_p=0.0).sample(logits, noise, 0, SCHEDULE)
+    assert torch.equal(sampled.logits, logits)
+    assert torch.equal(sampled.ids, logits.argmax(-1))
+
+
+def test_temperature_acts_after_the_filter():
+    logits = torch.tensor([[[2.0, 1.0, 0.0]]])
+    noise = torch.tensor([[[0.0, 0.6, 5.0]]])
+    kept = filter_top_k_top_p(logits, 2)
+    assert draw_ids(kept, noise).item() == 0
+    assert draw_ids(kept, noise, temperature=2.0).item() == 1  # 1.0 against 1.1; 2 is filtered
+
+
+def test_smooth_ids_are_the_hard_draw_under_the_same_noise():
+    logits = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0))
+    gumbel = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(1))
+    hard = TopKTopP(top_k=5, top_p=0.0).sample(logits, lambda *_: gumbel, 2, SCHEDULE)
+    soft = TopKTopP(top_k=5, top_p=0.0, smooth=True).sample(logits, lambda *_: gumbel, 2, SCHEDULE)
+    assert hard.weights is None
+    assert torch.equal(soft.ids, hard.ids)
+    torch.testing.assert_close(soft.weights.sum(-1), torch.ones(2, 3))
+    assert (soft.weights > 0).sum(-1).max() <= 5
+
+
+def test_entropy_is_in_nats():
+    assert TopKTopP().entropy(torch.zeros(1, 2, 8)) == pytest.approx(2.0794, abs=1e-4)
+
+
+def test_linear_guidance_grows_with_the_scale():
+    guidance = LinearGuidance(scale=4.0)
+    assert [guidance.weight(k, SCHEDULE) for k in range(3)] == [0.0, 2.0, 4.0]
+    assert guidance.is_active(SCHEDULE)
+    assert not LinearGuidance(scale=0.0).is_active(SCHEDULE)
+    assert not guidance.is_active(ScaleSchedule.square((1,)))
+
+
+def test_guide_moves_away_from_the_unconditional_logits():
+    rows = torch.tensor([1.0, 5.0, 3.0, 1.0]).view(4, 1, 1)
+    before = rows.clone()
+    got = guide(rows, 2.0).flatten().tolist()
+    assert got == [3 * 1 - 2 * 3, 3 * 5 - 2 * 1]
+    assert torch.equal(rows, before)
