@@ -159,7 +159,7 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
         VarSpacesError: for an unknown keyword or a value that is refused.
     """
     card = get_card(model, "generator")
-    fields: dict[str, Any] = {"model": model}
+    fields: dict[str, Any] = {"model": model, "task": _task(card)}
     inputs: dict[str, Any] = {}
     methods = {kind: _default(card, kind) for kind in ("sampling", "guidance")}
     changes: dict[str, Any] = {}
@@ -169,8 +169,8 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
             fields[key] = value
         elif key in METHOD_OF:
             changes[key] = value
-        elif key == "guidance" and isinstance(value, int | float):
-            methods[key] = {**methods[key], "scale": float(value)}
+        elif key == "guidance" and isinstance(value, int | float | list | tuple):
+            methods[key] = {**methods[key], "scale": value}
         elif key in methods:
             methods[key] = value
         elif key in ("class_", "label"):
@@ -199,6 +199,12 @@ def _check_inputs(task: str, inputs: Mapping[str, Any]) -> None:
         if key not in known:
             near = did_you_mean(key, every)
             raise VarSpacesError(f"Unknown setting '{key}' of task '{task}'.{near}")
+
+
+def _task(card: Card) -> str:
+    """The task a model is for."""
+    task = _default(card, "task")
+    return task if isinstance(task, str) else task["name"]
 
 
 def _default(card: Card, kind: str) -> Any:

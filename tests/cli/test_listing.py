@@ -61,7 +61,8 @@ def test_methods(run):
     _, out, _ = run("methods", "sampling")
     assert ["top-k-top-p", "top_k", "int", "900"] in [line.split()[:4] for line in out.splitlines()]
     described = json.loads(run("methods", "sampling", "--json")[1])
-    assert described[0]["parameters"]["top_k"]["default"] == 900
+    by_name = {entry["name"]: entry for entry in described}
+    assert by_name["top-k-top-p"]["parameters"]["top_k"]["default"] == 900
 
 
 @pytest.mark.parametrize("kind", list(PREFIXES))

@@ -9,49 +9,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.infinity import close, model_of, schedule_of
 from var_spaces.aspect import PRESETS, TEMPLATES, nearest_template, published
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.rope import Rotary, rotary
 from var_spaces.backbones.text_features import TextFeatures
-from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 MANIFESTS = GOLDEN / "manifests"
-
-
-def close(actual, expected, spec) -> None:
-    tolerance = spec["tolerance"]
-    atol, rtol = tolerance["float32_atol"], tolerance["float32_rtol"]
-    torch.testing.assert_close(actual, expected, atol=atol, rtol=rtol)
-
-
-def schedule_of(sizes) -> ScaleSchedule:
-    return ScaleSchedule(tuple((h, w) for _, h, w in sizes))
-
-
-def model_of(spec: dict, state: dict) -> Infinity:
-    """The transformer of a fixture's config and weights."""
-    config = spec["config"]
-    model = Infinity(
-        InfinityConfig(
-            depth=config["depth"],
-            width=config["embed_dim"],
-            heads=config["num_heads"],
-            latent_dim=config["head_out"] // 2,
-            patch_nums=tuple(h for _, h, _ in spec["scale_schedule"]),
-            text_dim=config["text_channels"],
-            text_len=config["text_maxlen"],
-            chunks=config["block_chunks"],
-            pool_heads=config["attn_pool_heads"],
-            rope_mode=config.get("rope2d_normalized_by_hw", 2),
-        )
-    )
-    assert model.config.hidden == config["mlp_hidden"]
-    state = {k: v.float() for k, v in model.adapt_state(state).items() if "zero_k" not in k}
-    model.load_state_dict(state)
-    return model.eval().requires_grad_(False)
 
 
 @pytest.mark.golden("infinity_teacher_forced")

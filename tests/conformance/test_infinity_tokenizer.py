@@ -8,48 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.infinity import close, flat, schedule_of, tokenizer_of
 from var_spaces.decoding.pixels import to_uint8
-from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 
 MANIFESTS = Path(__file__).parent.parent / "golden" / "manifests"
-
-
-def close(actual, golden_or_expected, spec) -> None:
-    tolerance = spec["tolerance"]
-    torch.testing.assert_close(
-        actual,
-        golden_or_expected,
-        atol=tolerance["float32_atol"],
-        rtol=tolerance["float32_rtol"],
-    )
-
-
-def schedule_of(sizes) -> ScaleSchedule:
-    return ScaleSchedule(tuple((h, w) for _, h, w in sizes))
-
-
-def tokenizer_of(spec: dict, state: dict) -> Bitwise:
-    """The tokenizer of an ``infinity_bsq_tokenizer`` fixture."""
-    config = spec["config"]
-    model = Bitwise(
-        BitwiseConfig(
-            ch=config["base_ch"],
-            ch_mult=tuple(config["ch_mult"]),
-            num_res_blocks=config["num_res_blocks"],
-            bits=config["codebook_dim"],
-            in_channels=config["in_channels"],
-            patch_nums=tuple(h for _, h, _ in spec["scale_schedule"]),
-        )
-    )
-    state = {k: v.float() for k, v in model.adapt_state(state).items() if "mask" not in k}
-    model.load_state_dict(state)
-    return model.eval().requires_grad_(False)
-
-
-def flat(bits: torch.Tensor) -> torch.Tensor:
-    """``(B, h, w, d)`` uint8 of a fixture as ``(B, l, d)`` int64."""
-    return bits.flatten(1, 2).long()
 
 
 @pytest.mark.golden("infinity_bsq_tokenizer")

@@ -19,22 +19,20 @@ class Backbone(Protocol):
     """
 
     schedule: ScaleSchedule
-    num_classes: int
-    null_label: int
 
     def kv_layout(self) -> tuple[int, int, int]:
         """``(layers, heads, head_dim)`` of the KV cache."""
         ...
 
-    def condition(self, labels: Tensor, styles: Tensor | None = None) -> Tensor:
-        """Condition ``(B, C)`` of labels ``(B,)``."""
+    def modulation(self, cond: Any, schedule: ScaleSchedule | None = None) -> Any:
+        """What follows from condition and schedule, to compute once per run.
+
+        ``cond`` is what the backbone's own ``condition(...)`` made of labels or text: a tensor
+        ``(B, C)``, or an object with its ``shape``, ``device`` and indexing by rows.
+        """
         ...
 
-    def modulation(self, cond: Tensor) -> Any:
-        """What follows from the condition alone, to compute once per run."""
-        ...
-
-    def start(self, cond: Tensor) -> Tensor:
+    def start(self, cond: Any) -> Tensor:
         """Input of scale 0, ``(B, l_0, C)``."""
         ...
 
@@ -45,7 +43,7 @@ class Backbone(Protocol):
     def forward_scale(
         self,
         x: Tensor,
-        cond: Tensor,
+        cond: Any,
         scale: int,
         cache: KVCache,
         blocks: Sequence[int] | None = None,
@@ -54,6 +52,6 @@ class Backbone(Protocol):
         """Hidden states ``(B, l_k, C)`` of one scale; extends the cache."""
         ...
 
-    def logits(self, hidden: Tensor, cond: Tensor, modulation: Any = None) -> Tensor:
-        """Logits ``(B, l, V)`` float32."""
+    def logits(self, hidden: Tensor, cond: Any, modulation: Any = None) -> Tensor:
+        """Logits ``(B, l, V)`` float32, or ``(B, l, bits, 2)``."""
         ...

@@ -109,7 +109,7 @@ class RMSNorm(nn.Module):
 
 
 class InfinityBlock(nn.Module):
-    """Self-attention and feed-forward modulated by the text's vector, attention to the text between.
+    """Modulated self-attention and feed-forward, with attention to the text between them.
 
     The modulation ``(B, 1, 6, C)`` is ordered as in VAR: two gates, two scales, two shifts.
     Attention to the text has a norm of its own, no gate and no modulation.

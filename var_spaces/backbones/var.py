@@ -142,8 +142,11 @@ class VAR(nn.Module):
             styles = torch.full_like(labels, self.null_style)
         return cond + self.style_emb(styles)
 
-    def modulation(self, cond: Tensor) -> Modulation:
-        """Modulation of all blocks and of the head for a condition ``(B, C)``."""
+    def modulation(self, cond: Tensor, schedule: ScaleSchedule | None = None) -> Modulation:
+        """Modulation of all blocks and of the head for a condition ``(B, C)``.
+
+        Its positions are learned, so ``schedule`` can only be the model's own.
+        """
         shared = self.shared_ada_lin(cond)
         blocks = tuple(block.modulation(shared) for block in self.blocks)
         return Modulation(blocks, self.head_nm.modulation(cond))

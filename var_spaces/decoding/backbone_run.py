@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from var_spaces.decoding.guidance import guide
 from var_spaces.decoding.setup import RunSetup
 
 
@@ -28,7 +29,8 @@ class BackboneRun:
         self.backbone, self.guided = backbone, setup.guided
         self.schedule = setup.schedule
         self.cond = setup.conditioning.embed(backbone, images, self.guided)
-        self.modulation = backbone.modulation(self.cond)
+        self.modulation = backbone.modulation(self.cond, setup.schedule)
+        self.guidance = setup.guidance
         layers, heads, head_dim = backbone.kv_layout()
         self.cache = setup.cache.new_cache(
             self.schedule,
@@ -57,10 +59,20 @@ class BackboneRun:
             x = self.backbone.embed_scale(tokens, scale)
             x = torch.cat((x, x)) if self.guided else x
         hidden = self.backbone.forward_scale(
-            x, self.cond, scale, self.cache, blocks, self.modulation
+            x, self.cond, scale, self.cache, blocks, self.modulation, **self._between(scale)
         )
         self.policy.after_scale(scale)
         return hidden
+
+    def _between(self, scale: int) -> dict[str, Any]:
+        """Guidance between blocks, for backbones that the guidance method asks it of."""
+        depth = self.backbone.kv_layout()[0]
+        weights = self.guidance.hidden_weights(scale, self.schedule, depth) if self.guided else {}
+
+        def after(block: int, x: Tensor) -> Tensor:
+            return guide(x, weights[block]).repeat(2, 1, 1) if block in weights else x
+
+        return {"after": after} if weights else {}
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(B or 2B, l, V)`` float32, conditional rows first."""

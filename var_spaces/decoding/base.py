@@ -42,6 +42,13 @@ class Part(Method):
         """Capabilities that no other part may have, with the reason in plain words."""
         return {}
 
+    def check_schedule(self, schedule: ScaleSchedule) -> None:
+        """Refuse a schedule, before any weight is read.
+
+        Raises:
+            VarSpacesError: if parameters that are given per scale are not as many as its scales.
+        """
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
@@ -102,6 +109,12 @@ class Guidance(Part):
     def is_active(self, schedule: ScaleSchedule) -> bool:
         """Whether any scale needs unconditional rows."""
         return any(self.weight(k, schedule) != 0 for k in range(schedule.num_scales))
+
+    def hidden_weights(
+        self, scale: int, schedule: ScaleSchedule, depth: int
+    ) -> Mapping[int, float]:
+        """Weights ``t`` of guidance between blocks: block of ``depth`` -> weight after it."""
+        return {}
 
 
 class Draw(Protocol):

@@ -46,6 +46,10 @@ class TopKTopP(Sampling):
     def needs(self) -> dict[str, str]:
         return {"soft-codes": "smooth sampling mixes code vectors"} if self.smooth else {}
 
+    @property
+    def excludes(self) -> dict[str, str]:
+        return {"bits": "its tokens are bits, which the sampling 'bits' draws"}
+
     def sample(
         self, logits: Tensor, gumbel: Gumbel, scale: int, schedule: ScaleSchedule
     ) -> Sampled:

@@ -41,6 +41,10 @@ class Task(Part):
     def conditioning(self, card: Card, count: int) -> Conditioning:
         """The condition of ``count`` images."""
 
+    def schedule(self, card: Card) -> ScaleSchedule:
+        """Token maps of the run if the spec names none."""
+        return card.schedule
+
     def check_pictures(self, pictures: Pictures) -> None:
         """Refuse pictures that are missing or unasked for."""
         if pictures:

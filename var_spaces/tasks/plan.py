@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from var_spaces import methods
 from var_spaces.decoding.compat import check_combination
 from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.base import Task
 from var_spaces.zoo.cards import Card, get_card
@@ -16,6 +17,8 @@ from var_spaces.zoo.cards import Card, get_card
 if TYPE_CHECKING:
     from var_spaces.cache.base import CachePolicy
     from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
+
+MAX_TOKENS = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,7 @@ class Plan:
         spec: the spec in canonical spelling (a class by its name, say); its id is the run's id.
         card: of the model; ``extra`` holds cards of further models a strategy needs, by id.
         task, sampling, guidance, cache, decoding: the methods.
+        schedule: token maps of the run.
     """
 
     spec: RunSpec
@@ -36,6 +40,7 @@ class Plan:
     guidance: Guidance
     cache: CachePolicy
     decoding: DecodingStrategy
+    schedule: ScaleSchedule
 
 
 def plan(spec: RunSpec) -> Plan:
@@ -48,7 +53,9 @@ def plan(spec: RunSpec) -> Plan:
     card = get_card(spec.model, "generator")
     task = methods.parse("task", {"name": spec.task, **spec.inputs}).resolve(card)
     inputs = {key: value for key, value in methods.dump(task).items() if key != "name"}
-    spec = spec.replace(inputs=inputs, schedule=_own_schedule(spec, card))
+    schedule = _schedule(spec, card, task)
+    own = schedule == task.schedule(card)
+    spec = spec.replace(inputs=inputs, schedule=None if own else schedule.sizes)
     parts = {
         kind: methods.parse(kind, getattr(spec, kind))
         for kind in ("sampling", "guidance", "cache", "decoding")
@@ -57,13 +64,30 @@ def plan(spec: RunSpec) -> Plan:
     everyone = [card, get_card(card.tokenizer, "tokenizer"), *extra.values()]
     check_combination({c.id: c.kind.offers for c in everyone}, [task, *parts.values()])
     parts["decoding"].check({"": card, **extra})
-    return Plan(spec=spec, card=card, extra=extra, task=task, **parts)
+    for part in (parts["sampling"], parts["guidance"]):
+        part.check_schedule(schedule)
+    return Plan(spec=spec, card=card, extra=extra, task=task, schedule=schedule, **parts)
 
 
-def _own_schedule(spec: RunSpec, card: Card) -> None:
-    """None, the spelling of the model's own schedule; any other is refused."""
-    if spec.schedule is not None and spec.schedule != card.schedule.sizes:
+def _schedule(spec: RunSpec, card: Card, task: Task) -> ScaleSchedule:
+    """The schedule of the spec, else that of the task; some models draw only their own."""
+    own = task.schedule(card)
+    if spec.schedule is None or spec.schedule == own.sizes:
+        return own
+    wanted = ScaleSchedule(spec.schedule)
+    if own != card.schedule:
+        raise VarSpacesError("Give a schedule or an aspect ratio, not both.")
+    if "any-schedule" not in card.kind.offers:
         own = " ".join(f"{h}x{w}" for h, w in card.schedule.sizes)
         raise VarSpacesError(
             f"Model '{card.id}' draws only its own schedule ({own}): leave the schedule out."
         )
+    levels = card.architecture.get("levels", 15)
+    if wanted.num_scales > levels or wanted.total > MAX_TOKENS:
+        raise VarSpacesError(
+            f"A schedule of {wanted.num_scales} scales and {wanted.total} tokens is too large for "
+            f"'{card.id}': at most {levels} scales and {MAX_TOKENS} tokens."
+        )
+    if wanted.lengths[0] != 1:
+        raise VarSpacesError(f"Model '{card.id}' starts from one token: begin the schedule at 1x1.")
+    return wanted

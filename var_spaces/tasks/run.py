@@ -35,12 +35,12 @@ def run(
     extra = {name: zoo.model(name, device).backbone for name in plan.extra}
     spec = plan.spec
     clock = _Stopwatch()
-    yield clock.pause(Started(spec, spec.id, plan.card.schedule, plan.card.id))
+    yield clock.pause(Started(spec, spec.id, plan.schedule, plan.card.id))
     clock.go()
     setup = RunSetup(
         tokenizer=model.tokenizer,
         backbone=model.backbone,
-        schedule=plan.card.schedule,
+        schedule=plan.schedule,
         conditioning=plan.task.conditioning(plan.card, spec.count),
         images=tuple(range(spec.first, spec.first + spec.count)),
         noise=SeededNoise(spec.seed),
@@ -49,7 +49,7 @@ def run(
         cache=plan.cache,
         decoding=plan.decoding,
         extra=extra,
-        substitution=plan.task.substitution(model.tokenizer, plan.card.schedule, pictures),
+        substitution=plan.task.substitution(model.tokenizer, plan.schedule, pictures),
         previews=previews,
         observe=observe,
         lane_size=1 if model.device.type == "cpu" else None,

@@ -1,0 +1,1 @@
+"""What a run is asked to show, as features: text encoders and prompts."""

@@ -1,0 +1,19 @@
+"""Prompts as the rest of the project sees them: clean text on one line. Imports no torch."""
+
+from __future__ import annotations
+
+import unicodedata
+
+MAX_PROMPT = 4000  # characters; encoders cut much earlier
+
+# Control characters and halves of surrogate pairs, which no tokenizer and no JSON can hold.
+_DROPPED = ("Cc", "Cs")
+
+
+def clean_prompt(text: str) -> str:
+    """One line of NFC text without control characters; equal for prompts that look the same.
+
+    Joiners stay, because emoji and several scripts are spelled with them.
+    """
+    kept = (" " if unicodedata.category(c) in _DROPPED else c for c in text)
+    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())

@@ -1,0 +1,54 @@
+"""Draw what a prompt says, for models whose card names a text encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field
+
+from var_spaces.aspect import NAMES, shaped
+from var_spaces.conditioning.prompts import MAX_PROMPT, clean_prompt
+from var_spaces.methods import parse, register
+from var_spaces.schedule import ScaleSchedule
+from var_spaces.tasks.base import Task
+
+if TYPE_CHECKING:
+    from var_spaces.conditioning.text_conditioning import TextConditioning
+    from var_spaces.zoo.cards import Card
+
+Prompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(clean_prompt)]
+Aspect = Literal[
+    "1:1", "4:5", "5:4", "3:4", "4:3", "2:3", "3:2", "4:7", "7:4", "1:2", "2:1", "2:5", "5:2",
+    "1:3", "3:1",
+]  # fmt: skip
+
+
+@register
+class TextToImage(Task):
+    """New images from words."""
+
+    name = "text-to-image"
+    title = "Draw a prompt"
+    paper = "https://arxiv.org/abs/2412.04431"
+
+    prompt: Prompt = Field("", description="what to draw")
+    negative_prompt: Prompt = Field("", description="what guidance leads away from")
+    aspect: Aspect = Field("1:1", description="width : height")
+
+    @property
+    def needs(self) -> dict[str, str]:
+        return {"text": "it asks for a prompt"}
+
+    def resolve(self, card: Card) -> Self:
+        return self
+
+    def schedule(self, card: Card) -> ScaleSchedule:
+        if self.aspect == "1:1":
+            return card.schedule
+        return shaped(card.architecture["patch_nums"], NAMES[self.aspect])
+
+    def conditioning(self, card: Card, count: int) -> TextConditioning:
+        from var_spaces.conditioning.text_conditioning import TextConditioning
+
+        encoder = parse("text_encoder", card.text_encoder)
+        return TextConditioning((self.prompt,) * count, encoder, self.negative_prompt or None)
