@@ -15,9 +15,11 @@ from torch import nn
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.config import build
+from var_spaces.training.judge import Judge, JudgeNetwork
 from var_spaces.zoo.writer import CARD, save_model
 
 if TYPE_CHECKING:
+    from var_spaces.training.data.sampler import SceneSampler
     from var_spaces.training.trainer import Recipe, Trainer
 
 FAMILIES = {"tokenizer": "residual-vq", "transformer": "var", "judge": "judge"}
@@ -55,14 +57,15 @@ def export(
         "title": data.get("title", data["id"]),
         "family": FAMILIES[kind],
         "role": ROLES[kind],
-        "architecture": architecture(recipe, model),
+        "architecture": asdict(model.config),
         "resolution": 64,
         "licence": LICENCE,
     }
     if kind != "tokenizer":
-        card |= {"tokenizer": recipe.config.tokenizer}
+        classes, styles = label_names(recipe.scenes)
+        card |= {"tokenizer": recipe.config.tokenizer, "classes": classes, "styles": styles}
     if kind == "transformer":
-        card |= {"classes": recipe.classes, "styles": recipe.styles, "defaults": DEFAULTS}
+        card |= {"defaults": DEFAULTS}
     card |= {
         "training": {
             "data": DATA,
@@ -86,9 +89,10 @@ def export(
     return folder
 
 
-def architecture(recipe: Recipe, model: nn.Module) -> dict[str, Any]:
-    """The configuration that rebuilds the network."""
-    return asdict(getattr(model, "config", recipe.config))
+def label_names(scenes: SceneSampler) -> tuple[list[str], list[str]]:
+    """Names of classes and styles in label order."""
+    classes = [scenes.atlas.concepts[i].name for i in scenes.concepts.tolist()]
+    return classes, [scenes.atlas.styles[i] for i in scenes.styles.tolist()]
 
 
 def write_readme(folder: Path) -> None:
@@ -123,19 +127,38 @@ def load_tokenizer(folder: Path) -> ResidualVQ:
     Raises:
         VarSpacesError: if the folder holds no tokenizer.
     """
+    card = read_card(folder, "tokenizer --config vq-tokenizer")
+    model = ResidualVQ(build(ResidualVQConfig, card["architecture"], f"the card in {folder}"))
+    return fill(model, folder)
+
+
+def load_judge(folder: Path) -> tuple[Judge, dict[str, Any]]:
+    """Read the judge and its card.
+
+    Raises:
+        VarSpacesError: if the folder holds no judge.
+    """
+    card = read_card(folder, "judge --config judge")
+    config = build(JudgeNetwork, card["architecture"], f"the card in {folder}")
+    return fill(Judge(config), folder), card
+
+
+def read_card(folder: Path, recipe: str) -> dict[str, Any]:
     try:
-        card = json.loads((folder / CARD).read_text("utf-8"))
+        return json.loads((folder / CARD).read_text("utf-8"))
     except (OSError, ValueError):
         raise VarSpacesError(
-            f"No tokenizer in {folder}: train one first, "
-            "'python -m var_spaces.training tokenizer --config vq-tokenizer'."
+            f"No model in {folder}: train one first, 'python -m var_spaces.training {recipe}'."
         ) from None
-    model = ResidualVQ(build(ResidualVQConfig, card["architecture"], f"the card in {folder}"))
+
+
+def fill(model: nn.Module, folder: Path) -> Any:
+    """Load the weight shards of a folder, as float32."""
     weights = {}
     for path in sorted(folder.glob("*.safetensors")):
         weights |= load_file(path)
     model.load_state_dict({key: value.float() for key, value in weights.items()})
-    return model
+    return model.eval().requires_grad_(False)
 
 
 def device_name(device: torch.device) -> str:

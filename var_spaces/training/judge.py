@@ -37,7 +37,6 @@ class JudgeConfig:
         scenes: scene recipe that defines concepts and styles.
         size: range of object sizes it learns to accept, shares of the side.
         jitter: largest shift of the object, share of the side.
-        ch, ch_mult, features: widths of the convolutional trunk and of its output.
         reconstructed: share of training images that pass through the tokenizer, 0..1.
         eval_images: real images per evaluation.
     """
@@ -46,34 +45,46 @@ class JudgeConfig:
     scenes: str = "easy"
     size: tuple[float, float] = (0.7, 0.96)
     jitter: float = 0.06
-    ch: int = 32
-    ch_mult: tuple[int, ...] = (1, 2, 4)
-    features: int = 192
     reconstructed: float = 0.5
     eval_images: int = 640
+
+
+@dataclass(frozen=True)
+class JudgeNetwork:
+    """Sizes of the judge.
+
+    Args:
+        concepts, styles: number of labels of each kind.
+        ch, ch_mult, width: widths of the convolutional trunk and of its output.
+    """
+
+    concepts: int
+    styles: int
+    ch: int = 32
+    ch_mult: tuple[int, ...] = (1, 2, 4)
+    width: int = 192
 
 
 class Judge(nn.Module):
     """Convolutional classifier: images ``(B, 3, H, W)`` in [-1, 1] to concept and style logits."""
 
-    def __init__(
-        self, concepts: int, styles: int, ch: int, ch_mult: tuple[int, ...], features: int
-    ) -> None:
+    def __init__(self, config: JudgeNetwork) -> None:
         super().__init__()
+        self.config = config
         self.trunk = Encoder(
-            ch=ch,
-            ch_mult=ch_mult,
+            ch=config.ch,
+            ch_mult=config.ch_mult,
             num_res_blocks=1,
-            z_channels=features,
+            z_channels=config.width,
             stem_patch=2,
             norm_groups=16,
         )
-        self.concept = nn.Linear(features, concepts)
-        self.style = nn.Linear(features, styles)
+        self.concept = nn.Linear(config.width, config.concepts)
+        self.style = nn.Linear(config.width, config.styles)
         initialise(self)
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features ``(B, features)``."""
+        """Pooled features ``(B, width)``."""
         return self.trunk(images).mean(dim=(2, 3))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,13 +105,7 @@ class JudgeRecipe:
         self.easy = replace(recipe(config.scenes), split="all")
         looser = replace(self.easy, size=config.size, jitter=config.jitter)
         self.scenes = SceneSampler(self.atlas, looser)
-        self.model = Judge(
-            len(self.scenes.concepts),
-            len(self.scenes.styles),
-            config.ch,
-            config.ch_mult,
-            config.features,
-        )
+        self.model = Judge(JudgeNetwork(len(self.scenes.concepts), len(self.scenes.styles)))
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("concept", "style") if train.optimizer == "muon" else ("",)

@@ -20,7 +20,7 @@ from var_spaces.training.trainer import Recipe, Trainer
 from var_spaces.training.transformer import TransformerConfig, TransformerRecipe
 
 TOP_LEVEL = ("kind", "id", "title", "minutes", "model", "recipe", "train")
-# Order of value when one budget is shared: everything inherits the tokenizer.
+# Shares of one budget, in order of value: everything inherits the tokenizer.
 EMBEDDED = (("vq-tokenizer", 0.38), ("judge", 0.05), ("var-base", 0.39), ("var-small", 0.18))
 
 
@@ -32,6 +32,7 @@ class Options:
         minutes, steps: budget; None takes the recipe's minutes.
         device: torch device.
         models: folder of model folders that tokenizers are read from and results written to.
+        evaluators: folder that judges are written to; they are no models of the app.
         runs: folder of run folders (checkpoints, metrics, samples).
         fresh: start over instead of resuming.
         quiet: print nothing.
@@ -42,6 +43,7 @@ class Options:
     steps: int | None = None
     device: str = "auto"
     models: Path = Path("assets/models")
+    evaluators: Path = Path("assets/evaluators")
     runs: Path = Path("runs")
     fresh: bool = False
     quiet: bool = False
@@ -95,7 +97,8 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
     model = trainer.run()
     metrics = recipe.evaluate(model)
     if options.export and trainer.main and not trainer.stopping:
-        export(data, recipe, model, metrics, trainer, options.models)
+        target = options.evaluators if data["kind"] == "judge" else options.models
+        export(data, recipe, model, metrics, trainer, target)
     return metrics
 
 

@@ -18,7 +18,7 @@ from var_spaces.backbones.var import VAR
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.config import TrainConfig
 from var_spaces.training.data.atlas import Atlas
-from var_spaces.training.data.recipes import recipe
+from var_spaces.training.data.recipes import Recipe, recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.losses import loss_per_scale, token_losses
@@ -72,7 +72,8 @@ class TransformerRecipe:
         self.config, self.seed, self.device = config, seed, device
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
         self.atlas = Atlas.load().to(device)
-        self.scenes = SceneSampler(self.atlas, recipe(config.scenes))
+        self.recipe = trained_classes(self.atlas, recipe(config.scenes))
+        self.scenes = SceneSampler(self.atlas, self.recipe)
         self.model = VAR(
             VARConfig(
                 depth=config.depth,
@@ -87,16 +88,6 @@ class TransformerRecipe:
                 drop_path=config.drop_path,
             )
         )
-
-    @property
-    def classes(self) -> list[str]:
-        """Class names in label order."""
-        return [self.atlas.concepts[i].name for i in self.scenes.concepts.tolist()]
-
-    @property
-    def styles(self) -> list[str]:
-        """Style names in label order."""
-        return [self.atlas.styles[i] for i in self.scenes.styles.tolist()]
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         muon = ("emb", "pos_", "head.", "word_embed")
@@ -135,7 +126,7 @@ class TransformerRecipe:
         """Nats per token with the true labels, for trained and for unseen (class, style) pairs."""
         metrics: dict[str, Any] = {}
         for name, split in (("trained_pairs", "train"), ("unseen_pairs", "unseen_pairs")):
-            scenes = SceneSampler(self.atlas, replace(recipe(self.config.scenes), split=split))
+            scenes = SceneSampler(self.atlas, replace(self.recipe, split=split))
             losses = []
             for start in range(0, self.config.eval_images, 64):
                 labels, styles, ids, tokens = self.batch(scenes, EVAL_SEED, start, 64)
@@ -157,3 +148,11 @@ class TransformerRecipe:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Nothing beside the network needs to be kept."""
+
+
+def trained_classes(atlas: Atlas, scenes: Recipe) -> Recipe:
+    """The same scenes with only the concepts that training shows as classes."""
+    seen = SceneSampler(atlas, scenes).pairs[:, 0].unique().tolist()
+    names = scenes.concepts or tuple(concept.name for concept in atlas.concepts)
+    shown = {atlas.concepts[index].name for index in seen}
+    return replace(scenes, concepts=tuple(name for name in names if name in shown))

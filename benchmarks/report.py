@@ -1,0 +1,56 @@
+"""Where benchmarks put their numbers: ``docs/results/<name>.json`` and a page beside it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "docs" / "results"
+
+
+def hardware() -> dict[str, Any]:
+    """What the numbers of this run depend on."""
+    import torch
+
+    from var_spaces.training.export import commit, device_name
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return {
+        "device": device_name(device),
+        "cpu": cpu_name(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "commit": commit(),
+    }
+
+
+def cpu_name() -> str:
+    """Model name of the processor."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table; floats get three significant digits."""
+    shown = [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in row] for row in rows]
+    lines = [list(head), ["---"] * len(head), *shown]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def write(name: str, title: str, command: str, data: Any, text: str) -> Path:
+    """Write the numbers and the page that shows them; returns the page."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    machine = hardware()
+    record = {"command": command, "hardware": machine, "results": data}
+    (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    where = ", ".join(f"{key} {value}" for key, value in machine.items())
+    page = FOLDER / f"{name}.md"
+    page.write_text(f"# {title}\n\n`{command}`\n\n{text}\n\nMeasured with: {where}.\n", "utf-8")
+    return page
