@@ -46,15 +46,21 @@ def digest(pixels: np.ndarray) -> str:
 
 def fit(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """The largest centred part of the right shape, resized to ``(height, width)`` (Lanczos)."""
-    image = Image.fromarray(pixels)
-    return np.asarray(ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS))
+    return np.asarray(_fit(pixels, height, width, Image.Resampling.LANCZOS))
 
 
 def fit_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """A mask ``(height, width)`` bool of the same centred part; True where at least half is 255."""
-    image = Image.fromarray(mask)
-    small = ImageOps.fit(image, (width, height), method=Image.Resampling.BOX)
-    return np.asarray(small) >= 128
+    return np.asarray(_fit(mask, height, width, Image.Resampling.BOX)) >= 128
+
+
+def _fit(pixels: np.ndarray, height: int, width: int, method: Image.Resampling) -> Image.Image:
+    # Cut out first: a filter that looks beyond the cut would mix in what was cut away.
+    h, w = pixels.shape[:2]
+    across, down = min(w, round(h * width / height) or 1), min(h, round(w * height / width) or 1)
+    left, top = (w - across) // 2, (h - down) // 2
+    part = Image.fromarray(pixels[top : top + down, left : left + across])
+    return part.resize((width, height), method)
 
 
 def _open(picture: Any, what: str) -> Image.Image:

@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import var_spaces
+from var_spaces import methods
+from var_spaces.decoding.substitution import TokenSubstitution, keep_masks
+from var_spaces.errors import VarSpacesError
+from var_spaces.events import ImageReady, ScaleDone
+from var_spaces.schedule import ScaleSchedule
+from var_spaces.tasks.edit import rectangle_mask
+from var_spaces.tasks.pictures import digest
+
+SOURCE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+HASH = "ab" * 32
+HALF = (0.0, 0.5, 1.0, 1.0)  # the right half
+
+
+def task(**fields):
+    return methods.parse("task", {"name": "edit", "source": HASH, **fields})
+
+
+def run(**settings):
+    return list(
+        var_spaces.stream(model="tiny-var", task="edit", image=SOURCE, previews=False, **settings)
+    )
+
+
+def source_ids():
+    vq = var_spaces.load("tiny-tokenizer").tokenizer
+    with torch.no_grad():
+        return vq.encode(torch.tensor(SOURCE).permute(2, 0, 1)[None] / 127.5 - 1)
+
+
+def test_in_painting_keeps_tokens_outside_the_region(use_tiny_models):
+    events = run(rectangle=HALF, seed=3)
+    ids = [event.ids for event in events if isinstance(event, ScaleDone)]
+    source = source_ids()
+    assert torch.equal(ids[0], source[0])  # one token: kept whatever the mask
+    last, want = ids[-1].view(4, 4), source[-1].view(4, 4)
+    assert torch.equal(last[:, :2], want[:, :2])
+    assert not torch.equal(last[:, 2:], want[:, 2:])
+
+
+def test_out_painting_is_the_complement(use_tiny_models):
+    events = run(rectangle=HALF, seed=3, mode="out-painting")
+    last = next(e for e in events if isinstance(e, ScaleDone) and e.scale == 2).ids.view(4, 4)
+    want = source_ids()[-1].view(4, 4)
+    assert torch.equal(last[:, 2:], want[:, 2:])
+    assert not torch.equal(last[:, :2], want[:, :2])
+
+
+def test_a_mask_says_the_same_as_a_rectangle(use_tiny_models):
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:, 8:] = 255
+    by_mask, by_rectangle = run(mask=mask, seed=1), run(rectangle=HALF, seed=1)
+    assert (by_mask[-1].images[0] == by_rectangle[-1].images[0]).all()
+    assert by_mask[0].spec.inputs["mask"] == digest(mask)
+    by_image = run(mask=Image.fromarray(mask), seed=1)
+    assert by_image[0].id == by_mask[0].id
+
+
+def test_composite_puts_the_source_back_where_it_was_kept(use_tiny_models):
+    plain, pasted = (run(rectangle=HALF, composite=value) for value in (False, True))
+    before, after = plain[-1].images[0], pasted[-1].images[0]
+    assert (after[:, :8] == SOURCE[:, :8]).all()
+    assert (after[:, 8:] == before[:, 8:]).all()
+    assert not (before[:, :8] == SOURCE[:, :8]).all()
+    ready = next(event for event in pasted if isinstance(event, ImageReady))
+    assert (ready.image == after).all()
+
+
+def test_the_class_matters_in_the_region(use_tiny_models):
+    ids = [
+        run(rectangle=HALF, class_=name, guidance=6.0)[-1].record.token_sha256 for name in (None, 2)
+    ]
+    assert ids[0] != ids[1]
+
+
+def test_a_spec_runs_again_with_its_pictures(use_tiny_models):
+    done = run(rectangle=HALF, seed=9)[-1]
+    spec = done.record.spec
+    again = var_spaces.generate(spec, images={digest(SOURCE): SOURCE})
+    assert (np.asarray(again[0]) == done.images[0]).all()
+    with pytest.raises(VarSpacesError, match="is missing: hand it in again"):
+        var_spaces.stream(spec)
+    with pytest.raises(VarSpacesError, match="is not the one its hash"):
+        var_spaces.stream(spec, images={digest(SOURCE): SOURCE[::-1]})
+
+
+def test_generation_takes_no_pictures(use_tiny_models):
+    with pytest.raises(VarSpacesError, match="takes no pictures"):
+        var_spaces.stream(model="tiny-var", images={HASH: SOURCE})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "give either a mask or a rectangle"),
+        ({"mask": HASH, "rectangle": HALF}, "give either a mask or a rectangle"),
+        ({"rectangle": (0, 0, 1, 2)}, "fractions of the picture"),
+        ({"rectangle": (0.5, 0, 0.5, 1)}, "not empty"),
+        ({"rectangle": (0, 0, 1)}, "rectangle"),
+        ({"rectangle": HALF, "mode": "inpaint"}, "mode = 'inpaint'"),
+        ({"rectangle": HALF, "source": "../../x"}, "source"),
+        ({"mask": "x"}, "mask"),
+    ],
+)
+def test_bad_inputs_are_one_line(fields, message):
+    with pytest.raises(VarSpacesError) as error:
+        task(**fields)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_region_smaller_than_a_token_is_refused(use_tiny_models):
+    with pytest.raises(VarSpacesError, match="make it larger"):
+        run(rectangle=(0.0, 0.0, 0.1, 0.1))
+
+
+def test_rectangles_round_half_to_even():
+    mask = rectangle_mask((0.5 / 8, 1.5 / 8, 2.5 / 8, 1), 8, 8)
+    rows, columns = np.nonzero(mask)
+    assert (rows.min(), rows.max()) == (0, 1)  # round(0.5) = 0, round(2.5) = 2
+    assert (columns.min(), columns.max()) == (2, 7)
+
+
+def test_masks_may_differ_per_image():
+    schedule = ScaleSchedule.square((1, 2, 4))
+    masks = torch.zeros(2, 4, 4)
+    masks[1] = 1
+    keep = keep_masks(masks, schedule)
+    assert [k.shape for k in keep] == [(2, 1), (2, 4), (2, 16)]
+    assert keep[0].all() and keep[2][1].all() and not keep[2][0].any()
+
+    class Codes:
+        def embed(self, ids):
+            return ids[..., None].float()
+
+    source = [torch.full((1, n), 9) for n in schedule.lengths]
+    swap = TokenSubstitution(Codes(), source, masks, schedule)
+    ids, codes = swap(2, torch.zeros(3, 16, dtype=torch.int64), torch.zeros(3, 16, 1), [1, 0, 1])
+    assert ids[:, 0].tolist() == [9, 0, 9]
+    assert codes[:, 0, 0].tolist() == [9.0, 0.0, 9.0]

@@ -1,0 +1,83 @@
+import pytest
+
+from var_spaces import methods
+from var_spaces.errors import UnknownName, VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.tasks.generate import Generate
+from var_spaces.tasks.plan import plan
+from var_spaces.zoo.cards import get_card
+
+
+@pytest.fixture
+def card(use_tiny_models):
+    return get_card("tiny-var")
+
+
+def ask(**inputs):
+    return methods.parse("task", {"name": "generate", **inputs})
+
+
+@pytest.mark.parametrize("word", ["red apple", "Red Apple", " red apple ", 0, "0"])
+def test_a_class_has_one_canonical_spelling(card, word):
+    task = ask(**{"class": word}).resolve(card)
+    assert task.label == "red apple"
+    assert task.conditioning(card, 3).labels == (0, 0, 0)
+
+
+def test_no_class_and_no_style_are_allowed(card):
+    condition = ask().conditioning(card, 2)
+    assert condition.labels == condition.styles == (None, None)
+
+
+def test_styles_are_picked_alike(card):
+    assert ask(style="DRAWN").conditioning(card, 1).styles == (1,)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"class": "red aple"}, "no class 'red aple'. Did you mean 'red apple'?"),
+        ({"class": 3}, "no class '3'. It has 0 to 2: red apple, key, banana."),
+        ({"class": -1}, "no class '-1'"),
+        ({"class": ""}, "no class ''"),
+        ({"style": "soft!"}, "no style 'soft!'. Did you mean 'soft'?"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(card, inputs, message):
+    with pytest.raises(UnknownName) as error:
+        ask(**inputs).resolve(card)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("value", [True, 1.5, ["key"], {"a": 1}])
+def test_other_kinds_of_values_are_refused(value):
+    with pytest.raises(VarSpacesError):
+        ask(**{"class": value})
+
+
+def test_the_plan_spells_a_spec_canonically(use_tiny_models):
+    one = RunSpec(model="tiny-var", inputs={"class": 1, "style": "SOFT"})
+    two = RunSpec(model="tiny-var", inputs={"class": "key", "style": "soft"}, schedule=SIZES)
+    planned = plan(one)
+    assert planned.spec.id == plan(two).spec.id
+    assert dict(planned.spec.inputs) == {"class": "key", "style": "soft"}
+    assert planned.spec.schedule is None
+    assert planned.task == Generate(**{"class": "key", "style": "soft"})
+
+
+SIZES = [[1, 1], [2, 2], [4, 4]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "tiny-vr"}, "Did you mean 'tiny-var'"),
+        ({"model": "tiny-tokenizer"}, "is a tokenizer, not a generator"),
+        ({"schedule": [[1, 1], [4, 4]]}, "draws only its own schedule (1x1 2x2 4x4)"),
+        ({"inputs": {"class": "cat"}}, "has no class 'cat'"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_any_work(use_tiny_models, fields, message):
+    with pytest.raises(VarSpacesError) as error:
+        plan(RunSpec(**{"model": "tiny-var", **fields}))
+    assert message in str(error.value)
