@@ -1,4 +1,4 @@
-"""Keeping a codebook in use while it trains: statistics and resets of dead codes."""
+"""Keeping a codebook in use while it trains: which codes are dead, and their resets."""
 
 from __future__ import annotations
 
@@ -31,17 +31,6 @@ class CodebookStatistics:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(hits)
         self.counts.mul_(USAGE_DECAY).add_(hits, alpha=1 - USAGE_DECAY)
-
-    @property
-    def usage(self) -> Tensor:
-        """Share of codes in use, 0..1."""
-        return (self.counts >= DEAD_BELOW).float().mean()
-
-    @property
-    def perplexity(self) -> Tensor:
-        """``exp`` of the entropy of the code distribution; V when all codes are used equally."""
-        p = self.counts / self.counts.sum().clamp_min(1e-12)
-        return torch.exp(-(p * p.clamp_min(1e-12).log()).sum())
 
 
 @torch.no_grad()

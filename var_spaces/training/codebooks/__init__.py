@@ -1,0 +1,1 @@
+"""Ways to train a codebook: one method is one file of this folder."""
