@@ -6,6 +6,7 @@ FVQ. It is never exported.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ class PatchDiscriminator(nn.Module):
         layers = max(1, min(3, size.bit_length() - 4))  # the published 3 from 64 pixels on
         widths = [ch * min(2**i, 8) for i in range(layers + 1)]
         blocks: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-        for index, (inner, outer) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for index, (inner, outer) in enumerate(itertools.pairwise(widths)):
             stride = 2 if index < layers - 1 else 1
             blocks += [
                 nn.Conv2d(inner, outer, 4, stride, 1, bias=False),

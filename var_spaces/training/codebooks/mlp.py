@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from torch import nn
@@ -27,7 +28,7 @@ class MlpProjector(CodebookMethod):
         z, width = config.z_channels, self.width or config.z_channels
         sizes = [z, *[width] * (self.layers - 1), z]
         layers: list[nn.Module] = []
-        for inner, outer in zip(sizes[:-1], sizes[1:], strict=True):
+        for inner, outer in itertools.pairwise(sizes):
             layers += [nn.Linear(inner, outer), nn.GELU()]
         quantizer = ProjectedQuantizer(config, nn.Sequential(*layers[:-1]))
         uniform_codes(quantizer, self.spread)
