@@ -3,6 +3,7 @@ import io
 import subprocess
 import sys
 import weakref
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -141,12 +142,11 @@ def test_two_streams_can_be_read_in_turns():
     settings = ({"class_": 0, "seed": 1}, {"class_": 2, "seed": 2, "count": 2})
     apart = [list(var_spaces.stream(model="tiny-var", **s))[-1] for s in settings]
     streams = [var_spaces.stream(model="tiny-var", **s) for s in settings]
-    last = [None, None]
-    for pair in zip(*streams, strict=False):
-        last = pair
-    last = [last[0], *streams[1]][-2:] if not isinstance(last[1], Finished) else last
-    assert apart[0].record.token_sha256 == last[0].record.token_sha256
-    assert apart[1].record.token_sha256 == last[1].record.token_sha256
+    turns = [event for turn in zip_longest(*streams) for event in turn]
+    together = [event for event in turns if isinstance(event, Finished)]
+    for one, other in zip(apart, together, strict=True):
+        assert one.record.token_sha256 == other.record.token_sha256
+        assert one.record.image_sha256 == other.record.image_sha256
 
 
 def test_closing_a_stream_frees_the_run_and_keeps_the_model():

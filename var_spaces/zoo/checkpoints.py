@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card
+from var_spaces.zoo.skeleton import skeleton
 from var_spaces.zoo.writer import INDEX, SINGLE, weights_digest
 
 MAX_INDEX_BYTES = 64 * 1024 * 1024
@@ -36,8 +37,7 @@ def load_module(card: Card, device: torch.device | str = "cpu") -> nn.Module:
             shapes differ from the architecture.
     """
     try:
-        with torch.device("meta"):
-            module = card.kind.build(card.architecture)
+        module = skeleton(lambda: card.kind.build(card.architecture))
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise VarSpacesError(f"Model '{card.id}': bad architecture in its card: {reason}") from None
@@ -50,8 +50,6 @@ def load_module(card: Card, device: torch.device | str = "cpu") -> nn.Module:
     state = read_state(files, card.kind.nested)
     adapt = getattr(module, "adapt_state", None)  # other spellings of published files
     state = adapt(state) if adapt else state
-    if hasattr(module, "adapt_state"):  # published files of some families spell keys differently
-        state = module.adapt_state(state)
     state = fit(state, module, f"The weights of '{card.id}'")
     module.load_state_dict(
         {key: tensor.to(device, _dtype(tensor), copy=True) for key, tensor in state.items()},
