@@ -9,7 +9,12 @@ from torch import nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import get_card
-from var_spaces.zoo.residency import Residency, module_bytes, resolve_device
+from var_spaces.zoo.residency import (
+    Residency,
+    budget_from_environment,
+    module_bytes,
+    resolve_device,
+)
 
 CPU = torch.device("cpu")
 
@@ -121,6 +126,16 @@ def test_bytes_count_shared_memory_once():
     both = nn.ModuleList([layer, nn.Linear(10, 10, bias=False)])
     both[1].weight = layer.weight
     assert module_bytes(both) == 400
+
+
+def test_the_budget_comes_from_the_environment(monkeypatch):
+    for text, want in (("", None), ("2e9", 2_000_000_000), ("500", 500)):
+        monkeypatch.setenv("VAR_SPACES_MODEL_BYTES", text)
+        assert budget_from_environment() == want
+    for text in ("8GB", "-1", "0", "nan"):
+        monkeypatch.setenv("VAR_SPACES_MODEL_BYTES", text)
+        with pytest.raises(VarSpacesError, match="like 2e9"):
+            budget_from_environment()
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", "cpu cpu"])

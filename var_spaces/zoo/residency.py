@@ -6,6 +6,7 @@ holds its modules itself, so a model that leaves here lives on until its last ru
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -172,9 +173,22 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
     return place
 
 
-def _budget_from_environment() -> int | None:
+def budget_from_environment() -> int | None:
+    """Bytes of weights that ``VAR_SPACES_MODEL_BYTES`` allows, e.g. ``2e9``; None without it.
+
+    Raises:
+        VarSpacesError: if it is no positive number.
+    """
     text = os.environ.get(BUDGET_VARIABLE, "")
-    return int(text) if text.isdecimal() else None
+    try:
+        budget = float(text or "inf")
+    except ValueError:
+        budget = 0.0
+    if not budget > 0:
+        raise VarSpacesError(
+            f"{BUDGET_VARIABLE} is '{text[:40]}': give the bytes of weights to keep, like 2e9."
+        )
+    return None if math.isinf(budget) else int(budget)
 
 
-ZOO = Residency(_budget_from_environment())
+ZOO = Residency(budget_from_environment())
