@@ -60,17 +60,17 @@ class PackedEncoder:
 def load_minilm(
     folder: Path | None = None, device: torch.device | str = "cpu", max_length: int = 64
 ) -> PackedEncoder:
-    """The embedded encoder, a pruned all-MiniLM-L6-v2 (see ``prune_minilm.py``).
+    """The embedded encoder, a pruned all-MiniLM-L6-v2 (see ``training/prune_minilm.py``).
 
     Raises:
         VarSpacesError: if its files or transformers are missing.
     """
-    from_files = dict(local_files_only=True)
-    return _load("BertModel", str(folder or MINILM), device, max_length, from_files, float32=True)
+    source = str(folder or MINILM)
+    return _load("BertModel", source, device, max_length, add_pooling_layer=False)
 
 
 def load_t5(model: str, device: torch.device | str, max_length: int, fetch: bool) -> PackedEncoder:
-    """The encoder half of a T5 model, in half precision on a GPU.
+    """The encoder half of a T5 model, in half precision on a GPU as published.
 
     Args:
         model: folder, or id on the Hugging Face Hub.
@@ -79,9 +79,8 @@ def load_t5(model: str, device: torch.device | str, max_length: int, fetch: bool
     Raises:
         VarSpacesError: if files or transformers are missing.
     """
-    options = dict(local_files_only=not fetch)
-    half = torch.device(device).type == "cuda"
-    return _load("T5EncoderModel", model, device, max_length, options, float32=not half)
+    half = torch.float16 if torch.device(device).type == "cuda" else torch.float32
+    return _load("T5EncoderModel", model, device, max_length, fetch=fetch, dtype=half)
 
 
 def _load(
@@ -89,24 +88,30 @@ def _load(
     source: str,
     device: torch.device | str,
     max_length: int,
-    options: dict[str, Any],
-    float32: bool,
+    *,
+    fetch: bool = False,
+    dtype: torch.dtype = torch.float32,
+    **options: Any,
 ) -> PackedEncoder:
+    """Read a model and its tokenizer with transformers; files only, unless they may be fetched."""
     try:
         import transformers
     except ImportError:
         raise VarSpacesError(
             "Prompts need the package transformers: pip install transformers."
         ) from None
-    if kind == "BertModel":
-        options = {**options, "add_pooling_layer": False}
-    dtype = torch.float32 if float32 else torch.float16
+    bars = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            source, local_files_only=options["local_files_only"]
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, local_files_only=not fetch)
+        model = getattr(transformers, kind).from_pretrained(
+            source, local_files_only=not fetch, dtype=dtype, use_safetensors=True, **options
         )
-        model = getattr(transformers, kind).from_pretrained(source, dtype=dtype, **options)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0][:160] if str(error) else type(error).__name__
-        raise VarSpacesError(f"Cannot load the text encoder {source}: {reason}") from None
+    except Exception as error:  # transformers raises what its many parts raise
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise VarSpacesError(f"Cannot load the text encoder {source}: {lines[0][:160]}") from None
+    finally:
+        if shown:
+            bars.enable_progress_bar()
     return PackedEncoder(model.to(device), tokenizer, max_length)

@@ -54,9 +54,8 @@ class TextEncoder(Method):
         with _lock:
             new = [p for p in dict.fromkeys(prompts) if (self, p) not in _features]
             found = {p: _features[self, p] for p in prompts if p not in new}
-            if new:
-                states = self._encoder(device)(new)
-                found |= {p: rows.cpu() for p, rows in zip(new, states, strict=True)}
+            for prompt in new:  # alone, so that its features depend on nothing else
+                found[prompt] = self._encoder(device)([prompt])[0].cpu()
             for prompt in dict.fromkeys(prompts):
                 _features[self, prompt] = found[prompt]
                 _features.move_to_end((self, prompt))

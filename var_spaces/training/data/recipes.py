@@ -29,6 +29,7 @@ class Recipe:
             tinted object (coloured styles only).
         inks: probability that an ink drawing takes another ink than the usual black.
         same_style: probability that all objects of a scene share one style.
+        same_concept: probability that all objects are drawn alike: one concept, style and colour.
         backgrounds: weight of each background colour by name.
     """
 
@@ -45,11 +46,12 @@ class Recipe:
     tint: float = 0.0
     inks: float = 0.0
     same_style: float = 0.5
+    same_concept: float = 0.0
     backgrounds: dict[str, float] = field(default_factory=lambda: {"white": 1.0})
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, f"split '{self.split}' is not one of {', '.join(SPLITS)}")
-        for name in ("flip", "gradient", "tint", "inks", "same_style"):
+        for name in ("flip", "gradient", "tint", "inks", "same_style", "same_concept"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} is {value}, allowed is 0 to 1")
         for name in ("size", "small_size"):
@@ -108,10 +110,46 @@ WIDE_SINGLE = Recipe(
     backgrounds=_PLAIN_WIDE,
 )
 
-RECIPES: dict[str, Recipe] = {"easy": EASY, "wide": WIDE, "wide_single": WIDE_SINGLE}
+COMPOSED = Recipe(
+    concepts=CORE_64,
+    styles=EASY_STYLES,
+    counts=(0.5, 0.3, 0.2),
+    size=(0.74, 0.94),
+    small_size=(0.40, 0.48),
+    jitter=0.04,
+    tint=0.3,
+    same_style=1.0,
+    same_concept=0.35,
+    backgrounds=_PLAIN_WIDE,
+)
+
+COMPOSED_WIDE = Recipe(
+    concepts=None,
+    styles=WIDE.styles,
+    counts=(0.45, 0.3, 0.25),
+    size=(0.6, 0.96),
+    jitter=0.1,
+    flip=0.3,
+    gradient=0.05,
+    tint=0.3,
+    inks=0.5,
+    same_style=0.8,
+    same_concept=0.3,
+    backgrounds=_PLAIN_WIDE,
+)
+
+RECIPES: dict[str, Recipe] = {
+    "easy": EASY,
+    "wide": WIDE,
+    "wide_single": WIDE_SINGLE,
+    "composed": COMPOSED,
+    "composed_wide": COMPOSED_WIDE,
+}
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
 ``wide``: every core concept in six styles, one to three objects, all backgrounds.
-``wide_single``: as ``wide`` with one object."""
+``wide_single``: as ``wide`` with one object.
+``composed``: the easy concepts and styles, one to three objects, numbers, colours, all backgrounds.
+``composed_wide``: the same with every core concept in six styles."""
 
 
 def recipe(name: str) -> Recipe:

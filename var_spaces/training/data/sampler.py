@@ -88,6 +88,11 @@ class SceneSampler:
         concept, style = self._contents(scene[:, 4], each, tables)
         place = self._places(objects, scene[:, 5], each, tables)
         tint, ink = self._recolour(style, background, each, tables)
+        alike = chance(scene[:, 6], self.recipe.same_concept)[:, None]
+        concept, style, tint = (
+            torch.where(alike, ids[:, :1], ids) for ids in (concept, style, tint)
+        )
+        ink = torch.where(alike[..., None], ink[:, :1], ink)
         flip = chance(each[..., 5], self.recipe.flip)
         sprite = tables["sprites"][concept, style]
         return SceneBatch(
