@@ -95,7 +95,9 @@ def shaped(patch_nums: Sequence[int], ratio: float) -> ScaleSchedule:
         return _first(TEMPLATES[key], square.num_scales)
     stretch = math.sqrt(1.0 if key == 1.0 else ratio)
     sizes = [(max(1, round(p * stretch)), max(1, round(p / stretch))) for p in patch_nums]
-    return ScaleSchedule(tuple(sizes))
+    # One token stays one token: it is where the condition enters.
+    whole = ((1, 1) if p == 1 else size for p, size in zip(patch_nums, sizes, strict=True))
+    return ScaleSchedule(tuple(whole))
 
 
 def reference_grid(schedule: ScaleSchedule, extent: int = 64) -> tuple[int, int]:
