@@ -60,17 +60,17 @@ def test_any_prompt(prompt):
 
 def test_aspect_ratio_and_schedule():
     wide = pixels(aspect="2:1")
-    assert wide.shape == (1, 6, 12, 3)
+    assert wide.shape == (1, 4, 8, 3)
     spec, _ = make_spec("tiny-t2i", prompt="a cat", aspect="2:1")
     events = list(stream(spec))
     assert [event.size for event in events if isinstance(event, ScaleDone)] == [
         (1, 1),
-        (1, 3),
-        (3, 6),
+        (2, 2),
+        (2, 4),
     ]
     started, done = events[0], events[-1]
     assert isinstance(started, Started)
-    assert started.schedule.last == (3, 6)
+    assert started.schedule.last == (2, 4)
     assert isinstance(done, Finished)
     assert done.record.spec.schedule is None  # the aspect ratio says it
     own = [[1, 1], [2, 3], [5, 5]]
