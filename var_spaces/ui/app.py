@@ -1,0 +1,76 @@
+"""The page: builds the Blocks from the tasks that have a tab, and serves it.
+
+Nothing starts at import. ``python app.py`` calls :func:`main`; tests build and launch themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Thread
+from typing import Any
+
+# No word to anybody about who starts this page; set before gradio reads it.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui import handlers
+from var_spaces.ui.endpoints import add_endpoints
+from var_spaces.ui.stage import mark
+from var_spaces.ui.tab import build_tab
+from var_spaces.ui.theme import css, theme
+
+# Tasks with a tab, in the order of the tabs.
+TASKS = ("generate",)
+MAX_WAITING = 32
+MAX_UPLOAD = "20mb"
+CACHE_SECONDS = (600, 3600)  # how often to look for old files, and how old they become
+
+HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
+<p>Pictures drawn from coarse to fine, scale by scale (visual autoregressive models)</p></div>
+</header>"""
+
+
+def build_app() -> gr.Blocks:
+    """The page, ready to launch with :func:`launch_options`."""
+    with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
+        gr.HTML(HEADER)
+        for task in TASKS:
+            build_tab(task)
+        add_endpoints(TASKS)
+    return page.queue(max_size=MAX_WAITING)
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page is served, wherever it is."""
+    return {
+        "theme": theme(),
+        "css": css(),
+        "max_file_size": MAX_UPLOAD,
+        "show_error": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "footer_links": ["api", "settings"],
+        "ssr_mode": False,
+    }
+
+
+def warm_up() -> None:
+    """Load the first model, so that the first visitor does not wait for it."""
+    from var_spaces import api
+
+    try:
+        model = handlers.first_model(TASKS[0])
+        if model:
+            api.load(model)
+    except VarSpacesError as error:
+        handlers.log.warning("%s", error)
+
+
+def main() -> None:
+    """Serve the page until the process ends."""
+    page = build_app()
+    if "SPACES_ZERO_GPU" not in os.environ:  # there, only a run may touch the GPU
+        Thread(target=warm_up, daemon=True).start()
+    page.launch(**launch_options())

@@ -1,0 +1,147 @@
+"""The public API: one typed streaming endpoint per task, and lists of models and methods.
+
+Parameters are called like the flags of the command line and come from the same classes. What is
+left out has the default of the model's card. Every message of a stream is the whole state so far,
+so that the last one is the result.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from functools import reduce
+from keyword import iskeyword
+from operator import or_
+from typing import Any
+
+import gradio as gr
+
+from var_spaces import methods
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui import handlers
+from var_spaces.ui.command import FLAG_PREFIX
+from var_spaces.ui.form import Field, Form, show
+from var_spaces.ui.gpu import on_gpu
+from var_spaces.ui.tab import LANE, refusal
+from var_spaces.ui.view import RunView
+from var_spaces.zoo.cards import cards, get_card
+
+Endpoint = Callable[..., Iterator[dict[str, Any]]]
+
+
+def add_endpoints(tasks: Sequence[str]) -> None:
+    """Add the endpoints to the current Blocks."""
+    for task in tasks:
+        gr.api(endpoint(Form(task)), api_name=task, **LANE)
+    gr.api(list_models, api_name="models", queue=False)
+    gr.api(list_methods, api_name="methods", queue=False)
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Models that can draw, as their cards describe them."""
+    return [card.model_dump(mode="json") for card in cards("generator").values()]
+
+
+def list_methods() -> list[dict[str, Any]]:
+    """Methods of all kinds with the JSON schema of their parameters."""
+    return [
+        methods.describe(kind, name) for kind in methods.kinds() for name in methods.names(kind)
+    ]
+
+
+def endpoint(form: Form) -> Endpoint:
+    """A generator function with one typed parameter per setting of a task."""
+
+    def draw(*arguments: Any) -> Iterator[dict[str, Any]]:
+        given = dict(zip(parameters(form), arguments, strict=True))
+        try:
+            values = fill(form, given)
+        except VarSpacesError as error:
+            raise refusal(str(error)) from None
+        with closing(on_gpu(handlers.run)(form, values)) as views:
+            for view in views:
+                if view.phase == "failed":
+                    raise refusal(view.message)
+                yield as_json(view)
+
+    task = methods.get("task", form.task)
+    signature = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=inspect.Parameter.empty if name == "model" else None,
+            annotation=_annotation(fields),
+        )
+        for name, fields in parameters(form).items()
+    ]
+    draw.__name__, draw.__doc__ = form.task, f"{task.title}. {__doc__}"
+    draw.__signature__ = inspect.Signature(signature, return_annotation=dict[str, Any])
+    draw.__annotations__ = {parameter.name: parameter.annotation for parameter in signature}
+    return draw
+
+
+def parameters(form: Form) -> dict[str, list[Field]]:
+    """Fields of a form by the name of their parameter; methods of a kind share equal names."""
+    found: dict[str, list[Field]] = {}
+    for field in form.fields:
+        found.setdefault(_name(field), []).append(field)
+    return found
+
+
+def _name(field: Field) -> str:
+    match field.role:
+        case "input":
+            name = field.option.field
+            return f"{name}_" if iskeyword(name) else name
+        case "parameter":
+            return "_".join(filter(None, (FLAG_PREFIX[field.kind], field.option.field)))
+    return field.key
+
+
+def _annotation(fields: Sequence[Field]) -> Any:
+    """The types of all fields that share a parameter; a list may also be given as one value."""
+    if fields[0].role == "model":
+        return str
+    lists = [list[f.option.type] for f in fields if f.option.many]
+    return reduce(or_, [*(f.option.type for f in fields), *lists, None])
+
+
+def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
+    """Values of a form from arguments by parameter name; None is the default.
+
+    Raises:
+        VarSpacesError: for an unknown model, or a parameter that the chosen method does not have.
+    """
+    model = given["model"]
+    card = get_card(model if isinstance(model, str) else str(model), "generator")
+    values = dict(zip(form.keys, form.defaults(card), strict=True))
+    for name, fields in parameters(form).items():
+        value = given[name]
+        if fields[0].role == "input":
+            values[fields[0].key] = value
+        elif value is not None:
+            field = next((f for f in fields if f.method in ("", values.get(f.kind))), None)
+            if field is None:
+                kind = fields[0].kind
+                raise VarSpacesError(
+                    f"The {kind} '{values[kind]}' has no parameter '{name}': leave it out."
+                )
+            values[field.key] = show(value, field.option)
+    return [values[key] for key in form.keys]
+
+
+def as_json(view: RunView) -> dict[str, Any]:
+    """A view for programs: numbers per scale, pictures as data URIs, in the end the run record."""
+    scales = [asdict(scale) for scale in view.scales]
+    for scale in scales:
+        del scale["frame"]
+    return {
+        "phase": view.phase,
+        "id": view.spec.id if view.spec else None,
+        "spec": view.spec.model_dump(mode="json") if view.spec else None,
+        "scales": scales,
+        "pictures": list(view.pictures),
+        "record": view.record.model_dump(mode="json") if view.record else None,
+    }

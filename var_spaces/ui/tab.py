@@ -1,0 +1,143 @@
+"""The tab of a task: its form on one side, its screen on the other, wired together.
+
+This is the only layout and the only wiring of the app; a task brings its class, not a tab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui import handlers, stage
+from var_spaces.ui.controls import element_id, update
+from var_spaces.ui.downloads import files
+from var_spaces.ui.examples import examples
+from var_spaces.ui.form import Form
+from var_spaces.ui.form_layout import FormLayout
+from var_spaces.ui.gpu import on_gpu
+from var_spaces.ui.screen import Screen
+from var_spaces.zoo.cards import get_card
+
+DICE = "() => String(crypto.getRandomValues(new Uint32Array(1))[0])"
+# On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
+LOOK = """(...values) => {{
+  if (window.innerWidth < 700) document.getElementById("{status}").scrollIntoView(
+    {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
+  return values;
+}}"""
+# Runs of all tabs and of the API wait in one line for the one device there is.
+LANE = {"concurrency_id": "gpu", "concurrency_limit": 1}
+QUIET = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+
+def build_tab(task: str) -> None:
+    """Lay out and wire the tab of a task inside the current Blocks."""
+    form, model = Form(task), handlers.first_model(task)
+    card = get_card(model) if model else None
+    chips = _chips(form, examples(card)) if card else []
+    with gr.Row(elem_classes="vs-tab"):
+        with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
+            layout = FormLayout(form, card)
+        with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
+            screen = Screen(task, handlers.empty(model))
+    _wire(form, layout, screen, chips)
+
+
+def _chips(form: Form, specs: Sequence[Any]) -> list[tuple[gr.Button, list[Any]]]:
+    """A button per example, with the values it fills in."""
+    with gr.Row(elem_classes="vs-chips"):
+        gr.HTML("Try one:", elem_classes="vs-chips-label")
+        return [
+            (
+                gr.Button(
+                    " · ".join(str(value) for value in spec.inputs.values() if value is not None),
+                    size="sm",
+                    elem_classes="vs-chip",
+                    elem_id=element_id(form.task, f"example-{i}"),
+                ),
+                form.values(spec),
+            )
+            for i, spec in enumerate(specs)
+        ]
+
+
+def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]) -> None:
+    controls = layout.controls
+    filled = [
+        button.click(partial(_fill, form, values), None, controls, **QUIET)
+        for button, values in chips
+    ]
+    runs = [
+        start(
+            partial(_draw, form),
+            controls,
+            screen.outputs,
+            js=LOOK.format(status=element_id(form.task, "status")),
+            show_progress="hidden",
+            api_visibility="private",
+            **LANE,
+        )
+        for start in (layout.go.click, *(event.success for event in filled))
+    ]
+    layout.stop.click(screen.stopped, None, screen.outputs, cancels=runs, **QUIET)
+    layout.dice.click(None, None, layout.control("seed"), js=DICE, **QUIET)
+    model = layout.control("model")
+    model.input(
+        partial(_change_model, form),
+        [screen.phase, *controls],
+        [screen.status, screen.stage, screen.cost, *controls],
+        **QUIET,
+    )
+    layout.drop.upload(
+        partial(_restore, form), layout.drop, [screen.status, *controls], **QUIET
+    ).then(lambda: None, None, layout.drop, **QUIET)
+    layout.show_chosen_methods(QUIET)
+
+
+def _draw(form: Form, *values: Any) -> Iterator[tuple]:
+    """Run, and show every view of the run; closing it stops the run."""
+    with closing(on_gpu(handlers.run)(form, values)) as views:
+        for view in views:
+            with files(view) as paths:
+                yield Screen.show(view, paths)
+            if view.phase == "failed":
+                raise refusal(view.message)
+
+
+def _fill(form: Form, values: Sequence[Any]) -> list[Any]:
+    card = get_card(values[form.keys.index("model")], "generator")
+    return [
+        update(form.task, field, card, value)
+        for field, value in zip(form.fields, values, strict=True)
+    ]
+
+
+def _change_model(form: Form, phase: str, *values: Any) -> list[Any]:
+    """New defaults; a screen that is still empty shows the scales of the new model."""
+    try:
+        new = handlers.change_model(form, values)
+        view = handlers.empty(new[form.keys.index("model")])
+    except VarSpacesError as error:
+        raise refusal(str(error)) from None
+    fresh = Screen.pictures(view) if phase == "empty" else (gr.skip(),) * 3
+    return [*fresh, *_fill(form, new)]
+
+
+def _restore(form: Form, path: str) -> list[Any]:
+    try:
+        spec = handlers.restore(form, path)
+    except VarSpacesError as error:
+        raise refusal(str(error)) from None
+    said = f"Settings of run {spec.id} are back. Press Generate to draw it again."
+    return [stage.notice(said), *_fill(form, form.values(spec))]
+
+
+def refusal(message: str) -> gr.Error:
+    """One line for the visitor; nothing else, and no traceback in the log."""
+    return gr.Error(escape(message, quote=False), title="Not possible", print_exception=False)

@@ -1,0 +1,77 @@
+"""Words on the page: plain first, the paper's term beside it.
+
+Parameters that are not listed here are called by their own name, so a new method needs no entry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+
+from var_spaces.methods import Method
+
+# by field of the form: "seed", "inputs.class", the kind of a method, or "<kind>.<parameter>"
+LABELS: Mapping[str, str] = {
+    "model": "Model",
+    "inputs.class": "What to draw (class)",
+    "inputs.style": "Drawing style (style)",
+    "seed": "Seed",
+    "count": "Pictures (batch size)",
+    "first": "Number of the first picture",
+    "guidance": "Guidance method",
+    "guidance.scale": "Strength (guidance scale, CFG)",
+    "guidance.layers": "After which blocks (layers)",
+    "sampling": "Sampling method",
+    "sampling.top_k": "Candidates per token (top-k)",
+    "sampling.top_p": "Probability kept (top-p)",
+    "sampling.temperature": "Boldness (temperature)",
+    "sampling.smooth": "Smooth picture (more_smooth)",
+    "cache": "What stays in memory (cache policy)",
+    "decoding": "Who draws what (decoding strategy)",
+}
+
+# Sections of the form, by the kinds of method they hold; the first one is open.
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Following the class (guidance)": ("guidance",),
+    "Choosing tokens (sampling)": ("sampling",),
+    "Memory and speed (cache policy, decoding strategy)": ("cache", "decoding"),
+}
+
+
+def label(key: str) -> str:
+    """What a field is called; an unknown one by its last part."""
+    if key in LABELS:
+        return LABELS[key]
+    return key.rpartition(".")[2].replace("_", " ").capitalize()
+
+
+def explanation(cls: type[Method]) -> str:
+    """First sentence of a method's docstring as HTML; its title if there is none."""
+    text = escape(" ".join((cls.__doc__ or "").split()), quote=False)
+    sentence = re.match(r".+?\.(?=\s|$)", text)
+    return re.sub(r"``(.+?)``", r"<code>\1</code>", sentence[0] if sentence else f"{cls.title}.")
+
+
+def sentence(text: str) -> str:
+    """Help text of a parameter as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def bytes_text(count: float) -> str:
+    """``1536`` -> ``1.5 KiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if count >= 100 or unit == "B" else f"{count:.1f} {unit}"
+
+
+def seconds_text(seconds: float) -> str:
+    """``0.0123`` -> ``12 ms``; from one second on ``1.23 s``."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def plural(count: int, noun: str, several: str = "") -> str:
+    """``1 token``, ``9 tokens``, ``2 classes``."""
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
