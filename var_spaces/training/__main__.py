@@ -8,7 +8,7 @@ from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
 
-KINDS = ("tokenizer", "transformer", "judge")
+KINDS = ("tokenizer", "transformer", "judge", "bitwise", "text-transformer")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)  # vanishing moments would slow a CPU down
     options = Options(
         minutes=args.minutes,
         steps=args.steps,

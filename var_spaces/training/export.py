@@ -22,8 +22,20 @@ if TYPE_CHECKING:
     from var_spaces.training.data.sampler import SceneSampler
     from var_spaces.training.trainer import Recipe, Trainer
 
-FAMILIES = {"tokenizer": "residual-vq", "transformer": "var", "judge": "judge"}
-ROLES = {"tokenizer": "tokenizer", "transformer": "generator", "judge": "judge"}
+FAMILIES = {
+    "tokenizer": "residual-vq",
+    "transformer": "var",
+    "judge": "judge",
+    "bitwise": "bitwise",
+    "text-transformer": "infinity",
+}
+ROLES = {
+    "tokenizer": "tokenizer",
+    "transformer": "generator",
+    "judge": "judge",
+    "bitwise": "tokenizer",
+    "text-transformer": "generator",
+}
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
 DEFAULTS = {
@@ -61,11 +73,13 @@ def export(
         "resolution": 64,
         "licence": LICENCE,
     }
-    if kind != "tokenizer":
+    if kind in ("transformer", "judge"):
         classes, styles = label_names(recipe.scenes)
         card |= {"tokenizer": recipe.config.tokenizer, "classes": classes, "styles": styles}
     if kind == "transformer":
         card |= {"defaults": DEFAULTS}
+    own = getattr(recipe, "card", None)  # some recipes know more
+    card |= own() if own else {}
     card |= {
         "training": {
             "data": DATA,

@@ -15,6 +15,7 @@ from var_spaces.training.budget import Budget
 from var_spaces.training.config import TrainConfig, build, read_config
 from var_spaces.training.export import export, load_tokenizer
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
+from var_spaces.training.text_runs import TEXT_BUILDERS
 from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
 from var_spaces.training.trainer import Recipe, Trainer
 from var_spaces.training.transformer import TransformerConfig, TransformerRecipe
@@ -141,4 +142,5 @@ BUILDERS: dict[str, Callable[..., Recipe]] = {
     "tokenizer": _tokenizer,
     "transformer": _transformer,
     "judge": _judge,
+    **TEXT_BUILDERS,
 }
