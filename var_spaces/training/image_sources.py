@@ -28,8 +28,8 @@ class ImageSource(Protocol):
         """At most ``count`` images each that training never shows, by the name of the probe."""
         ...
 
-    def usage_probe(self) -> tuple[str, Iterator[Tensor]]:
-        """Name and batches of the images over which codebook usage is measured."""
+    def usage_probe(self, count: int = 512) -> tuple[str, Iterator[Tensor]]:
+        """Name and batches of 64 of the images over which codebook usage is measured."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -61,8 +61,9 @@ class SceneSource:
             for name, sampler in samplers.items()
         }
 
-    def usage_probe(self) -> tuple[str, Iterator[Tensor]]:
-        return "512_images", (self.batch(EVAL_SEED + 1, i * 64, 64) for i in range(8))
+    def usage_probe(self, count: int = 512) -> tuple[str, Iterator[Tensor]]:
+        batches = (self.batch(EVAL_SEED + 1, start, 64) for start in range(0, count, 64))
+        return f"{count}_images", batches
 
     def describe(self) -> dict[str, Any]:
         return {

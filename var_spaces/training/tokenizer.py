@@ -59,6 +59,7 @@ class TokenizerConfig:
         adversarial_start: steps before the discriminator begins.
         adversarial_lr, adversarial_ch: its peak learning rate, and channels of its first layer.
         eval_images: images per evaluation probe.
+        usage_images: images over which codebook usage is evaluated, a multiple of 64.
     """
 
     scenes: str = "wide"
@@ -79,6 +80,7 @@ class TokenizerConfig:
     adversarial_lr: float = 1e-4
     adversarial_ch: int = 64
     eval_images: int = 192
+    usage_images: int = 2048
 
     def __post_init__(self) -> None:
         if self.annealing:
@@ -217,7 +219,7 @@ class TokenizerRecipe:
             recon = torch.cat([model.reconstruct(part) for part in images.split(32)])
             metrics[f"psnr_{name}"] = psnr(recon, images).mean().item()
         hits = torch.zeros(model.vocab_size, dtype=torch.bool, device=self.device)
-        name, batches = self.source.usage_probe()
+        name, batches = self.source.usage_probe(self.config.usage_images)
         for images in batches:
             hits[torch.cat([i.flatten() for i in model.encode(images)])] = True
         metrics[f"codebook_usage_{name}"] = hits.float().mean().item()
