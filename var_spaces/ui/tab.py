@@ -33,7 +33,9 @@ LOOK = """(...values) => {{
 }}"""
 # Runs of all tabs and of the API wait in one line for the one device there is.
 LANE = {"concurrency_id": "gpu", "concurrency_limit": 1}
-QUIET = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
+QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what reports errors
+CAREFUL = {**HIDDEN, "concurrency_limit": None}
 
 
 def build_tab(task: str) -> None:
@@ -70,7 +72,7 @@ def _chips(form: Form, specs: Sequence[Any]) -> list[tuple[gr.Button, list[Any]]
 def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]) -> None:
     controls = layout.controls
     filled = [
-        button.click(partial(_fill, form, values), None, controls, **QUIET)
+        button.click(partial(_fill, form, values), None, controls, **QUICK)
         for button, values in chips
     ]
     runs = [
@@ -79,25 +81,26 @@ def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]
             controls,
             screen.outputs,
             js=LOOK.format(status=element_id(form.task, "status")),
-            show_progress="hidden",
-            api_visibility="private",
+            **HIDDEN,
             **LANE,
         )
         for start in (layout.go.click, *(event.success for event in filled))
     ]
-    layout.stop.click(screen.stopped, None, screen.outputs, cancels=runs, **QUIET)
-    layout.dice.click(None, None, layout.control("seed"), js=DICE, **QUIET)
+    layout.stop.click(screen.stopped, None, screen.outputs, cancels=runs, **QUICK)
+    layout.dice.click(None, None, layout.control("seed"), js=DICE, **QUICK)
     model = layout.control("model")
     model.input(
         partial(_change_model, form),
         [screen.phase, *controls],
         [screen.status, screen.stage, screen.cost, *controls],
-        **QUIET,
+        **CAREFUL,
     )
-    layout.drop.upload(
-        partial(_restore, form), layout.drop, [screen.status, *controls], **QUIET
-    ).then(lambda: None, None, layout.drop, **QUIET)
-    layout.show_chosen_methods(QUIET)
+    restored = layout.drop.upload(
+        partial(_restore, form), layout.drop, [screen.status, *controls], **CAREFUL
+    )
+    for ended in (restored.success, restored.failure):  # ready for another picture
+        ended(lambda: None, None, layout.drop, **QUICK)
+    layout.show_chosen_methods(QUICK)
 
 
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:

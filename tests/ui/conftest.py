@@ -1,0 +1,144 @@
+"""A page with tiny models: in this process for handlers, served for clients and browsers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from threading import Event as Signal
+
+import pytest
+
+from tests.ui.models import write
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def page_models(tmp_path_factory):
+    """Folder of ``tiny-var`` without styles and ``tiny-styled`` with two."""
+    return write(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="session")
+def only_tiny_models(page_models, tmp_path_factory) -> Iterator[None]:
+    """No other model exists, whatever is embedded."""
+    from var_spaces.zoo import cards
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cards, "EMBEDDED", tmp_path_factory.mktemp("none"))
+        patch.setenv("VAR_SPACES_MODELS", str(page_models))
+        yield
+
+
+@pytest.fixture
+def models(only_tiny_models) -> None:
+    """For tests that run in this process."""
+
+
+@dataclass
+class Gate:
+    """Holds runs of the served page after any event, and knows how they end."""
+
+    opened: Signal = field(default_factory=Signal)
+    closed: Signal = field(default_factory=Signal)
+    events: int = 0
+
+    def stream(self, real: Callable) -> Callable:
+        """``api.stream`` that waits for the gate after every event."""
+
+        def stream(spec, **options):
+            self.closed.clear()
+            self.events = 0
+            try:
+                with closing(real(spec, **options)) as events:
+                    for event in events:
+                        self.events += 1
+                        yield event
+                        assert self.opened.wait(60)
+            finally:
+                self.closed.set()
+
+        return stream
+
+
+@pytest.fixture(scope="session")
+def _served(only_tiny_models) -> Iterator[tuple[str, Gate]]:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from var_spaces.ui import handlers
+    from var_spaces.ui.app import build_app, launch_options
+
+    gate = Gate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handlers.api, "stream", gate.stream(handlers.api.stream))
+        page = build_app()
+        options = {**launch_options(), "server_name": "127.0.0.1"}
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
+        try:
+            yield url, gate
+        finally:
+            gate.opened.set()
+            page.close()
+
+
+@pytest.fixture
+def served(_served) -> Iterator[str]:
+    """Address of the page."""
+    url, gate = _served
+    gate.opened.set()
+    yield url
+    gate.opened.set()
+
+
+@pytest.fixture
+def gate(_served) -> Gate:
+    return _served[1]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real headless Chromium with a fresh profile."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        pytest.skip("No Chromium on this computer: the page is not tested in a browser.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser, served) -> Iterator[Callable]:
+    """Open the page; at the end nothing may have gone wrong in it, nor have left this computer."""
+    contexts, complaints = [], []
+
+    def note(request) -> None:
+        if not request.url.startswith((served, "data:", "blob:")):
+            complaints.append(f"external request {request.url}")
+
+    def console(message) -> None:
+        if message.type == "error":
+            complaints.append(f"console: {message.text}")
+
+    def open_(width: int = 1280, height: int = 900, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", note)
+        page.on("console", console)
+        page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
+        page.goto(served)
+        page.locator("#generate-go").wait_for()
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []

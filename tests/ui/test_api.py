@@ -1,0 +1,116 @@
+"""The public API of the page: its surface, and the same images as the library."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+import var_spaces
+from var_spaces.methods import kinds
+from var_spaces.ui.app import build_app, launch_options
+
+
+def test_surface(models):
+    """Change this on purpose only: programs depend on it."""
+    found = build_app().get_api_info()["named_endpoints"]
+    assert sorted(found) == ["/generate", "/methods", "/models"]
+    parameters = {
+        parameter["parameter_name"]: parameter["python_type"]["type"]
+        for parameter in found["/generate"]["parameters"]
+    }
+    expected = {
+        "model": "str",
+        "class_": "None | str",
+        "style": "None | str",
+        "seed": "None | int",
+        "count": "None | int",
+        "first": "None | int",
+        "guidance": "None | str",
+        "guidance_scale": "float | list[float] | None",
+        "sampling": "None | str",
+        "temperature": "float | list[float] | None",
+        "top_k": "None | int",
+        "top_p": "None | float",
+        "smooth": "None | bool",
+        "cache": "None | str",
+        "decoding": "None | str",
+    }
+    assert parameters.items() >= expected.items()
+    needed = [p for p in found["/generate"]["parameters"] if not p["parameter_has_default"]]
+    assert [p["parameter_name"] for p in needed] == ["model"]
+
+
+def test_the_page_is_served_with_care():
+    options = launch_options()
+    assert options["show_error"] is False
+    assert options["enable_monitoring"] is False
+    assert options["run_history"] is False
+    assert options["max_file_size"]
+
+
+@pytest.fixture(scope="module")
+def connected(_served):
+    found = Client(_served[0], verbose=False)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def client(connected, served):
+    return connected
+
+
+def test_generate_streams_and_equals_the_library(client):
+    job = client.submit("tiny-styled", class_="cat", style="flat", seed=5, api_name="/generate")
+    last = job.result(timeout=60)
+    messages = job.outputs()
+    assert messages[0]["phase"] == "loading"
+    assert [len(message["scales"]) for message in messages] == sorted(
+        len(message["scales"]) for message in messages
+    )
+    assert last["phase"] == "done"
+    (image,) = var_spaces.generate(model="tiny-styled", class_="cat", style="flat", seed=5)
+    assert last["record"]["image_sha256"] == [hashlib.sha256(image.tobytes()).hexdigest()]
+    assert last["pictures"][0].startswith("data:image/png;base64,")
+
+
+def test_parameters_of_methods(client):
+    last = client.predict(
+        "tiny-var", guidance="per-scale", guidance_scale=1.5, top_k=1, count=2, api_name="/generate"
+    )
+    assert last["spec"]["guidance"] == {"name": "per-scale", "scale": [1.5]}
+    assert last["spec"]["sampling"]["top_k"] == 1
+    assert last["spec"]["inputs"] == {"class": None, "style": None}
+    assert len(last["pictures"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "tiny-vra"}, "Unknown model 'tiny-vra'. Did you mean 'tiny-var'?"),
+        ({"model": "tiny-var", "class_": "cta"}, "has no class 'cta'. Did you mean 'cat'?"),
+        ({"model": "tiny-var", "seed": -1}, "seed = -1 is out of range"),
+        ({"model": "tiny-var", "count": 0}, "count = 0 is out of range"),
+        ({"model": "tiny-var", "guidance_layers": 1}, "has no parameter 'guidance_layers'"),
+        ({"model": "tiny-var", "cache": "<b>"}, "Unknown cache '&lt;b&gt;'"),
+        ({"model": {"a": 1}}, "Unknown model"),
+    ],
+)
+def test_refusals_are_one_line(client, arguments, message):
+    with pytest.raises(AppError) as error:
+        client.predict(**arguments, api_name="/generate")
+    assert message in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_lists(client):
+    assert [card["id"] for card in client.predict(api_name="/models")] == [
+        "tiny-styled",
+        "tiny-var",
+    ]
+    assert "folder" not in client.predict(api_name="/models")[0]
+    found = client.predict(api_name="/methods")
+    assert {method["kind"] for method in found} == set(kinds())

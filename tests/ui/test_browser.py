@@ -1,0 +1,216 @@
+"""The page in a real browser: what a visitor does, and what must never happen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from var_spaces import RunSpec
+
+STATUS = "#generate-status .vs-status"
+DONE = ".vs-frame[data-state=done]"
+SCALES = 4
+
+
+def phase(page: Page, name: str) -> None:
+    expect(page.locator(STATUS)).to_have_attribute("data-phase", name, timeout=30_000)
+
+
+def generate(page: Page) -> None:
+    page.locator("#generate-go").click()
+    phase(page, "done")
+
+
+def drop(page: Page, path: object) -> None:
+    page.locator("#generate-drop input[type=file]").set_input_files(str(path))
+
+
+def seed(page: Page):
+    return page.locator("#generate-seed input")
+
+
+def choose(page: Page, field: str, typed: str, name: str) -> None:
+    """Search in a dropdown by typing, then take the hit."""
+    box = page.locator(f"#generate-{field} input")
+    box.click()
+    box.fill(typed)
+    page.get_by_role("option", name=name, exact=True).click()
+    expect(box).to_have_value(name)
+
+
+def test_a_run_fills_the_filmstrip_and_ends_with_a_picture(open_page, gate):
+    page = open_page()
+    expect(page.locator(".vs-frame")).to_have_count(SCALES)
+    expect(page.locator(DONE)).to_have_count(0)
+    expect(page.locator("#generate-download")).to_be_disabled()
+    choose(page, "inputs-class", "he", "hen")
+    seed(page).fill("9223372036854775807")
+    gate.opened.clear()
+    page.locator("#generate-go").click()
+    phase(page, "loading")
+    gate.opened.set()
+    phase(page, "done")
+    expect(page.locator(DONE)).to_have_count(SCALES)
+    expect(page.locator(f"{DONE} img")).to_have_count(SCALES)
+    picture = page.locator(".vs-picture")
+    expect(picture).to_have_attribute("alt", re.compile("^hen · soft, seed 9223372036854775807"))
+    assert picture.evaluate("image => image.naturalWidth") == 16
+    assert picture.bounding_box()["width"] == pytest.approx(384, abs=1)
+    expect(page.locator(".vs-table tbody tr")).to_have_count(SCALES)
+    expect(page.locator(".vs-held")).to_have_count(SCALES)
+    expect(page.locator(".vs-facts")).to_contain_text("9223372036854775807")
+
+
+def test_run_details_say_how_to_repeat_the_run(open_page):
+    """Here with the keyboard alone."""
+    page = open_page()
+    page.locator("#generate-go").focus()
+    page.keyboard.press("Enter")
+    phase(page, "done")
+    expect(page.locator("#generate-go")).to_be_focused()
+    expect(page.locator("#generate-status [role=status]")).to_have_count(1)
+    page.get_by_role("button", name="Run details").press("Enter")
+    expect(page.locator("#generate-command .cm-content")).to_contain_text(
+        "python -m var_spaces generate --model tiny-styled --class ant --style soft --seed 0"
+    )
+    expect(page.locator("#generate-spec .cm-content")).to_contain_text('"task": "generate"')
+    expect(page.locator(".vs-identity")).to_contain_text("cpu")
+
+
+def test_stop_ends_the_run_and_keeps_what_was_drawn(open_page, gate):
+    page = open_page()
+    gate.opened.clear()
+    page.locator("#generate-go").click()
+    phase(page, "running")
+    page.locator("#generate-stop").click()
+    phase(page, "stopped")
+    gate.opened.set()
+    assert gate.closed.wait(30)
+    assert gate.events < SCALES
+    phase(page, "stopped")
+    generate(page)  # and the page still works
+    expect(page.locator(DONE)).to_have_count(SCALES)
+
+
+def test_leaving_the_page_ends_the_run(open_page, gate):
+    page = open_page()
+    gate.opened.clear()
+    page.locator("#generate-go").click()
+    phase(page, "running")
+    page.context.close()
+    gate.opened.set()
+    assert gate.closed.wait(30)
+
+
+def test_a_saved_picture_brings_its_settings_back(open_page, tmp_path):
+    page = open_page()
+    choose(page, "inputs-class", "dog", "dog")
+    choose(page, "inputs-style", "flat", "flat")
+    seed(page).fill("123")
+    page.locator("#generate-guidance-linear-scale input[type=number]").fill("3.7")
+    generate(page)
+    for button, name in (("download", "dog-flat-123"), ("download-large", "dog-flat-123-large")):
+        with page.expect_download() as info:
+            page.locator(f"#generate-{button}").click()
+        assert info.value.suggested_filename == f"{name}.png"
+        info.value.save_as(tmp_path / f"{button}.png")
+        spec = RunSpec.read_png(tmp_path / f"{button}.png")
+        assert spec.guidance["scale"] == 3.7
+
+    fresh = open_page()
+    for button in ("download", "download-large"):
+        seed(fresh).fill("0")
+        drop(fresh, tmp_path / f"{button}.png")
+        expect(seed(fresh)).to_have_value("123")
+    phase(fresh, "notice")
+    expect(fresh.locator(STATUS)).to_contain_text(f"Settings of run {spec.id} are back")
+    expect(fresh.locator("#generate-inputs-class input")).to_have_value("dog")
+    generate(fresh)
+    expect(fresh.locator(".vs-facts .vs-mono")).to_have_text(spec.id)
+    first, second = (p.locator(".vs-picture").get_attribute("src") for p in (page, fresh))
+    assert first == second
+
+
+def test_a_bad_file_gives_one_clear_message(open_page, tmp_path):
+    page = open_page()
+    toasts = page.locator(".toast-body.error")
+    bad = {"cut": (b"\x89PNG\r\n\x1a\n", "is cut"), "gif": (b"GIF89a", "not a PNG file")}
+    for name, (data, message) in bad.items():
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(data)
+        drop(page, path)
+        expect(toasts.filter(has_text=message)).to_have_count(1)
+        expect(page.locator("#generate-drop input[type=file]")).to_be_attached()
+
+
+def test_a_refused_value_is_explained_where_the_run_would_be(open_page):
+    page = open_page()
+    generate(page)
+    seed(page).fill("<b>abc</b>")
+    page.locator("#generate-go").click()
+    phase(page, "failed")
+    expect(page.locator(STATUS)).to_contain_text("'<b>abc</b>' must be a whole number")
+    expect(page.locator(".toast-body.error")).to_contain_text("'<b>abc</b>' must be a whole number")
+    expect(page.locator(".vs-picture")).to_be_visible()  # the last picture stays
+
+
+def test_another_model_brings_its_own_choices(open_page):
+    page = open_page()
+    page.locator("#generate-count input[type=number]").fill("2")
+    choose(page, "inputs-class", "elk", "elk")
+    page.locator("#generate-guidance-linear-scale input[type=number]").fill("9")
+    choose(page, "model", "Tiny", "Tiny")
+    expect(page.locator("#generate-inputs-style input")).to_have_value("any")
+    expect(page.locator("#generate-inputs-class input")).to_have_value("elk")
+    expect(page.locator("#generate-guidance-linear-scale input[type=number]")).to_have_value("2")
+    generate(page)
+    expect(page.locator(".vs-picture")).to_have_count(2)
+    expect(page.locator(".vs-facts")).to_contain_text("tiny-var")
+    expect(page.locator("#generate-download")).to_have_text("Download 2 PNGs (zip), 16 px")
+
+
+def test_the_parameters_of_the_chosen_method_are_shown(open_page):
+    page = open_page()
+    linear = page.locator("#generate-guidance-linear-scale")
+    listed = page.locator("#generate-guidance-per-scale-scale")
+    expect(linear).to_be_visible()
+    expect(listed).to_be_hidden()
+    choose(page, "guidance", "per", "Guidance per scale")
+    expect(listed).to_be_visible()
+    expect(linear).to_be_hidden()
+    generate(page)
+
+
+def test_an_example_fills_the_form_and_runs(open_page):
+    page = open_page()
+    page.locator("#generate-example-1").click()
+    phase(page, "done")
+    expect(page.locator(".vs-facts h2")).to_have_text("cat · flat")
+    expect(seed(page)).to_have_value("2")
+
+
+def test_the_die_changes_the_seed(open_page):
+    page = open_page()
+    page.locator("#generate-dice").click()
+    expect(seed(page)).not_to_have_value("0")
+    assert 0 <= int(seed(page).input_value()) < 2**32
+
+
+STICKS_OUT = """() => [...document.querySelectorAll("main *")].filter(element => {
+    if (element.closest(".vs-scroll, .cm-editor, svg, [role=listbox]")) return false;
+    const box = element.getBoundingClientRect();
+    return box.width > 0 && (box.right > innerWidth + 1 || box.left < -1);
+}).map(element => element.outerHTML.slice(0, 100))"""
+
+
+def test_nothing_sticks_out_of_a_narrow_screen(open_page):
+    page = open_page(390, 800, color_scheme="dark")
+    generate(page)
+    page.get_by_role("button", name="Run details").click()
+    expect(page.locator("#generate-command .cm-content")).to_be_visible()
+    for width in (320, 390, 768):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(STICKS_OUT) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,125 @@
+"""What the page does, without the page."""
+
+from __future__ import annotations
+
+import pytest
+
+from var_spaces import RunSpec
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import save_png
+from var_spaces.ui import handlers
+from var_spaces.ui.form import Form
+from var_spaces.zoo.cards import get_card
+
+FORM = Form("generate")
+pytestmark = pytest.mark.usefixtures("models")
+
+
+def values(**changes) -> list:
+    base = RunSpec(model="tiny-styled", inputs={"class": "cat", "style": "flat"}, seed=5)
+    return FORM.values(base.replace(**changes))
+
+
+def test_a_run_shows_every_scale_and_ends_with_its_record():
+    views = list(handlers.run(FORM, values(count=2)))
+    scales = get_card("tiny-styled").schedule.num_scales
+    phases = [view.phase for view in views]
+    assert phases[:2] == ["loading", "running"]
+    assert phases[-1] == "done"
+    assert sorted({len(view.scales) for view in views}) == list(range(scales + 1))
+    last = views[-1]
+    assert len(last.pictures) == len(last.images) == 2
+    assert last.record.id == last.spec.id
+    assert last.tokens == last.schedule.total
+    assert last.peak_kv_bytes == last.scales[-1].kv_bytes > 0
+    assert all(picture.startswith("data:image/png;base64,") for picture in last.pictures)
+
+
+def test_equal_values_give_equal_pictures():
+    first, second = (list(handlers.run(FORM, values()))[-1] for _ in range(2))
+    assert first.pictures == second.pictures
+
+
+def test_closing_a_run_stops_it(monkeypatch):
+    ended = []
+    real = handlers.api.stream
+
+    def stream(spec):
+        try:
+            yield from real(spec)
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(handlers.api, "stream", stream)
+    run = handlers.run(FORM, values())
+    while len(next(run).scales) < 2:
+        pass
+    assert not ended
+    run.close()
+    assert ended
+
+
+def test_refusals_come_as_a_view_before_any_work():
+    (view,) = handlers.run(FORM, values(inputs={"class": "cta"}))
+    assert view.phase == "failed"
+    assert "Did you mean 'cat'?" in view.message
+    assert view.spec is None
+
+
+def test_errors_of_ours_tell_the_visitor_nothing(monkeypatch, caplog):
+    def broken(spec):
+        raise RuntimeError("secret path /srv/private")
+        yield
+
+    monkeypatch.setattr(handlers.api, "stream", broken)
+    *_, view = handlers.run(FORM, values())
+    assert view.phase == "failed"
+    assert view.message == handlers.UNEXPECTED
+    assert "secret path" in caplog.text
+
+
+def test_restore_reads_the_picture_that_was_saved(tmp_path):
+    *_, view = handlers.run(FORM, values(seed=2**63 - 1))
+    path = tmp_path / "picture.png"
+    path.write_bytes(save_png(view.images[0], view.spec))
+    assert handlers.restore(FORM, path) == view.spec
+    assert FORM.spec(FORM.values(handlers.restore(FORM, path))) == view.spec
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "cut"),
+        (b"no picture", "JSON"),
+        (b"", "JSON"),
+        (b'{"model": "tiny-styled", "sed": 3}', "Did you mean 'seed'?"),
+        (b'{"model": "nope"}', "Unknown model 'nope'"),
+        (b'{"model": "tiny-styled", "inputs": {"class": "../../etc"}}', "has no class"),
+        (b'{"model": "tiny-styled", "schedule": [[1, 1], [2, 2]]}', "own schedule"),
+        (b"[" * 5000, "nested deeper"),
+    ],
+)
+def test_restore_trusts_nothing(tmp_path, data, message):
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with pytest.raises(VarSpacesError) as error:
+        handlers.restore(FORM, path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_restore_refuses_other_tasks(tmp_path):
+    spec = RunSpec(
+        task="edit",
+        model="tiny-styled",
+        inputs={"source": "0" * 64, "rectangle": [0, 0, 0.5, 0.5]},
+    )
+    spec.to_file(tmp_path / "edit.json")
+    with pytest.raises(VarSpacesError, match="made by the task 'edit'"):
+        handlers.restore(FORM, tmp_path / "edit.json")
+
+
+def test_no_model_is_a_page_too(monkeypatch, tmp_path):
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(tmp_path))
+    assert handlers.first_model("generate") is None
+    assert handlers.empty(None).schedule is None
