@@ -22,6 +22,8 @@ def parser() -> argparse.ArgumentParser:
         one = kinds.add_parser(kind, help=f"train a {kind} from a recipe file")
         one.add_argument("--config", required=True, help="bundled recipe name or a .toml file")
         add_options(one)
+        if kind == "tokenizer":
+            add_image_options(one)
     every = kinds.add_parser("all", help="train every embedded model, most valuable first")
     add_options(every)
     return top
@@ -38,6 +40,11 @@ def add_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--fresh", action="store_true", help="start over instead of resuming")
     one.add_argument("--no-export", action="store_true", help="leave the model folders alone")
     one.add_argument("--quiet", action="store_true")
+
+
+def add_image_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--images", type=Path, help="folder of your own images to train on")
+    one.add_argument("--name", help="id of the new model (default: from recipe and folder)")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         fresh=args.fresh,
         quiet=args.quiet,
         export=not args.no_export,
+        images=getattr(args, "images", None),
+        name=getattr(args, "name", None),
     )
     try:
         if args.command == "all":

@@ -38,6 +38,8 @@ ROLES = {
 }
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
+SETTINGS = ("model", "recipe", "codebook", "train")  # sections of a recipe file
+PICTURES = ("samples.png", "codebook.png")
 DEFAULTS = {
     "sampling": {"name": "top-k-top-p", "top_k": 100, "top_p": 0.95},
     "guidance": {"name": "linear", "scale": 2.5},
@@ -84,21 +86,22 @@ def export(
         "training": {
             "data": DATA,
             "scenes": recipe.config.scenes,
-            "recipe": {key: data.get(key, {}) for key in ("model", "recipe", "train")},
+            "recipe": {key: data[key] for key in SETTINGS if key in data},
             "minutes": round(trainer.at.elapsed / 60, 1),
             "steps": trainer.at.step,
             "images": trainer.at.images,
             "device": device_name(trainer.device),
             "torch": torch.__version__,
             "commit": commit(),
+            **card.get("training", {}),
         },
         "metrics": metrics,
     }
     folder = models / data["id"]
     save_model(folder, card, model.state_dict())
-    samples = trainer.folder / "samples.png"
-    if samples.is_file():
-        (folder / "samples.png").write_bytes(samples.read_bytes())
+    for name in PICTURES:
+        if (trainer.folder / name).is_file():
+            (folder / name).write_bytes((trainer.folder / name).read_bytes())
     write_readme(folder)
     return folder
 
@@ -132,6 +135,8 @@ def write_readme(folder: Path) -> None:
         lines.append(f"| {name.replace('_', ' ')} | {', '.join(f'{v:.4g}' for v in values)} |")
     if (folder / "samples.png").is_file():
         lines += ["", "![Unselected samples, fixed seed](samples.png)"]
+    if (folder / "codebook.png").is_file():
+        lines += ["", "![How often each code is chosen, and usage over the run](codebook.png)"]
     (folder / "README.md").write_text("\n".join(lines) + "\n", "utf-8")
 
 

@@ -33,7 +33,7 @@ class ImageSource(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """For the card of the trained model: ``data``, ``scenes``, ``licence``."""
+        """What the card of the trained model says otherwise than for scenes of the open set."""
         ...
 
 
@@ -66,8 +66,4 @@ class SceneSource:
         return f"{count}_images", batches
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "data": "assets/atlas (tiers A and B; see assets/LICENSES.md)",
-            "scenes": self.name,
-            "licence": "Apache-2.0",
-        }
+        return {}

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.tokenizers.residual_vq import ResidualVQConfig
 from var_spaces.training.budget import Budget
+from var_spaces.training.codebooks import base as codebooks
+from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.config import TrainConfig, build, read_config
-from var_spaces.training.export import export, load_tokenizer
+from var_spaces.training.export import export, load_judge, load_tokenizer
+from var_spaces.training.folder_data import FolderSource, prepare
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
+from var_spaces.training.perceptual import PerceptualLoss
 from var_spaces.training.text_runs import TEXT_BUILDERS
 from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
 from var_spaces.training.trainer import Recipe, Trainer
 from var_spaces.training.transformer import TransformerConfig, TransformerRecipe
 
-TOP_LEVEL = ("kind", "id", "title", "minutes", "model", "recipe", "train")
+TOP_LEVEL = ("kind", "id", "title", "minutes", "model", "recipe", "codebook", "train")
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Shares of one budget, in order of value: everything inherits the tokenizer.
 EMBEDDED = (("vq-tokenizer", 0.38), ("judge", 0.05), ("var-base", 0.39), ("var-small", 0.18))
 
@@ -38,6 +45,8 @@ class Options:
         fresh: start over instead of resuming.
         quiet: print nothing.
         export: write the trained model into ``models``.
+        images: folder of a person's own images for a tokenizer; None takes the recipe's scenes.
+        name: id of the model; None takes the recipe's, with the name of ``images`` if given.
     """
 
     minutes: float | None = None
@@ -49,6 +58,8 @@ class Options:
     fresh: bool = False
     quiet: bool = False
     export: bool = True
+    images: Path | None = None
+    name: str | None = None
 
     @property
     def torch_device(self) -> torch.device:
@@ -83,24 +94,45 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
             f"Recipe {config} trains a {data['kind']}, not a {kind}: "
             f"use 'python -m var_spaces.training {data['kind']} --config {config}'."
         )
+    if data["kind"] != "tokenizer" and (options.images or "codebook" in data):
+        raise VarSpacesError(
+            f"Recipe {config} trains no codebook: leave out images and [codebook]."
+        )
+    data |= identity(data, options)
     settings = build(TrainConfig, data.get("train", {}), f"[train] of {config}")
     minutes, steps = options.minutes, options.steps
     if minutes is None and steps is None:
         minutes = data.get("minutes", 30)
     budget = Budget(minutes=minutes, steps=steps)
     device = options.torch_device
-    recipe = BUILDERS[data["kind"]](data, settings, options, device)
     folder = options.runs / data["id"]
+    recipe = BUILDERS[data["kind"]](data, settings, options, device)
     if options.fresh:
         for path in (folder / "checkpoint.pt", folder / "metrics.jsonl"):
             path.unlink(missing_ok=True)
     trainer = Trainer(recipe, settings, budget, folder, device, options.quiet)
-    model = trainer.run()
+    model = FINISH.get(data["kind"], nn.Module.eval)(trainer.run())
     metrics = recipe.evaluate(model)
     if options.export and trainer.main and not trainer.stopping:
         target = options.evaluators if data["kind"] == "judge" else options.models
         export(data, recipe, model, metrics, trainer, target)
     return metrics
+
+
+def identity(data: dict[str, Any], options: Options) -> dict[str, str]:
+    """Id and title of the model. Own images never overwrite the model that the recipe names."""
+    name, title = options.name or data["id"], data.get("title", data["id"])
+    if options.images:
+        folder = options.images.resolve().name
+        title = f"{title}, trained on {folder}"
+        if not options.name:
+            name = re.sub(r"[^a-z0-9._-]+", "-", f"{name}-{folder}".lower())[:64]
+    if not ID.fullmatch(name):
+        raise VarSpacesError(
+            f"'{name}' cannot be the id of a model: lower-case letters, digits, '.', '_' and '-', "
+            "at most 64."
+        )
+    return {"id": name, "title": title}
 
 
 def train_all(options: Options) -> None:
@@ -118,11 +150,29 @@ def train_all(options: Options) -> None:
 
 
 def _tokenizer(data: dict, train: TrainConfig, options: Options, device: torch.device) -> Recipe:
+    model = build(ResidualVQConfig, data.get("model", {}), "[model]")
+    config = build(TokenizerConfig, data.get("recipe", {}), "[recipe]")
+    method = build(codebooks.get(config.codebook), data.get("codebook", {}), "[codebook]")
+    folder = options.runs / data["id"]
+    perceptual = None
+    if config.perceptual:
+        perceptual = PerceptualLoss(load_judge(options.evaluators / config.perceptual)[0].trunk)
+    source = None
+    if options.images:
+        size = model.patch_nums[-1] * model.downsample
+        prepared = prepare(options.images, size, folder)
+        if not options.quiet:
+            print((folder / "images_report.txt").read_text("utf-8"), end="", flush=True)
+        source = FolderSource(prepared, options.images.resolve().name, size, device)
     return TokenizerRecipe(
-        build(ResidualVQConfig, data.get("model", {}), "[model]"),
-        build(TokenizerConfig, data.get("recipe", {}), "[recipe]"),
+        model,
+        config,
         train.seed,
         device,
+        method=method,
+        source=source,
+        perceptual=perceptual,
+        folder=folder,
     )
 
 
@@ -144,3 +194,5 @@ BUILDERS: dict[str, Callable[..., Recipe]] = {
     "judge": _judge,
     **TEXT_BUILDERS,
 }
+# What the weights of a finished run become.
+FINISH: dict[str, Callable[..., nn.Module]] = {"tokenizer": fold}

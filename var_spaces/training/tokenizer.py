@@ -25,7 +25,6 @@ from var_spaces.training.annealing import annealing, check_shape
 from var_spaces.training.codebook import CodebookStatistics
 from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.picture import codebook_picture
-from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.codebooks.window import UsageWindow
 from var_spaces.training.config import TrainConfig
 from var_spaces.training.image_sources import ImageSource, SceneSource
@@ -125,11 +124,11 @@ class TokenizerRecipe:
         quantizer = self.method.quantizer(model)
         quantizer.quant_resi.load_state_dict(self.model.quantize.quant_resi.state_dict())
         self.model.quantize = quantizer
-        size = self.model.schedule.last[0] * self.model.downsample
-        self.source = source or SceneSource(config.scenes, size, device)
+        self.size = self.model.schedule.last[0] * self.model.downsample
+        self.source = source or SceneSource(config.scenes, self.size, device)
         self.perceptual = perceptual.to(device) if perceptual else None
         self.adversary = (
-            Adversary(config.adversarial_lr, config.adversarial_ch, size, device)
+            Adversary(config.adversarial_lr, config.adversarial_ch, self.size, device)
             if config.adversarial
             else None
         )
@@ -239,9 +238,9 @@ class TokenizerRecipe:
             rows += [images, model.reconstruct(images)]
         return grid(torch.cat(rows), columns=min(16, len(rows[0])))
 
-    def finished(self, model: ResidualVQ) -> ResidualVQ:
-        """What is exported of the averaged weights: a plain tokenizer."""
-        return fold(model)
+    def card(self) -> dict[str, Any]:
+        """What the model's card says about its size and data."""
+        return {"resolution": self.size, **self.source.describe()}
 
     def state(self) -> dict[str, Any]:
         state = {"counts": self.statistics.counts, "window": self.window.state()}
