@@ -153,7 +153,7 @@ def test_patchified(golden):
     guidance = ScaleGuidance(scale=spec["cfg_list"])
     seen, _ = draw(tokenizer, backbone, schedule, text, guidance, spec["tau_list"])
     for k in range(schedule.num_scales):
-        expected = tokenizer._to_tokens(tensors[f"infer_bits_{k}"].permute(0, 3, 1, 2).bool())
+        expected = tokenizer.to_tokens(tensors[f"infer_bits_{k}"].permute(0, 3, 1, 2).bool())
         assert torch.equal(seen["ids"][k], expected)
         if f"infer_logits_{k}" in tensors:
             close(seen["filtered"][k], tensors[f"infer_logits_{k}"], spec)

@@ -72,7 +72,7 @@ def test_patchify(golden):
     f_hat = model.new_latent(2, schedule, torch.device("cpu"))
     for k in range(schedule.num_scales):
         maps = tensors[f"infer_bits_{k}"].permute(0, 3, 1, 2).bool()
-        ids = model._to_tokens(maps)
+        ids = model.to_tokens(maps)
         f_hat = model.accumulate(f_hat, model.embed(ids), k, schedule)
     close(f_hat, tensors["infer_summed_codes"], golden.spec)
 

@@ -71,7 +71,7 @@ class InfinityConfig:
             if getattr(self, whole) % getattr(self, part):
                 raise VarSpacesError(
                     f"{whole} {getattr(self, whole)} is not a multiple of {part} "
-                    f"{getattr(self, part)}."
+                    f"{getattr(self, part)}: change one of them."
                 )
         if self.head_dim % 4:
             raise VarSpacesError(

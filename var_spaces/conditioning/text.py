@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from var_spaces.conditioning.prompts import clean_prompt
 from var_spaces.methods import Method
@@ -76,9 +76,3 @@ def forget() -> None:
     with _lock:
         _encoders.clear()
         _features.clear()
-
-
-def loaded() -> list[Any]:
-    """The encoders in memory."""
-    with _lock:
-        return [encoder.model for encoder in _encoders.values()]

@@ -177,7 +177,7 @@ class Bitwise(nn.Module):
         bits, latents = [], []
         for scale in range(schedule.num_scales):
             signs = self.signs(rest, scale, schedule)
-            bits.append(self._to_tokens(signs))
+            bits.append(self.to_tokens(signs))
             if change is not None:
                 signs = change(scale, signs.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
             part = self._resize(self._codes(signs), schedule, -1)
@@ -213,7 +213,7 @@ class Bitwise(nn.Module):
 
     def next_input(self, f_hat: Tensor, scale: int, schedule: ScaleSchedule) -> Tensor:
         """What the transformer sees at ``scale + 1``: ``(B, l_{k+1}, n)``."""
-        return self._to_tokens(self._resize(f_hat, schedule, scale + 1))
+        return self.to_tokens(self._resize(f_hat, schedule, scale + 1))
 
     def inputs(self, latents: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:
         """Inputs of all scales but the first, ``(B, L - l_0, n)``, from ``f_hat`` after each."""
@@ -258,7 +258,7 @@ class Bitwise(nn.Module):
             return maps
         return F.interpolate(maps, size=size, mode="bilinear")
 
-    def _to_tokens(self, maps: Tensor) -> Tensor:
+    def to_tokens(self, maps: Tensor) -> Tensor:
         """Maps ``(B, d, h, w)`` to tokens ``(B, l, n)``; bits become int64."""
         maps = maps.long() if maps.dtype == torch.bool else maps
         return F.pixel_unshuffle(maps, self.fold).flatten(2).transpose(1, 2)
