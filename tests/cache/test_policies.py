@@ -63,7 +63,7 @@ class LastScale(CachePolicy):
 
     name, title = "test-last-scale", "Last scale"
 
-    def head_groups(self, layers, heads):
+    def head_groups(self, schedule, layers, heads):
         return [[range(2), range(2, heads)]] * layers
 
     def session(self, cache, schedule):

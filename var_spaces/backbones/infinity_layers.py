@@ -6,6 +6,7 @@ Parameter names are those of the published files (https://arxiv.org/abs/2412.044
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -46,7 +47,8 @@ class RotaryAttention(SelfAttention):
     def forward(self, x: Tensor, attend: Attend, rotary: Rotary) -> Tensor:
         """``x (B, l, C)`` after attention; the cache sees rotated keys."""
         q, k, v = self.project(x)
-        out = attend(rotary.turn(q), rotary.turn(k), v, self.score_scale)
+        raw = partial(self.raw_queries, x)
+        out = attend(rotary.turn(q), rotary.turn(k), v, self.score_scale, raw)
         return self.proj(out.transpose(1, 2).reshape(x.shape))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 
 from var_spaces.schedule import ScaleSchedule
 
-# (q, k, v, scale) -> attended values, all (B, H, l, D): full, masked or cached attention.
-Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+# (q, k, v, scale, raw) -> attended values, all (B, H, l, D): full, masked or cached attention.
+# ``raw(index)`` gives the queries of some tokens as projected, for cache policies that ask for them.
+Attend = Callable[[Tensor, Tensor, Tensor, float, Callable[[Tensor], Tensor]], Tensor]
 
 MAX_LOG_SCALE = math.log(100)
 
@@ -45,7 +47,7 @@ def block_causal_bias(schedule: ScaleSchedule) -> Tensor:
 def masked_attend(bias: Tensor) -> Attend:
     """Attention of a whole teacher-forced sequence under an additive mask ``(L, L)``."""
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, raw: object = None) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
 
     return attend
@@ -102,8 +104,14 @@ class SelfAttention(nn.Module):
             k = F.normalize(k.float(), dim=-1).to(v.dtype)
         return q, k, v
 
+    def raw_queries(self, x: Tensor, index: Tensor) -> Tensor:
+        """Queries ``(B, H, m, D)`` of tokens ``index (m,)`` of ``x (B, l, C)`` as projected:
+        without bias, normalisation, per-head factor and rotation."""
+        weight = self.mat_qkv.weight[: self.heads * self.head_dim]
+        return F.linear(x[:, index], weight).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
-        out = attend(*self.project(x), self.score_scale)
+        out = attend(*self.project(x), self.score_scale, partial(self.raw_queries, x))
         return self.proj(out.transpose(1, 2).reshape(x.shape))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from var_spaces.cache.group import Storage
     from var_spaces.cache.kv import KVCache
     from var_spaces.schedule import ScaleSchedule
 
@@ -40,6 +41,9 @@ class CacheSession:
     def after_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None:
         """Attention of this layer and scale has run."""
 
+    def gather_rows(self, index: Tensor) -> None:
+        """Rows of the cache were reordered; follow with what is kept per row."""
+
     def after_scale(self, scale: int) -> None:
         """All layers have computed ``scale``; its tokens are sampled."""
 
@@ -59,6 +63,7 @@ class CachePolicy(Method):
         head_dim: int,
         dtype: torch.dtype,
         device: torch.device | str,
+        storage: Storage | None = None,
     ) -> KVCache:
         """A cache of the size and head groups that this policy needs for a run.
 
@@ -67,6 +72,10 @@ class CachePolicy(Method):
             layers, heads, head_dim: ``kv_layout()`` of the backbone.
             rows: rows of the batch (twice the images with guidance).
             dtype, device: of the stored keys and values.
+            storage: how entries lie in memory; None is as they are.
+
+        Raises:
+            VarSpacesError: if the policy cannot work with this schedule or layout.
         """
         from var_spaces.cache.kv import KVCache
 
@@ -78,14 +87,23 @@ class CachePolicy(Method):
             capacity=self.capacity(schedule, layers),
             dtype=dtype,
             device=device,
-            head_groups=self.head_groups(layers, heads),
+            head_groups=self.head_groups(schedule, layers, heads),
+            preallocate=self.preallocates,
+            storage=storage,
         )
+
+    @property
+    def preallocates(self) -> bool:
+        """Whether the cache is allocated at once; a policy that drops entries says no."""
+        return True
 
     def capacity(self, schedule: ScaleSchedule, layers: int) -> int | Sequence[int | Sequence[int]]:
         """Entries a head can hold at most: for all, per layer, or per layer and group."""
         return schedule.total
 
-    def head_groups(self, layers: int, heads: int) -> Sequence[Sequence[Sequence[int]]] | None:
+    def head_groups(
+        self, schedule: ScaleSchedule, layers: int, heads: int
+    ) -> Sequence[Sequence[Sequence[int]]] | None:
         """Heads that keep equally many entries, per layer; None: all heads of a layer."""
         return None
 

@@ -1,4 +1,4 @@
-"""Storage of one group of heads of one layer: equally many entries per row and head."""
+"""Entries of one group of heads of one layer: equally many per row and head."""
 
 from __future__ import annotations
 
@@ -10,12 +10,33 @@ from torch import Tensor
 from var_spaces.errors import VarSpacesError
 
 
+class Storage:
+    """How entries lie in memory: as they are. Quantised storage overrides all three."""
+
+    def layout(self, head_dim: int, dtype: torch.dtype) -> tuple[int, torch.dtype]:
+        """Elements per key or value of one head, and their dtype."""
+        return head_dim, dtype
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Keys or values ``(..., D)`` as they are stored."""
+        return x
+
+    def decode(self, stored: Tensor) -> Tensor:
+        """Keys or values ``(..., D)`` that attention can read."""
+        return stored
+
+
+PLAIN = Storage()
+
+
 class HeadGroup:
     """Keys and values ``(rows, g, n, D)`` in one growing buffer; see :class:`KVCache`.
 
     Args:
         heads: head indices of the group.
-        rows, capacity, head_dim: sizes; ``capacity`` entries are allocated at once.
+        rows, capacity, head_dim: sizes.
+        preallocate: allocate ``capacity`` entries at once; else what is held and no more.
+        storage: how entries lie in memory.
     """
 
     def __init__(
@@ -26,6 +47,9 @@ class HeadGroup:
         head_dim: int,
         dtype: torch.dtype,
         device: torch.device,
+        *,
+        preallocate: bool = True,
+        storage: Storage = PLAIN,
     ) -> None:
         first, last = heads[0], heads[-1]
         consecutive = list(heads) == list(range(first, last + 1))
@@ -35,7 +59,11 @@ class HeadGroup:
         self._seen = 0  # tokens ever appended
         self._capacity = capacity
         self._positions: Tensor | None = None  # None: nothing was dropped yet
-        self._buffer = _empty((2, rows, len(heads), capacity, head_dim), dtype, device)
+        self._storage = storage
+        self._full_entry_bytes = 2 * rows * len(heads) * head_dim * dtype.itemsize
+        width, stored = storage.layout(head_dim, dtype)
+        slots = capacity if preallocate else 0
+        self._buffer = _empty((2, rows, len(heads), slots, width), stored, device)
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +71,7 @@ class HeadGroup:
 
     @property
     def full_nbytes(self) -> int:
-        return self._seen * self._entry_bytes
+        return self._seen * self._full_entry_bytes
 
     @property
     def allocated_bytes(self) -> int:
@@ -56,7 +84,8 @@ class HeadGroup:
         return both * rows * heads * head_dim * self._buffer.element_size()
 
     def view(self) -> tuple[Tensor, Tensor]:
-        k, v = self._buffer[:, :, :, : self.length].unbind(0)
+        """Keys and values held, ``(rows, g, n, D)`` each; plain storage gives views."""
+        k, v = self._storage.decode(self._buffer[:, :, :, : self.length]).unbind(0)
         return k, v
 
     def positions(self) -> Tensor:
@@ -75,10 +104,9 @@ class HeadGroup:
                 f"The KV cache is full: {self.length} of {self._capacity} entries are in use and "
                 f"{new} more arrive. Make it larger, and do not append to a released layer."
             )
-        if end > self._buffer.shape[3]:  # after shrinking
+        if end > self._buffer.shape[3]:  # after shrinking, or never allocated
             self._reallocate(end)
-        self._buffer[0, :, :, self.length : end] = k
-        self._buffer[1, :, :, self.length : end] = v
+        self._write(slice(self.length, end), k, v)
         if self._positions is not None:
             arrived = torch.arange(self._seen, self._seen + new, device=k.device)
             arrived = arrived.expand(*self._positions.shape[:2], new)
@@ -86,13 +114,24 @@ class HeadGroup:
         self.length = end
         self._seen += new
 
-    def keep(self, index: Tensor) -> None:
-        """Keep entries ``index``, broadcastable to ``(rows, g, n)``, in that order."""
+    def replace(self, k: Tensor, v: Tensor) -> None:
+        """Overwrite the entries held with ``(rows, g, n, D)``."""
+        self._write(slice(0, self.length), k, v)
+
+    def _write(self, where: slice, k: Tensor, v: Tensor) -> None:
+        self._buffer[0, :, :, where] = self._storage.encode(k)
+        self._buffer[1, :, :, where] = self._storage.encode(v)
+
+    def keep(self, index: Tensor, shrink: bool = False) -> None:
+        """Keep entries ``index``, broadcastable to ``(rows, g, n)``, in that order; with ``shrink``
+        the old buffer is given back at once."""
         index = index.expand(*self._buffer.shape[1:3], index.shape[-1])
         where = index[None, ..., None].expand(2, *index.shape, self._buffer.shape[4])
         kept = self._buffer[:, :, :, : self.length].gather(3, where)
         self._positions = self.positions().gather(2, index)
         self.length = index.shape[2]
+        if shrink:
+            self._buffer = _empty(kept.shape, kept.dtype, kept.device)
         self._buffer[:, :, :, : self.length] = kept
 
     def shrink(self) -> None:
@@ -111,6 +150,7 @@ class HeadGroup:
         buffer = _empty((both, index.shape[0], heads, slots, head_dim), held.dtype, held.device)
         buffer[:, :, :, : self.length] = held[:, index]
         self._buffer = buffer
+        self._full_entry_bytes = self._full_entry_bytes * buffer.shape[1] // held.shape[1]
         if self._positions is not None:
             self._positions = self._positions[index]
 

@@ -13,19 +13,19 @@ take every row from its own half, with the same choice in both (``index`` and ``
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from var_spaces.cache.group import HeadGroup
+from var_spaces.cache.group import PLAIN, HeadGroup, Storage
 from var_spaces.errors import VarSpacesError
 
 
 class GroupView(NamedTuple):
-    """What a group of heads of one layer holds: writable views, not copies.
+    """What a group of heads of one layer holds: views (copies if the storage is quantised).
 
     ``heads`` indexes the head dimension; ``k`` and ``v`` are ``(rows, g, n, D)``.
     """
@@ -40,12 +40,19 @@ class Observer(Protocol):
 
     Both calls get the layer, the scale being computed, the queries ``(rows, heads, l, D)`` and
     the factor on scores. Keys and values of this scale are in the cache at both times; what
-    ``before_attention`` drops is not attended to.
+    ``before_attention`` drops is not attended to. ``gather_rows`` follows a reordering of the rows.
     """
 
     def before_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None: ...
 
     def after_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None: ...
+
+    def gather_rows(self, index: Tensor) -> None: ...
+
+
+# index (m,) of tokens of the current scale -> their queries (rows, heads, m, D) as projected:
+# without bias, normalisation, per-head factor and rotation
+RawQueries = Callable[[Tensor], Tensor]
 
 
 class KVCache:
@@ -56,10 +63,13 @@ class KVCache:
         rows: rows of the batch (twice the images with guidance).
         heads, head_dim: heads per layer and channels *D* per head.
         capacity: entries that a head can hold: one number, one per layer, or one per group of
-            every layer. Allocated at once.
+            every layer.
+        preallocate: allocate all of ``capacity`` at once, so that appending never copies; else a
+            buffer is as large as what it holds, for policies that drop entries.
         dtype, device: of the stored keys and values; what is appended is cast to ``dtype``.
         head_groups: ``head_groups[layer]`` lists the head indices of every group; each head is in
             exactly one. None: all heads of a layer form one group.
+        storage: how entries lie in memory; None is as they are.
 
     Raises:
         VarSpacesError: if a size is not positive or the groups do not partition the heads.
@@ -76,6 +86,8 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         head_groups: Sequence[Sequence[Sequence[int]]] | None = None,
+        preallocate: bool = True,
+        storage: Storage | None = None,
     ) -> None:
         sizes = {"layers": layers, "rows": rows, "heads": heads, "head_dim": head_dim}
         for name, size in sizes.items():
@@ -89,6 +101,7 @@ class KVCache:
         self.heads, self.head_dim = heads, head_dim
         self.dtype, self.device = dtype, torch.device(device)
         self.scale = 0
+        self.raw_queries: RawQueries | None = None  # of the attention that is running
         self._rows = rows
         self._observer: weakref.ref[Observer] | None = None
         self._layers: list[list[HeadGroup]] = []
@@ -100,10 +113,21 @@ class KVCache:
             limits = _per_group(capacity, layer, layers, len(groups))
             self._layers.append(
                 [
-                    HeadGroup(group, rows, limit, head_dim, dtype, self.device)
+                    HeadGroup(
+                        group,
+                        rows,
+                        limit,
+                        head_dim,
+                        dtype,
+                        self.device,
+                        preallocate=preallocate,
+                        storage=storage or PLAIN,
+                    )
                     for group, limit in zip(groups, limits, strict=True)
                 ]
             )
+
+        self._peak = self.allocated_bytes
 
     # --- what it holds ----------------------------------------------------------------------------
 
@@ -125,6 +149,11 @@ class KVCache:
     def allocated_bytes(self) -> int:
         """Bytes of the buffers, used or not."""
         return sum(group.allocated_bytes for group in self._groups())
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest :attr:`allocated_bytes` so far; while a buffer is moved, its copy comes on top."""
+        return self._peak
 
     @property
     def full_nbytes(self) -> int:
@@ -164,26 +193,38 @@ class KVCache:
             )
         for group in self._layers[layer]:
             group.append(k.detach()[:, group.index], v.detach()[:, group.index])
+        self._peak = max(self._peak, self.allocated_bytes)
         return self.views(layer)
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    def attend(
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        raw: RawQueries | None = None,
+    ) -> Tensor:
         """Append ``k, v``, then attend with ``q`` to everything held.
 
         Args:
             layer: index of the layer.
             q, k, v: ``(rows, heads, l, D)``.
             scale: factor on the scores ``q . k`` before the softmax.
+            raw: gives queries as projected; observers find it in :attr:`raw_queries`.
 
         Returns:
             Attended values ``(rows, heads, l, D)`` in the dtype of ``q``.
         """
         self.append(layer, k, v)
         observer = self._observer and self._observer()
-        if observer:
-            observer.before_attention(layer, self.scale, q, scale)
+        if not observer:
+            return self._attention(q, self.views(layer), scale)
+        self.raw_queries = raw
+        observer.before_attention(layer, self.scale, q, scale)
         out = self._attention(q, self.views(layer), scale)
-        if observer:
-            observer.after_attention(layer, self.scale, q, scale)
+        observer.after_attention(layer, self.scale, q, scale)
+        self.raw_queries = None
         return out
 
     @staticmethod
@@ -214,9 +255,11 @@ class KVCache:
             index: int64 indices into the entries held, ``(rows, g, n)`` or broadcastable to it.
             shrink: also give back the memory beyond; a later append allocates what it needs.
         """
-        self._layers[layer][group].keep(index)
-        if shrink:
-            self._layers[layer][group].shrink()
+        self._layers[layer][group].keep(index, shrink)
+
+    def replace(self, layer: int, group: int, k: Tensor, v: Tensor) -> None:
+        """Overwrite what a group holds with ``(rows, g, n, D)``; entries keep their positions."""
+        self._layers[layer][group].replace(k, v)
 
     def shrink(self, layer: int | None = None) -> None:
         """Give back memory beyond what is held, of one layer or of all."""
@@ -234,6 +277,9 @@ class KVCache:
         for group in self._groups():
             group.gather_rows(index)
         self._rows = index.shape[0]
+        observer = self._observer and self._observer()
+        if observer:
+            observer.gather_rows(index)
 
     def _groups(self, layer: int | None = None) -> Iterator[HeadGroup]:
         for groups in self._layers if layer is None else [self._layers[layer]]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from var_spaces.cache.retention import kept
 from var_spaces.decoding.guidance import guide
 from var_spaces.decoding.setup import RunSetup
 
@@ -31,6 +32,7 @@ class BackboneRun:
         self.cond = setup.conditioning.embed(backbone, images, self.guided)
         self.modulation = backbone.modulation(self.cond, setup.schedule)
         self.guidance = setup.guidance
+        self.report, self.observed = setup.report, setup.observe is not None
         layers, heads, head_dim = backbone.kv_layout()
         self.cache = setup.cache.new_cache(
             self.schedule,
@@ -62,6 +64,8 @@ class BackboneRun:
             x, self.cond, scale, self.cache, blocks, self.modulation, **self._between(scale)
         )
         self.policy.after_scale(scale)
+        if self.observed:
+            self.report(scale, kept=kept(self.cache, self.schedule.offsets[scale + 1]))
         return hidden
 
     def _between(self, scale: int) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""What a cache still holds: as a tensor, and as a picture over the image.
+
+A run reports it to its observer after every scale (``"kept"``, see ``decoding/loop.py``)::
+
+    kept = {}
+    def observe(what, scale, tensor):
+        if what == "kept":
+            kept[scale] = tensor
+    for event in var_spaces.stream(spec, observe=observe): ...
+    Image.fromarray(retention_picture(kept[7], schedule)).save("kept.png")
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from var_spaces.cache.kv import KVCache
+from var_spaces.schedule import ScaleSchedule
+
+DARK, BRIGHT = (26, 24, 46), (255, 214, 92)
+GAP = 4  # pixels between maps
+
+
+def kept(cache: KVCache, tokens: int) -> Tensor:
+    """Which tokens a cache holds.
+
+    Args:
+        cache: the cache of a run.
+        tokens: tokens drawn so far.
+
+    Returns:
+        ``(layers, rows, heads, tokens)`` bool on the CPU; a layer that was released holds nothing.
+    """
+    held = torch.zeros(len(cache.lengths), cache.rows, cache.heads, tokens, dtype=torch.bool)
+    for layer, lengths in enumerate(cache.lengths):
+        for group, view in enumerate(cache.views(layer)):
+            if lengths[group]:
+                heads = view.heads if type(view.heads) is slice else view.heads.cpu()
+                places = torch.zeros_like(held[layer, :, heads])
+                held[layer, :, heads] = places.scatter(
+                    -1, cache.positions(layer, group).cpu(), True
+                )
+    return held
+
+
+def retention(held: Tensor, schedule: ScaleSchedule) -> list[Tensor]:
+    """Share of layers, rows and heads that hold each token, as a map ``(h, w)`` per scale.
+
+    Args:
+        held: of :func:`kept`, ``(..., tokens)`` bool; choose layers or heads before.
+        schedule: of the run.
+    """
+    share = held.flatten(0, -2).float().mean(0)
+    shares = share.split(schedule.lengths[: schedule.offsets.index(len(share))])
+    return [part.view(size) for part, size in zip(shares, schedule.sizes, strict=False)]
+
+
+def retention_picture(
+    held: Tensor, schedule: ScaleSchedule, image: np.ndarray | None = None, height: int = 128
+) -> np.ndarray:
+    """Maps of :func:`retention` side by side, coarse to fine; bright tokens are held everywhere.
+
+    Args:
+        held: of :func:`kept`.
+        schedule: of the run.
+        image: ``(H, W, 3)`` uint8 to lay the maps over, darkened where tokens are gone.
+        height: of the maps in pixels.
+
+    Returns:
+        ``(height, W', 3)`` uint8.
+    """
+    tiles = []
+    for share in retention(held, schedule):
+        h, w = share.shape
+        width = max(1, round(height * w / h))
+        rows = torch.arange(height) * h // height
+        columns = torch.arange(width) * w // width
+        weight = share[rows][:, columns].unsqueeze(-1).numpy()
+        bright = np.array(BRIGHT) if image is None else _resized(image, height, width)
+        tiles.append((1 - weight) * np.array(DARK) + weight * bright)
+        tiles.append(np.full((height, GAP, 3), 255.0))
+    return np.concatenate(tiles[:-1], axis=1).round().astype(np.uint8)
+
+
+def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    rows = np.arange(height) * image.shape[0] // height
+    columns = np.arange(width) * image.shape[1] // width
+    return image[rows][:, columns]
