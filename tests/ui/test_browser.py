@@ -214,3 +214,15 @@ def test_nothing_sticks_out_of_a_narrow_screen(open_page):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate(STICKS_OUT) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_who_waits_is_told_so(open_page, gate):
+    first, second = open_page(), open_page()
+    gate.opened.clear()
+    first.locator("#generate-go").click()
+    phase(first, "running")
+    second.locator("#generate-go").click()
+    expect(second.locator("#generate-status .progress-text")).to_contain_text("queue: 1/1")
+    gate.opened.set()
+    phase(first, "done")
+    phase(second, "done")

@@ -19,7 +19,7 @@ from var_spaces.ui import handlers
 from var_spaces.ui.endpoints import add_endpoints
 from var_spaces.ui.stage import mark
 from var_spaces.ui.tab import build_tab
-from var_spaces.ui.theme import css, theme
+from var_spaces.ui.theme import ICON, css, theme
 
 # Tasks with a tab, in the order of the tabs.
 TASKS = ("generate",)
@@ -47,6 +47,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": css(),
+        "favicon_path": ICON,
         "max_file_size": MAX_UPLOAD,
         "show_error": False,
         "enable_monitoring": False,

@@ -23,7 +23,6 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.ui import handlers
 from var_spaces.ui.command import FLAG_PREFIX
 from var_spaces.ui.form import Field, Form, show
-from var_spaces.ui.gpu import on_gpu
 from var_spaces.ui.tab import LANE, refusal
 from var_spaces.ui.view import RunView
 from var_spaces.zoo.cards import cards, get_card
@@ -60,7 +59,7 @@ def endpoint(form: Form) -> Endpoint:
             values = fill(form, given)
         except VarSpacesError as error:
             raise refusal(str(error)) from None
-        with closing(on_gpu(handlers.run)(form, values)) as views:
+        with closing(handlers.run(form, values)) as views:
             for view in views:
                 if view.phase == "failed":
                     raise refusal(view.message)

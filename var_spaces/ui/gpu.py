@@ -12,9 +12,10 @@ MAX_SECONDS = 60
 
 
 def on_gpu(function: Function) -> Function:
-    """Let a generator function run where the GPU is.
+    """Decorator: let a generator function run where the GPU is.
 
+    There it runs in a process of its own, so what it takes and yields must survive pickling.
     ``app.py`` imports the package ``spaces`` if it is there; elsewhere the function stays as it is.
     """
     spaces = sys.modules.get("spaces")
-    return spaces.GPU(function, duration=MAX_SECONDS) if spaces else function
+    return spaces.GPU(duration=MAX_SECONDS)(function) if spaces else function

@@ -17,6 +17,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.tasks.plan import plan
 from var_spaces.ui import fits
 from var_spaces.ui.form import Form
+from var_spaces.ui.gpu import on_gpu
 from var_spaces.ui.view import RunView
 from var_spaces.zoo.cards import get_card
 
@@ -33,6 +34,7 @@ def empty(model: str | None) -> RunView:
     return RunView(schedule=card.schedule, resolution=card.resolution)
 
 
+@on_gpu
 def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
     """Draw what the form asks for: the view after every event, errors included.
 

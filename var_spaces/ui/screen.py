@@ -39,26 +39,17 @@ class Screen:
                 "Download enlarged", interactive=False, elem_id=name("download-large"), size="md"
             )
         self.cost = gr.HTML(costs, elem_id=name("cost"), elem_classes="vs-card")
+        code = {"interactive": False, "visible": False, "show_line_numbers": False}
+        code |= {"lines": 1, "wrap_lines": True}
         with gr.Accordion("Run details (run spec)", open=False, elem_id=name("details")):
             self.identity = gr.HTML(NO_RUN)
             self.command = gr.Code(
                 label="The same run on the command line",
                 language="shell",
-                interactive=False,
-                visible=False,
-                lines=1,
-                wrap_lines=True,
                 elem_id=name("command"),
+                **code,
             )
-            self.spec = gr.Code(
-                label="Run spec",
-                language="json",
-                interactive=False,
-                visible=False,
-                lines=1,
-                wrap_lines=True,
-                elem_id=name("spec"),
-            )
+            self.spec = gr.Code(label="Run spec", language="json", elem_id=name("spec"), **code)
         self.phase = gr.State(view.phase)
 
     @property

@@ -20,7 +20,6 @@ from var_spaces.ui.downloads import files
 from var_spaces.ui.examples import examples
 from var_spaces.ui.form import Form
 from var_spaces.ui.form_layout import FormLayout
-from var_spaces.ui.gpu import on_gpu
 from var_spaces.ui.screen import Screen
 from var_spaces.zoo.cards import get_card
 
@@ -81,7 +80,9 @@ def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]
             controls,
             screen.outputs,
             js=LOOK.format(status=element_id(form.task, "status")),
-            **HIDDEN,
+            api_visibility="private",
+            show_progress="full",  # says the place in the queue
+            show_progress_on=screen.status,
             **LANE,
         )
         for start in (layout.go.click, *(event.success for event in filled))
@@ -105,7 +106,7 @@ def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]
 
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:
     """Run, and show every view of the run; closing it stops the run."""
-    with closing(on_gpu(handlers.run)(form, values)) as views:
+    with closing(handlers.run(form, values)) as views:
         for view in views:
             with files(view) as paths:
                 yield Screen.show(view, paths)

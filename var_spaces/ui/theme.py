@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.themes.utils import fonts
 
 STYLES = Path(__file__).with_name("css")
+ICON = Path(__file__).with_name("icon.svg")
 FONT, MONO = "IBM Plex Sans", "IBM Plex Mono"
 WEIGHTS = (400, 700)  # the semi-bold files that come with gradio hold only some letters
 

@@ -1,0 +1,151 @@
+"""Takes the pictures of the page in ``docs/screenshots`` anew: ``python docs/take_screenshots.py``.
+
+Needs Chromium and the packages of ``requirements-dev.txt``. Shows the first model that there is.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+
+from var_spaces.ui import handlers  # noqa: E402
+from var_spaces.ui.app import build_app, launch_options  # noqa: E402
+
+OUT = ROOT / "docs" / "screenshots"
+DESKTOP, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 844}
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+SCALES_WHILE_RUNNING = 4
+MAX_BYTES = 290_000
+
+
+def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    gate = Event()
+    handlers.api.stream = held(handlers.api.stream, gate)
+    page = build_app()
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        for name, picture in PICTURES.items():
+            gate.set()
+            options, act = picture
+            with opened(browser, url, options) as tab:
+                act(tab, gate)
+                tab.mouse.move(1, 1)
+                save(tab, name)
+        browser.close()
+    page.close()
+
+
+def held(stream: Callable, gate: Event) -> Callable:
+    """``api.stream`` that waits after some scales while the gate is closed."""
+
+    def wrapped(spec, **options) -> Iterator:
+        with closing(stream(spec, **options)) as events:
+            for number, event in enumerate(events):
+                yield event
+                if number == SCALES_WHILE_RUNNING:
+                    gate.wait(60)
+
+    return wrapped
+
+
+@contextmanager
+def opened(browser: Browser, url: str, options: dict) -> Iterator[Page]:
+    context = browser.new_context(**options)
+    tab = context.new_page()
+    tab.goto(url)
+    tab.locator("#generate-go").wait_for()
+    tab.evaluate("document.fonts.ready")
+    yield tab
+    context.close()
+
+
+def save(tab: Page, name: str) -> None:
+    """As PNG; one that would be large loses colours instead of detail."""
+    image = Image.open(io.BytesIO(tab.screenshot(animations="disabled"))).convert("RGB")
+    path = OUT / f"{name}.png"
+    image.save(path, optimize=True)
+    if path.stat().st_size > MAX_BYTES:
+        image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.name}: {image.width} x {image.height}, {path.stat().st_size // 1024} kB")
+
+
+# --- what the pictures show -----------------------------------------------------------------------
+
+
+def status(tab: Page, phase: str) -> None:
+    expect(tab.locator(".vs-status")).to_have_attribute("data-phase", phase, timeout=120_000)
+
+
+def empty(tab: Page, gate: Event) -> None:
+    status(tab, "empty")
+
+
+def example(number: int, pictures: int = 1) -> Callable:
+    """Run an example, or what it fills in with another number of pictures."""
+
+    def act(tab: Page, gate: Event) -> None:
+        tab.locator(f"#generate-example-{number}").click()
+        status(tab, "done")
+        if pictures > 1:
+            tab.locator("#generate-count input[type=number]").fill(str(pictures))
+            tab.locator("#generate-go").click()
+            expect(tab.locator(".vs-picture")).to_have_count(pictures, timeout=120_000)
+            status(tab, "done")
+
+    return act
+
+
+def running(tab: Page, gate: Event) -> None:
+    gate.clear()
+    tab.locator("#generate-example-2").click()
+    frames = tab.locator(".vs-frame[data-state=done]")
+    expect(frames).to_have_count(SCALES_WHILE_RUNNING, timeout=120_000)
+
+
+def cost(tab: Page, gate: Event) -> None:
+    example(0)(tab, gate)
+    tab.locator(".vs-table").scroll_into_view_if_needed()
+
+
+def error(tab: Page, gate: Event) -> None:
+    example(4)(tab, gate)
+    tab.locator("#generate-seed input").fill("minus one")
+    tab.locator("#generate-go").click()
+    status(tab, "failed")
+    expect(tab.locator(".toast-body")).to_have_css("opacity", "1")
+
+
+LIGHT = {"viewport": DESKTOP, "color_scheme": "light"}
+DARK = {"viewport": DESKTOP, "color_scheme": "dark"}
+SMALL = {"viewport": PHONE, "device_scale_factor": 2, "color_scheme": "light"}
+
+PICTURES: dict[str, tuple[dict, Callable]] = {
+    "empty": (LIGHT, empty),
+    "running": (LIGHT, running),
+    "light": (LIGHT, example(0)),
+    "several": (LIGHT, example(3, pictures=9)),
+    "cost": (LIGHT, cost),
+    "error": (LIGHT, error),
+    "dark": (DARK, example(1)),
+    "dark-empty": (DARK, empty),
+    "phone": (SMALL, example(2)),
+    "phone-dark": ({**SMALL, "color_scheme": "dark"}, empty),
+}
+
+if __name__ == "__main__":
+    main()
