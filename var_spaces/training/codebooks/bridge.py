@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQConfig
 from var_spaces.tokenizers.vqbridge import VARIANTS, VQBridgeConfig, bridge, patch_for
-from var_spaces.training.codebooks.base import CodebookMethod, codebook_method, option
+from var_spaces.training.codebooks.base import CodebookMethod, Upkeep, codebook_method, option
 from var_spaces.training.codebooks.quantizer import ProjectedQuantizer, uniform_codes
 
 
@@ -41,3 +42,12 @@ class Bridge(CodebookMethod):
         quantizer = ProjectedQuantizer(config, bridge(projector), self.entropy)
         uniform_codes(quantizer, self.spread)
         return quantizer
+
+    def upkeep(self, quantizer: ProjectedQuantizer, work: Upkeep) -> None:
+        # All codes begin at zero. A decoder whose biases are zero too would hand on nothing but
+        # zeros, and group normalisation of zeros has gradients that drown all others.
+        if work.start == 0:
+            raise VarSpacesError(
+                "The codebook method 'vqbridge' begins with all codes at zero and needs a few steps "
+                "of plain autoencoder before: set [recipe] warmup_steps to 1 or more, e.g. 10."
+            )
