@@ -56,13 +56,15 @@ class JudgeNetwork:
     Args:
         concepts, styles: number of labels of each kind.
         ch, ch_mult, width: widths of the convolutional trunk and of its output.
+        stem_patch: pixels per side that the trunk's first layer reads at once.
     """
 
     concepts: int
     styles: int
-    ch: int = 32
-    ch_mult: tuple[int, ...] = (1, 2, 4)
+    ch: int = 64
+    ch_mult: tuple[int, ...] = (1, 2)
     width: int = 192
+    stem_patch: int = 4
 
 
 class Judge(nn.Module):
@@ -76,7 +78,7 @@ class Judge(nn.Module):
             ch_mult=config.ch_mult,
             num_res_blocks=1,
             z_channels=config.width,
-            stem_patch=2,
+            stem_patch=config.stem_patch,
             norm_groups=16,
         )
         self.concept = nn.Linear(config.width, config.concepts)
