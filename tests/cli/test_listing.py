@@ -7,7 +7,7 @@ import json
 import pytest
 
 from var_spaces import methods
-from var_spaces.cli import main
+from var_spaces.cli import COMMANDS, main
 from var_spaces.cli.arguments import Parser, add_method_flags
 from var_spaces.cli.generate import PREFIXES
 from var_spaces.spec import RunSpec
@@ -16,7 +16,7 @@ from var_spaces.spec import RunSpec
 def test_help(run):
     code, out, _ = run("--help")
     assert code == 0
-    assert all(command in out for command in ("models", "methods", "generate", "show"))
+    assert all(command in out for command in COMMANDS)
     assert run()[1] == out
 
 
@@ -24,7 +24,7 @@ def test_version(run):
     assert run("--version")[1].startswith("0.")
 
 
-@pytest.mark.parametrize("command", ["models", "methods", "generate", "show"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_commands(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -41,6 +41,19 @@ def test_models(run):
     ]
     cards = {card["id"]: card for card in json.loads(run("models", "--json")[1])}
     assert cards["tiny-var"]["classes"] == ["red apple", "key", "banana"]
+
+
+def test_published_models_are_listed_on_request(run):
+    assert "var-d16" not in run("models")[1]
+    assert "var-d16" in run("models", "--all")[1]
+    cards = {card["id"]: card for card in json.loads(run("models", "--all", "--json")[1])}
+    assert cards["var-d16"]["source"]["repository"] == "FoundationVision/var"
+
+
+def test_manifest(run):
+    layout = json.loads(run("manifest", "tiny-var")[1])
+    assert layout["head.weight"] == [[32, 32], "float32"]
+    assert layout["lvl_1L"] == [[1, 21], "int64"]
 
 
 def test_models_names_a_broken_card(run, tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo import cards
-from var_spaces.zoo.checkpoints import load_module, weight_files
+from var_spaces.zoo.checkpoints import load_module
+from var_spaces.zoo.locate import weight_files
 from var_spaces.zoo.writer import save_model
 
 INDEX = "model.safetensors.index.json"

@@ -19,6 +19,9 @@ COMMANDS = {
     "methods": "list cache policies, decoding strategies, ... and their parameters",
     "generate": "make images and write them to a PNG file that carries its run spec",
     "show": "print the run spec inside a PNG file",
+    "calibrate": "measure the attention of a model for calibrated cache policies",
+    "download": "fetch the weights of a published model",
+    "manifest": "print keys, shapes and types of a model's weight file",
 }
 HELP = """usage: python -m var_spaces COMMAND ...
 

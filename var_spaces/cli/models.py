@@ -14,9 +14,12 @@ from var_spaces.zoo import cards
 def run(arguments: Sequence[str]) -> None:
     parser = Parser("models", "List the models that can be used.")
     parser.add_argument("--json", action="store_true", help="print all that the cards say")
+    parser.add_argument(
+        "--all", action="store_true", help="also published models whose weights are not here"
+    )
     options = parser.read(arguments)
 
-    found = list(cards.cards().values())
+    found = list((cards.known() if "all" in options else cards.cards()).values())
     for problem in cards.problems():
         print(f"warning: {problem}", file=sys.stderr)
     if "json" in options:

@@ -1,34 +1,65 @@
-"""Cards: what models exist and what they are, read from ``card.json`` files without torch.
+"""Cards: what models exist and what they are, read from JSON files without torch.
 
 A card lives in a folder of its own, beside the weights, in ``assets/models`` or in one of the
-folders that the environment variable ``VAR_SPACES_MODELS`` lists (separated as in PATH).
+folders that the environment variable ``VAR_SPACES_MODELS`` lists (separated as in PATH). Cards of
+models that others published lie in ``assets/cards``; their weights come from the Hub.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from var_spaces import codecs
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.validation import FrozenDict, FrozenModel, freeze
+from var_spaces.zoo import hub
 from var_spaces.zoo.families import FAMILIES, Family
+from var_spaces.zoo.source import Source, Terms, optional
 
 CARD = "card.json"
 FOLDERS_VARIABLE = "VAR_SPACES_MODELS"
-EMBEDDED = Path(__file__).resolve().parents[2] / "assets" / "models"
+OFFER_VARIABLE = "VAR_SPACES_OFFER"
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+EMBEDDED = ASSETS / "models"
+PUBLISHED = ASSETS / "cards"
 MAX_CARD_BYTES = 1024 * 1024
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(freeze)]
 
 
+@lru_cache(maxsize=16)
+def named_classes(name: str) -> tuple[str, ...]:
+    """A list of class names that several cards share, e.g. ``"imagenet"``, in label order."""
+    lists = {path.stem: path for path in (PUBLISHED / "classes").glob("*.json")}
+    if name not in lists:
+        raise VarSpacesError(f"no class list '{name[:40]}' ({', '.join(lists)}).")
+    return tuple(json.loads(lists[name].read_text("utf-8")))
+
+
+def _classes(value: Any) -> Any:
+    return named_classes(value) if isinstance(value, str) else value
+
+
 class Card(FrozenModel):
-    """One model. Keys of ``card.json`` that are not listed here are ignored."""
+    """One model. Keys of ``card.json`` that are not listed here are ignored.
+
+    Attributes:
+        classes: names in label order, or the name of a shared list.
+        paper: link.
+        metrics: what was measured here; under ``paper``, what its authors report.
+        source: where the weights are if they are not in ``folder``.
+        terms: what a person must accept before the weights are downloaded.
+        entry: keys that lead to the weights inside a ``.pth``, e.g. those of an EMA copy.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -40,13 +71,17 @@ class Card(FrozenModel):
     architecture: JsonObject
     tokenizer: str | None = None
     text_encoder: JsonObject | None = None
-    classes: tuple[str, ...] = ()
+    classes: Annotated[tuple[str, ...], BeforeValidator(_classes)] = ()
     styles: tuple[str, ...] = ()
     resolution: int = Field(ge=1, le=8192, description="pixels along a side")
     licence: str = ""
+    paper: str = ""
     defaults: JsonObject = FrozenDict()
     training: JsonObject = FrozenDict()
     metrics: JsonObject = FrozenDict()
+    source: optional(Source) = None
+    terms: optional(Terms) = None
+    entry: tuple[str, ...] = ()
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     folder: Path = Field(Path(), exclude=True, strict=False)
 
@@ -93,25 +128,32 @@ class Card(FrozenModel):
 
 
 def read_card(path: str | Path) -> Card:
-    """Read one ``card.json``.
+    """Read one card.
 
     Raises:
         VarSpacesError: one line that names the file.
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
-            text = file.read(MAX_CARD_BYTES + 1)
-        data = codecs.parse_json(text, "It", MAX_CARD_BYTES)
-        if not isinstance(data, dict):
-            raise VarSpacesError("It must be a JSON object.")
-        card = Card(**{**data, "folder": path.parent})
-        if card.id != path.parent.name:
-            raise VarSpacesError(f"its id '{card.id}' differs from its folder's name.")
+        found = path.stat()
+        return _read(path, found.st_mtime_ns, found.st_size)
     except OSError as error:
         raise VarSpacesError(f"Cannot read model card {path}: {error.strerror}.") from None
     except VarSpacesError as error:
         raise VarSpacesError(f"Bad model card {path}: {error}") from None
+
+
+@lru_cache(maxsize=1024)
+def _read(path: Path, changed: int, size: int) -> Card:
+    """Cards are asked for at every step of a page, so a file is parsed once per change."""
+    with open(path, "rb") as file:
+        text = file.read(MAX_CARD_BYTES + 1)
+    data = codecs.parse_json(text, "It", MAX_CARD_BYTES)
+    if not isinstance(data, dict):
+        raise VarSpacesError("It must be a JSON object.")
+    card = Card(**{**data, "folder": path.parent})
+    if path.name == CARD and card.id != path.parent.name:
+        raise VarSpacesError(f"its id '{card.id}' differs from its folder's name.")
     return card
 
 
@@ -121,8 +163,8 @@ def folders() -> list[Path]:
     return [EMBEDDED, *(Path(entry).expanduser() for entry in extra if entry)]
 
 
-def cards(role: str | None = None) -> dict[str, Card]:
-    """All readable cards by id, sorted; of one role if given."""
+def known(role: str | None = None) -> dict[str, Card]:
+    """All readable cards by id, sorted, whether their weights are here or not."""
     found = {}
     for path in _paths():
         try:
@@ -132,6 +174,33 @@ def cards(role: str | None = None) -> dict[str, Card]:
         if role in (None, card.role):
             found.setdefault(card.id, card)
     return dict(sorted(found.items()))
+
+
+def cards(role: str | None = None) -> dict[str, Card]:
+    """The models on offer, by id: those of ``VAR_SPACES_OFFER``, else those with weights here."""
+    return {name: card for name, card in known(role).items() if _offered(card)}
+
+
+def _offered(card: Card) -> bool:
+    if card.role == "generator" and _patterns():
+        return may_use(card)
+    return card.source is None or hub.cached(card.source) is not None
+
+
+def may_use(card: Card) -> bool:
+    """Whether the owner of this installation lets the model be used."""
+    wanted = _patterns()
+    return not wanted or any(fnmatchcase(card.id, pattern) for pattern in wanted)
+
+
+def may_download(card: Card) -> bool:
+    """Whether weights that are missing are fetched when a run needs them."""
+    return bool(_patterns()) and (card.role == "tokenizer" or may_use(card))
+
+
+def _patterns() -> list[str]:
+    """Names in ``VAR_SPACES_OFFER``; ``*`` stands for any letters."""
+    return [p.strip() for p in os.environ.get(OFFER_VARIABLE, "").split(",") if p.strip()]
 
 
 def problems() -> list[str]:
@@ -150,13 +219,12 @@ def get_card(model: str, role: str | None = None) -> Card:
 
     Raises:
         UnknownName: if there is none; names the nearest one.
-        VarSpacesError: if the card is damaged or the model has another role.
+        VarSpacesError: if the card is damaged, the model has another role or is not on offer.
     """
-    path = next((path for path in _paths() if path.parent.name == model), None)
+    path = next((path for path in _paths() if _id(path) == model), None)
     if path is None:
-        known = list(cards(role))
-        listed = ", ".join(known) or f"none (set {FOLDERS_VARIABLE} to a folder of models)"
-        near = did_you_mean(model, known)
+        listed = ", ".join(cards(role)) or f"none (set {FOLDERS_VARIABLE} to a folder of models)"
+        near = did_you_mean(model, known(role))
         raise UnknownName(f"Unknown model '{model[:80]}'.{near} Available: {listed}.")
     card = read_card(path)
     if role not in (None, card.role):
@@ -164,7 +232,16 @@ def get_card(model: str, role: str | None = None) -> Card:
             f"Model '{model}' is a {card.role}, not a {role}: choose one of "
             f"{', '.join(cards(role)) or 'none'}."
         )
+    if card.role == "generator" and not may_use(card):
+        raise VarSpacesError(
+            f"Model '{model}' is not offered here: choose one of "
+            f"{', '.join(cards('generator')) or 'none'}."
+        )
     return card
+
+
+def _id(path: Path) -> str:
+    return path.parent.name if path.name == CARD else path.stem
 
 
 def _paths() -> Iterator[Path]:
@@ -175,3 +252,4 @@ def _paths() -> Iterator[Path]:
                 for path in folder.iterdir()
                 if not path.name.startswith(".") and (path / CARD).is_file()
             )
+    yield from sorted(PUBLISHED.glob("*.json"))

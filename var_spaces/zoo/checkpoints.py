@@ -1,14 +1,16 @@
 """Reads weights strictly: nothing executed, nothing missing, nothing unexpected or reshaped.
 
 Safetensors (one file or shards with a Hugging Face index) and PyTorch ``.pth`` files are read; the
-latter only through ``torch.load(weights_only=True)``.
+latter only through ``torch.load(weights_only=True)``. Files are mapped, not read: a tensor goes
+straight to its type and device, and its part of the file leaves memory again.
 """
 
 from __future__ import annotations
 
-import json
+import ctypes
 import pickle
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,90 +21,87 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card
-from var_spaces.zoo.skeleton import skeleton
-from var_spaces.zoo.writer import INDEX, SINGLE, weights_digest
+from var_spaces.zoo.locate import digest_of, files_of
+from var_spaces.zoo.manifest import build
 
-MAX_INDEX_BYTES = 64 * 1024 * 1024
 State = dict[str, Tensor]
+PAGE = 4096
+DONT_NEED = 4  # MADV_DONTNEED of Linux
 
 
-def load_module(card: Card, device: torch.device | str = "cpu") -> nn.Module:
-    """Build the module of a card and give it its weights, as float32, ready for inference.
+def load_module(
+    card: Card, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> nn.Module:
+    """Build the module of a card and give it its weights, ready for inference.
 
-    The module is built without memory and takes over the tensors that were read, so a model needs
-    its size once.
+    The module is built without memory and the file is mapped, so memory holds the weights once, in
+    their target type.
+
+    Args:
+        dtype: of floating-point weights.
 
     Raises:
         VarSpacesError: if a file is missing, damaged or not the one the card names, or if keys or
             shapes differ from the architecture.
     """
-    try:
-        module = skeleton(lambda: card.kind.build(card.architecture))
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise VarSpacesError(f"Model '{card.id}': bad architecture in its card: {reason}") from None
-    files = weight_files(card.folder)
-    if card.weights_sha256 and weights_digest(files) != card.weights_sha256:
+    module = build(card)
+    files = files_of(card)
+    if card.weights_sha256 and digest_of(files) != card.weights_sha256:
         raise VarSpacesError(
             f"The weights of '{card.id}' are not those of its card (SHA-256 differs): "
             f"restore {card.folder} or train the model again."
         )
-    state = read_state(files, card.kind.nested)
-    adapt = getattr(module, "adapt_state", None)  # other spellings of published files
-    state = adapt(state) if adapt else state
-    state = fit(state, module, f"The weights of '{card.id}'")
-    module.load_state_dict(
-        {key: tensor.to(device, _dtype(tensor), copy=True) for key, tensor in state.items()},
-        strict=True,
-        assign=True,
-    )
+    state = fitting_state(card, module, files)
+    loaded: State = {}
+    for key in list(state):
+        tensor = state.pop(key)
+        loaded[key] = tensor.to(device, _dtype(tensor, dtype), copy=True)
+        give_back(tensor)
+    module.load_state_dict(loaded, strict=True, assign=True)
     return module.to(device).eval().requires_grad_(False)
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a model folder.
+def fitting_state(card: Card, module: nn.Module, files: Iterable[Path]) -> State:
+    """The tensors of weight files under the keys of the card's module, mapped from the files.
 
     Raises:
-        VarSpacesError: if there are none, or the index is damaged or points elsewhere.
+        VarSpacesError: if a file is damaged, or keys, shapes or kinds of numbers differ.
     """
-    if (folder / INDEX).is_file():
-        return _indexed_files(folder)
-    if (folder / SINGLE).is_file():
-        return [folder / SINGLE]
-    pickles = sorted([*folder.glob("*.pth"), *folder.glob("*.pt")])
-    if len(pickles) == 1:
-        return pickles
-    raise VarSpacesError(
-        f"No weights in {folder}: expected {SINGLE}, {INDEX} with its shards, or one .pth file."
-    )
+    nested = (card.entry,) if card.entry else card.kind.nested
+    state = read_state(files, nested, needed=bool(card.entry))
+    adapt = getattr(module, "adapt_state", None)  # other spellings of published files
+    state = adapt(state) if adapt else state
+    return fit(state, module, f"The weights of '{card.id}'")
 
 
-def _indexed_files(folder: Path) -> list[Path]:
-    where = folder / INDEX
-    try:
-        with open(where, "rb") as file:
-            names = set(json.loads(file.read(MAX_INDEX_BYTES))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise VarSpacesError(f"The weight index {where} is damaged.") from None
-    for name in names:
-        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
-            raise VarSpacesError(
-                f"The weight index {where} names {str(name)[:80]!r}: only safetensors files of the "
-                "same folder are allowed."
-            )
-        if not (folder / name).is_file():
-            raise VarSpacesError(f"The weight file {folder / name} is missing.")
-    if not names:
-        raise VarSpacesError(f"The weight index {where} names no file.")
-    return sorted(folder / name for name in names)
+def give_back(tensor: Tensor) -> None:
+    """Let go of the memory in which a tensor's part of a mapped file lies; it can be read again.
+
+    Memory of any other kind would lose its numbers, so only tensors marked as mapped are touched.
+    """
+    if sys.platform != "linux" or not getattr(tensor, "is_mapped", False):
+        return
+    start = -(-tensor.data_ptr() // PAGE) * PAGE
+    end = (tensor.data_ptr() + tensor.numel() * tensor.element_size()) // PAGE * PAGE
+    if end > start:
+        madvise = ctypes.CDLL(None).madvise
+        madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), DONT_NEED)
 
 
-def read_state(files: Iterable[Path], nested: Iterable[tuple[str, ...]] = ()) -> State:
+def _mapped(tensor: Tensor) -> Tensor:
+    tensor.is_mapped = True
+    return tensor
+
+
+def read_state(
+    files: Iterable[Path], nested: Iterable[tuple[str, ...]] = (), needed: bool = False
+) -> State:
     """All tensors of weight files by key.
 
     Args:
         files: safetensors shards, or one ``.pth``.
         nested: where a trainer's checkpoint keeps the weights, e.g. ``("trainer", "var_wo_ddp")``.
+        needed: refuse a ``.pth`` that has none of these places.
 
     Raises:
         VarSpacesError: if a file is damaged, holds anything but tensors or repeats a key.
@@ -110,7 +109,7 @@ def read_state(files: Iterable[Path], nested: Iterable[tuple[str, ...]] = ()) ->
     state: State = {}
     for path in files:
         pickled = path.suffix in (".pth", ".pt")
-        found = _read_pickle(path, nested) if pickled else _read_safetensors(path)
+        found = _read_pickle(path, nested, needed) if pickled else _read_safetensors(path)
         twice = sorted(state.keys() & found.keys())
         if twice:
             raise VarSpacesError(f"Tensor '{twice[0]}' is in two weight files of {path.parent}.")
@@ -121,7 +120,7 @@ def read_state(files: Iterable[Path], nested: Iterable[tuple[str, ...]] = ()) ->
 def _read_safetensors(path: Path) -> State:
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return {key: _mapped(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise VarSpacesError(
@@ -129,12 +128,14 @@ def _read_safetensors(path: Path) -> State:
         ) from None
 
 
-def _read_pickle(path: Path, nested: Iterable[tuple[str, ...]]) -> State:
+def _read_pickle(path: Path, nested: Iterable[tuple[str, ...]], needed: bool) -> State:
+    mark = _mapped
     try:
         try:
             data = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # files of the old format cannot be mapped
             data = torch.load(path, map_location="cpu", weights_only=True)
+            mark = Tensor.detach
     except pickle.UnpicklingError:
         raise VarSpacesError(
             f"The weight file {path} is damaged or holds more than tensors; it is not read, since "
@@ -142,14 +143,22 @@ def _read_pickle(path: Path, nested: Iterable[tuple[str, ...]]) -> State:
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError):
         raise VarSpacesError(f"The weight file {path} is damaged or cut.") from None
-    for keys in nested:
-        inner = data
-        for key in keys:
-            inner = inner.get(key) if isinstance(inner, Mapping) else None
-        data = data if inner is None else inner
+    found = [inner for keys in nested if (inner := _inside(data, keys)) is not None]
+    if needed and not found:
+        raise VarSpacesError(
+            f"The weight file {path} has no entry {' / '.join(next(iter(nested)))}; at its top are "
+            f"{_first([str(key)[:40] for key in data] if isinstance(data, Mapping) else [])}."
+        )
+    data = found[0] if found else data
     if not isinstance(data, Mapping) or not data or not all(map(_is_named_tensor, data.items())):
         raise VarSpacesError(f"The weight file {path} is not a state dict of tensors.")
-    return {key.replace("_orig_mod.", ""): tensor for key, tensor in data.items()}
+    return {key.replace("_orig_mod.", ""): mark(tensor) for key, tensor in data.items()}
+
+
+def _inside(data: Any, keys: Iterable[str]) -> Any:
+    for key in keys:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
 
 
 def _is_named_tensor(item: tuple[Any, Any]) -> bool:
@@ -208,5 +217,5 @@ def _sizes(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
-def _dtype(tensor: Tensor) -> torch.dtype:
-    return torch.float32 if tensor.is_floating_point() else tensor.dtype
+def _dtype(tensor: Tensor, wanted: torch.dtype) -> torch.dtype:
+    return wanted if tensor.is_floating_point() else tensor.dtype

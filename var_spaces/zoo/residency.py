@@ -19,8 +19,8 @@ from torch import nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card, get_card
-from var_spaces.zoo.checkpoints import load_module, weight_files
-from var_spaces.zoo.writer import weights_digest
+from var_spaces.zoo.checkpoints import load_module
+from var_spaces.zoo.locate import digest_of, files_of
 
 BUDGET_VARIABLE = "VAR_SPACES_MODEL_BYTES"
 DEVICE_VARIABLE = "VAR_SPACES_DEVICE"
@@ -83,7 +83,7 @@ class Residency:
         place = resolve_device(device)
         card = get_card(name)
         own = self.module(card, place)
-        digest = card.weights_sha256 or weights_digest(weight_files(card.folder))
+        digest = card.weights_sha256 or digest_of(files_of(card))
         if card.role == "tokenizer":
             return LoadedModel(card, own, None, digest)
         tokenizer = self.module(get_card(card.tokenizer, "tokenizer"), place)
@@ -135,8 +135,10 @@ def _check_pair(card: Card, backbone: Any, tokenizer: Any) -> None:
     pairs = {
         "codes": (backbone.config.vocab_size, tokenizer.vocab_size),
         "latent channels": (backbone.config.latent_dim, tokenizer.latent_dim),
-        "token maps": (backbone.schedule.sizes, tokenizer.schedule.sizes),
     }
+    if "any-schedule" not in card.kind.offers:
+        # Token maps of another size are no matter, another number of scales is.
+        pairs["scales"] = (backbone.schedule.num_scales, tokenizer.schedule.num_scales)
     for what, (ours, theirs) in pairs.items():
         if ours != theirs:
             raise VarSpacesError(

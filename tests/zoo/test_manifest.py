@@ -1,0 +1,67 @@
+"""Layouts of all published files, built without memory, equal what their authors' code makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.zoo.cards import get_card, known
+from var_spaces.zoo.checkpoints import fit
+from var_spaces.zoo.families import FAMILIES
+from var_spaces.zoo.manifest import FILE_BUFFERS, build, manifest
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "manifests"
+LAYOUTS = {
+    "var-tokenizer": "vae_ch160v4096z32",
+    **{f"var-d{depth}": f"var_d{depth}" for depth in (16, 20, 24, 30)},
+    "var-d36-512": "var_d36_512",
+    **{f"code-drafter-{n}": "var_d30" for n in (6, 7, 8, 9)},
+    **{f"code-refiner-{n}": "var_d16" for n in (6, 7, 8, 9)},
+    **{f"infinity-{size}": f"infinity_{size}" for size in ("125m", "2b", "8b")},
+    "infinity-8b-512": "infinity_8b",
+    **{f"infinity-tokenizer-{n}": f"infinity_vae_{n}" for n in ("d16", "d24", "d32", "d32reg")},
+    "infinity-tokenizer-d64": "infinity_vae_d64",
+    "infinity-tokenizer-d56": "infinity_vae_d56_f8_14_patchify",
+}
+
+
+def layout(name: str) -> dict:
+    return json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
+
+
+def test_every_published_card_has_its_layout():
+    published = {name for name, card in known().items() if card.source}
+    assert published == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("model", LAYOUTS)
+def test_layout(model):
+    assert manifest(get_card(model)) == layout(LAYOUTS[model])
+
+
+@pytest.mark.parametrize("model", ["var-d16", "infinity-125m", "var-tokenizer"])
+def test_a_loader_takes_the_file_buffers(model):
+    """What a manifest lists beside the module's own keys is tolerated by name."""
+    import torch
+
+    card = get_card(model)
+    state = {
+        key: torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
+        for key, (shape, dtype) in manifest(card).items()
+    }
+    module = build(card)
+    assert fit(state, module, "It").keys() == module.state_dict().keys()
+
+
+def test_every_family_has_a_line():
+    assert FILE_BUFFERS.keys() == FAMILIES.keys()
+
+
+def test_a_bad_architecture(use_tiny_models):
+    card = get_card("tiny-var")
+    bad = card.model_copy(update={"architecture": {**card.architecture, "heads": 3}})
+    with pytest.raises(VarSpacesError, match="bad architecture in its card"):
+        manifest(bad)

@@ -1,0 +1,117 @@
+"""Finds the weight files of a model: beside its card, in the Hub cache, or by downloading them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.zoo import hub
+from var_spaces.zoo.cards import OFFER_VARIABLE, Card, may_download
+from var_spaces.zoo.writer import INDEX, SINGLE, weights_digest
+
+ACCEPT_VARIABLE = "VAR_SPACES_ACCEPT"
+MAX_INDEX_BYTES = 64 * 1024 * 1024
+
+
+def files_of(card: Card) -> list[Path]:
+    """The weight files of a model, downloaded if they are missing and that is allowed.
+
+    Raises:
+        VarSpacesError: if they are not here or not complete; says how to get them.
+    """
+    if card.source is None:
+        return weight_files(card.folder)
+    found = hub.cached(card.source)
+    if found is None and may_download(card):
+        return download(card)
+    if found is None:
+        raise VarSpacesError(
+            f"The weights of '{card.id}' ({size_text(card)}) are not on this machine: get them "
+            f"with 'python -m var_spaces download {card.id}', or name the model in "
+            f"{OFFER_VARIABLE}."
+        )
+    return _weights(found)
+
+
+def download(card: Card, accept: bool = False) -> list[Path]:
+    """Fetch the weights of a published model into the Hub cache.
+
+    Args:
+        accept: a person has read and accepted the terms of the card.
+
+    Raises:
+        VarSpacesError: if the terms are not accepted or the download fails.
+    """
+    if card.source is None:
+        return weight_files(card.folder)
+    listed = [name.strip() for name in os.environ.get(ACCEPT_VARIABLE, "").split(",")]
+    if card.terms and not accept and card.id not in listed:
+        raise VarSpacesError(
+            f"'{card.id}' has terms to accept: {card.terms.summary} ({card.terms.url}). Read them, "
+            f"then download with --accept, or name the model in {ACCEPT_VARIABLE}."
+        )
+    return _weights(hub.fetch(card.source))
+
+
+def _weights(files: Sequence[Path]) -> list[Path]:
+    return [path for path in files if not path.name.endswith(".index.json")]
+
+
+def size_text(card: Card) -> str:
+    """Size of a download in words."""
+    size = card.source.bytes if card.source else None
+    return f"{size / 1e9:.2f} GB" if size else "size unknown"
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """SHA-256 of weight files; read again only when a file has changed."""
+    stamps = [(path, path.stat()) for path in files]
+    return _digest(tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stamps))
+
+
+@lru_cache(maxsize=256)
+def _digest(stamps: tuple[tuple[Path, int, int], ...]) -> str:
+    return weights_digest([path for path, _, _ in stamps])
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files of a model folder.
+
+    Raises:
+        VarSpacesError: if there are none, or the index is damaged or points elsewhere.
+    """
+    if (folder / INDEX).is_file():
+        return _indexed_files(folder)
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    pickles = sorted([*folder.glob("*.pth"), *folder.glob("*.pt")])
+    if len(pickles) == 1:
+        return pickles
+    raise VarSpacesError(
+        f"No weights in {folder}: expected {SINGLE}, {INDEX} with its shards, or one .pth file."
+    )
+
+
+def _indexed_files(folder: Path) -> list[Path]:
+    where = folder / INDEX
+    try:
+        with open(where, "rb") as file:
+            names = set(json.loads(file.read(MAX_INDEX_BYTES))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise VarSpacesError(f"The weight index {where} is damaged.") from None
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
+            raise VarSpacesError(
+                f"The weight index {where} names {str(name)[:80]!r}: only safetensors files of the "
+                "same folder are allowed."
+            )
+        if not (folder / name).is_file():
+            raise VarSpacesError(f"The weight file {folder / name} is missing.")
+    if not names:
+        raise VarSpacesError(f"The weight index {where} names no file.")
+    return sorted(folder / name for name in names)

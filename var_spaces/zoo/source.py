@@ -1,0 +1,62 @@
+"""Where the weights of a published model lie on the Hugging Face Hub, and on what terms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.validation import FrozenDict, FrozenModel, freeze
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Source(FrozenModel):
+    """Files of a Hub repository.
+
+    Attributes:
+        repository: ``owner/name``.
+        files: weight files; an index file (``*.index.json``) stands before its shards.
+        revision: branch, tag or commit.
+        bytes: of all files together, as published or as the layout makes them; None is unknown.
+        sha256: digests of files, checked beside those that the Hub itself names.
+    """
+
+    repository: str = Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")
+    files: tuple[str, ...] = Field(min_length=1, max_length=256)
+    revision: str = Field("main", pattern=r"^[\w./-]{1,200}$")
+    bytes: int | None = Field(None, ge=1)
+    sha256: Annotated[dict[str, Digest], AfterValidator(freeze)] = FrozenDict()
+
+    @classmethod
+    def described_as(cls) -> str:
+        return "source"
+
+    def model_post_init(self, context: Any) -> None:
+        for name in self.files:
+            parts = name.split("/")
+            if not all(parts) or ".." in parts or "\\" in name or len(name) > 200:
+                raise VarSpacesError(f"source.files: '{name[:80]}' must be a path in a repository.")
+
+
+class Terms(FrozenModel):
+    """A licence that a person must accept before a download.
+
+    Attributes:
+        url: where it is written.
+        summary: what it asks, in a few words.
+    """
+
+    url: str = Field(pattern=r"^https://", max_length=300)
+    summary: str = Field(min_length=1, max_length=200)
+
+    @classmethod
+    def described_as(cls) -> str:
+        return "terms"
+
+
+def optional(kind: type[FrozenModel]) -> Any:
+    """Type of an optional card field that JSON gives as an object."""
+    make = BeforeValidator(lambda value: kind(**value) if isinstance(value, dict) else value)
+    return Annotated[kind | None, make]
