@@ -107,7 +107,10 @@ def _parser(base: Mapping[str, Any]) -> Parser:
         "--first", type=int, metavar="N", help="index of the first image, default 0"
     )
     parser.add_argument(
-        "--schedule", type=_schedule, metavar="A,B,...", help="tokens per side and scale: 1,2,3x4"
+        "--schedule",
+        type=schedule_sizes,
+        metavar="A,B,...",
+        help="tokens per side and scale: 1,2,3x4",
     )
     parser.add_argument("--out", metavar="FILE.png", required=True, help="where to write")
     parser.add_argument("--scale", type=int, metavar="N", help="enlarge each pixel N times")
@@ -117,7 +120,7 @@ def _parser(base: Mapping[str, Any]) -> Parser:
     return parser
 
 
-def _schedule(text: str) -> list[tuple[int, int]]:
+def schedule_sizes(text: str) -> list[tuple[int, int]]:
     """``1,2,3x4`` -> ``[(1, 1), (2, 2), (3, 4)]``."""
     if not re.fullmatch(r"\d{1,4}(x\d{1,4})?(,\d{1,4}(x\d{1,4})?)*", text):
         raise ArgumentTypeError(f"{shorten(text)} must list tokens per side, like 1,2,3x4")

@@ -1,0 +1,70 @@
+"""Estimates against runs: KV bytes after every scale and weights are equal, for every policy."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.infinity import write_models
+from var_spaces import api, methods
+from var_spaces.errors import VarSpacesError
+from var_spaces.events import ScaleDone
+from var_spaces.schedule import ScaleSchedule
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.estimate import estimate, what_fits
+from var_spaces.zoo.residency import Residency
+
+
+def parts(cache="full", scale=2.0):
+    guidance = methods.parse("guidance", {"name": "linear", "scale": scale})
+    return {"cache": methods.parse("cache", {"name": cache}), "guidance": guidance}
+
+
+@pytest.mark.parametrize("cache", methods.names("cache"))
+@pytest.mark.parametrize(("count", "scale"), [(1, 2.0), (3, 0.0)])
+def test_kv_bytes_are_those_of_a_run(use_tiny_models, cache, count, scale):
+    found = estimate(get_card("tiny-var"), count=count, **parts(cache, scale))
+    spec, _ = api.make_spec("tiny-var", cache={"name": cache}, count=count, guidance=scale)
+    events = api.stream(spec, previews=False, device="cpu")
+    measured = [event.kv_bytes for event in events if isinstance(event, ScaleDone)]
+    assert list(found.kv) == measured
+
+
+def test_weights_are_those_in_memory(use_tiny_models):
+    found = estimate(get_card("tiny-var"), **parts())
+    zoo = Residency()
+    zoo.model("tiny-var", "cpu")
+    assert {key.model: nbytes for key, nbytes in zoo.loaded().items()} == found.weights
+
+
+def test_published_models():
+    """Uncompressed caches with guidance, two bytes per number (checked arithmetic)."""
+    known = {"var-d16": 85.0, "var-d30": 298.8}
+    for model, mebibytes in known.items():
+        found = estimate(get_card(model), dtype="bfloat16", **parts())
+        assert found.kv[-1] / 2**20 == pytest.approx(mebibytes, abs=0.05)
+        assert found.kv_peak == found.kv[-1] == max(found.kv)
+    assert found.total > sum(found.weights.values()) + found.kv_peak
+
+
+def test_any_schedule_of_a_text_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(write_models(tmp_path)))
+    card, wide = get_card("tiny-t2i"), ScaleSchedule(((1, 1), (2, 4)))
+    found = estimate(card, schedule=wide, **parts())
+    assert found.kv == (2 * 2 * 48 * 2 * 4, 9 * 2 * 2 * 48 * 2 * 4)
+
+
+def test_what_fits(use_tiny_models):
+    card = get_card("tiny-var")
+    settings = {**parts(), "count": 8}
+    need = estimate(card, **settings).total
+    half = estimate(card, dtype="bfloat16", **settings).total
+    one = estimate(card, **{**settings, "count": 1}).total
+    assert half < need and one < need
+    assert what_fits(card, half, **settings) == "weights in bfloat16"
+    assert what_fits(card, min(half, one) - 1, **settings) is not None
+    assert what_fits(card, 1, **settings) is None
+
+
+def test_unknown_types(use_tiny_models):
+    with pytest.raises(VarSpacesError, match="choose float32, bfloat16, float16"):
+        estimate(get_card("tiny-var"), dtype="int3", **parts())

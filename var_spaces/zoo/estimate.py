@@ -1,0 +1,192 @@
+"""What a run will need in memory, before it runs and before any weight is read.
+
+Weights and KV cache are exact: the KV bytes come from the cache policy's own class, which runs on
+tensors that have shapes but no memory. Activations and decoder are estimates: the largest tensors
+that are alive at once in a block, in the logits and in the decoder's last levels, without what an
+allocator or a library adds. The text encoder is not counted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from var_spaces.cache.base import CachePolicy
+from var_spaces.decoding.base import Guidance
+from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
+from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.manifest import build
+
+FLOAT = 4  # bytes of a float32
+MAPS = 3  # feature maps of one size that a residual block holds at once
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of a run.
+
+    Attributes:
+        weights: of every model, by id.
+        kv: held after each scale, by all images.
+        kv_peak: largest allocation of the cache, reserved room included.
+        activations, decoder: estimates; they are not needed at the same time.
+    """
+
+    weights: Mapping[str, int]
+    kv: tuple[int, ...]
+    kv_peak: int
+    activations: int
+    decoder: int
+
+    @property
+    def total(self) -> int:
+        """Most that is needed at once."""
+        working = max(self.kv_peak + self.activations, self.kv[-1] + self.decoder)
+        return sum(self.weights.values()) + working
+
+
+def estimate(
+    card: Card,
+    *,
+    cache: CachePolicy,
+    guidance: Guidance,
+    schedule: ScaleSchedule | None = None,
+    count: int = 1,
+    dtype: str = "float32",
+    together: bool = True,
+) -> Estimate:
+    """Bytes of a run with plain decoding.
+
+    Args:
+        card: of a generator.
+        schedule: token maps of the run; None is the model's own.
+        count: images.
+        dtype: of the generator's weights; a tokenizer stays float32.
+        together: all images share a batch, as on a GPU; else one after another, as on a CPU.
+
+    Raises:
+        VarSpacesError: for an unknown type, or a policy that cannot work here.
+    """
+    if dtype not in TYPES:
+        raise VarSpacesError(f"Unknown type '{dtype}' of weights: choose {', '.join(TYPES)}.")
+    schedule = schedule or card.schedule
+    tokenizer_card = get_card(card.tokenizer, "tokenizer")
+    backbone, tokenizer = build(card), build(tokenizer_card)
+    rows = 2 if guidance.is_active(schedule) else 1
+    kv, peak = kv_bytes(backbone, cache, schedule, rows * count, TYPES[dtype])
+    batch = count if together else 1
+    return Estimate(
+        weights={
+            card.id: weight_bytes(backbone, TYPES[dtype]),
+            tokenizer_card.id: weight_bytes(tokenizer, torch.float32),
+        },
+        kv=kv,
+        kv_peak=peak,
+        activations=_activations(backbone.config, schedule, rows * batch),
+        decoder=_decoder(tokenizer.config, tokenizer.downsample, schedule, batch),
+    )
+
+
+def weight_bytes(module: torch.nn.Module, dtype: torch.dtype) -> int:
+    """Bytes of parameters and buffers when floating-point parameters have a type."""
+    parameters = sum(
+        p.numel() * (dtype if p.is_floating_point() else p.dtype).itemsize
+        for p in module.parameters()
+    )
+    return parameters + sum(b.numel() * b.element_size() for b in module.buffers())
+
+
+def kv_bytes(
+    backbone: Any, policy: CachePolicy, schedule: ScaleSchedule, rows: int, dtype: torch.dtype
+) -> tuple[tuple[int, ...], int]:
+    """Bytes held after each scale and the largest allocation, from a run without numbers.
+
+    Raises:
+        VarSpacesError: if the policy looks at numbers to decide how many entries it keeps.
+    """
+    layers, heads, head_dim = backbone.kv_layout()
+    device = torch.device("meta")
+    cache = policy.new_cache(
+        schedule,
+        layers=layers,
+        rows=rows,
+        heads=heads,
+        head_dim=head_dim,
+        dtype=dtype,
+        device=device,
+    )
+    session = policy.session(cache, schedule)
+    held, peak = [], cache.allocated_bytes
+    try:
+        with torch.no_grad():
+            for scale, tokens in enumerate(schedule.lengths):
+                cache.begin_scale(scale)
+                new = torch.empty(rows, heads, tokens, head_dim, dtype=dtype, device=device)
+                for layer in range(layers):
+                    cache.attend(layer, new, new, new, 1.0)
+                    peak = max(peak, cache.allocated_bytes)
+                session.after_scale(scale)
+                held.append(cache.nbytes)
+    except (NotImplementedError, RuntimeError) as error:
+        if isinstance(error, VarSpacesError):
+            raise
+        raise VarSpacesError(
+            f"Cache policy '{policy.name}' decides by what it sees in a run, so its bytes cannot "
+            "be known before: estimate another policy, or measure a run."
+        ) from None
+    return tuple(held), peak
+
+
+def _activations(config: Any, schedule: ScaleSchedule, rows: int) -> int:
+    """A block's residual stream, its input and the wide feed-forward part; then the logits."""
+    tokens = max(schedule.lengths)
+    block = rows * tokens * (2 + 2 * config.mlp_ratio) * config.width
+    values = config.vocab_size if config.vocab_size > 2 else 2 * config.latent_dim
+    logits = rows * tokens * values * 4  # raw, guided, sorted, noise
+    return int(max(block, logits)) * FLOAT
+
+
+def _decoder(config: Any, downsample: int, schedule: ScaleSchedule, images: int) -> int:
+    """Maps of the last level, in front of which the level before it is already enlarged."""
+    height, width = (side * downsample // config.stem_patch for side in schedule.last)
+    channels = config.ch * max(config.ch_mult[:2])
+    return images * height * width * channels * MAPS * FLOAT
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a device; None if that cannot be known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        if "MemAvailable" in lines:
+            return int(lines["MemAvailable"].split()[0]) * 1024
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    if "SC_PHYS_PAGES" in names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def what_fits(card: Card, memory: int, **settings: Any) -> str | None:
+    """The smallest change that makes a run fit into ``memory`` bytes, in words; None if none does.
+
+    Args:
+        settings: of :func:`estimate`, too large as they are.
+    """
+    half = {**settings, "dtype": "bfloat16"}
+    for words, changed in (
+        ("weights in bfloat16", half),
+        ("one image at a time", {**settings, "count": 1}),
+        ("one image at a time, weights in bfloat16", {**half, "count": 1}),
+    ):
+        if estimate(card, **changed).total <= memory:
+            return words
+    return None
