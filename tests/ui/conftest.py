@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from threading import Condition
 from threading import Event as Signal
 
 import pytest
@@ -40,28 +40,45 @@ def models(only_tiny_models) -> None:
     """For tests that run in this process."""
 
 
-@dataclass
 class Gate:
-    """Holds runs of the served page after any event, and knows how they end."""
+    """Holds runs of the served page after any event, and knows when they have ended."""
 
-    opened: Signal = field(default_factory=Signal)
-    closed: Signal = field(default_factory=Signal)
-    events: int = 0
+    def __init__(self) -> None:
+        self.ended = Signal()
+        self._changed = Condition()
+        self._open, self._permits = True, 0
+
+    def open(self) -> None:
+        self._set(True, 0)
+
+    def close(self) -> None:
+        self._set(False, 0)
+
+    def let_one_through(self) -> None:
+        self._set(False, 1)
+
+    def _set(self, open_: bool, permits: int) -> None:
+        with self._changed:
+            self._open, self._permits = open_, permits
+            self._changed.notify_all()
+
+    def _pass(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._open or self._permits, 60)
+            self._permits = max(0, self._permits - 1)
 
     def stream(self, real: Callable) -> Callable:
         """``api.stream`` that waits for the gate after every event."""
 
         def stream(spec, **options):
-            self.closed.clear()
-            self.events = 0
+            self.ended.clear()
             try:
                 with closing(real(spec, **options)) as events:
                     for event in events:
-                        self.events += 1
                         yield event
-                        assert self.opened.wait(60)
+                        self._pass()
             finally:
-                self.closed.set()
+                self.ended.set()
 
         return stream
 
@@ -81,7 +98,7 @@ def _served(only_tiny_models) -> Iterator[tuple[str, Gate]]:
         try:
             yield url, gate
         finally:
-            gate.opened.set()
+            gate.open()
             page.close()
 
 
@@ -89,9 +106,9 @@ def _served(only_tiny_models) -> Iterator[tuple[str, Gate]]:
 def served(_served) -> Iterator[str]:
     """Address of the page."""
     url, gate = _served
-    gate.opened.set()
+    gate.open()
     yield url
-    gate.opened.set()
+    gate.open()
 
 
 @pytest.fixture

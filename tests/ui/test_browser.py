@@ -47,10 +47,10 @@ def test_a_run_fills_the_filmstrip_and_ends_with_a_picture(open_page, gate):
     expect(page.locator("#generate-download")).to_be_disabled()
     choose(page, "inputs-class", "he", "hen")
     seed(page).fill("9223372036854775807")
-    gate.opened.clear()
+    gate.close()
     page.locator("#generate-go").click()
     phase(page, "loading")
-    gate.opened.set()
+    gate.open()
     phase(page, "done")
     expect(page.locator(DONE)).to_have_count(SCALES)
     expect(page.locator(f"{DONE} img")).to_have_count(SCALES)
@@ -66,8 +66,9 @@ def test_a_run_fills_the_filmstrip_and_ends_with_a_picture(open_page, gate):
 def test_run_details_say_how_to_repeat_the_run(open_page):
     """Here with the keyboard alone."""
     page = open_page()
-    page.locator("#generate-go").focus()
-    page.keyboard.press("Enter")
+    seed(page).press("Enter")
+    phase(page, "done")
+    page.locator("#generate-go").press("Enter")
     phase(page, "done")
     expect(page.locator("#generate-go")).to_be_focused()
     expect(page.locator("#generate-status [role=status]")).to_have_count(1)
@@ -81,27 +82,30 @@ def test_run_details_say_how_to_repeat_the_run(open_page):
 
 def test_stop_ends_the_run_and_keeps_what_was_drawn(open_page, gate):
     page = open_page()
-    gate.opened.clear()
+    expect(page.locator("#generate-stop")).to_be_disabled()
+    gate.close()
     page.locator("#generate-go").click()
     phase(page, "running")
-    page.locator("#generate-stop").click()
+    with page.expect_request("**/cancel"):
+        page.locator("#generate-stop").click()
     phase(page, "stopped")
-    gate.opened.set()
-    assert gate.closed.wait(30)
-    assert gate.events < SCALES
+    expect(page.locator("#generate-stop")).to_be_disabled()
+    gate.let_one_through()  # the step that was under way
+    assert gate.ended.wait(30)
     phase(page, "stopped")
+    gate.open()
     generate(page)  # and the page still works
     expect(page.locator(DONE)).to_have_count(SCALES)
 
 
 def test_leaving_the_page_ends_the_run(open_page, gate):
     page = open_page()
-    gate.opened.clear()
+    gate.close()
     page.locator("#generate-go").click()
     phase(page, "running")
     page.context.close()
-    gate.opened.set()
-    assert gate.closed.wait(30)
+    gate.let_one_through()
+    assert gate.ended.wait(30)
 
 
 def test_a_saved_picture_brings_its_settings_back(open_page, tmp_path):
@@ -218,11 +222,11 @@ def test_nothing_sticks_out_of_a_narrow_screen(open_page):
 
 def test_who_waits_is_told_so(open_page, gate):
     first, second = open_page(), open_page()
-    gate.opened.clear()
+    gate.close()
     first.locator("#generate-go").click()
     phase(first, "running")
     second.locator("#generate-go").click()
     expect(second.locator("#generate-status .progress-text")).to_contain_text("queue: 1/1")
-    gate.opened.set()
+    gate.open()
     phase(first, "done")
     phase(second, "done")

@@ -123,6 +123,12 @@ def test_the_plot_shows_what_a_policy_saves():
     assert "ends at 2.1 KiB" in text
 
 
+def test_the_facts_say_what_a_policy_saves():
+    assert "of full" not in stage.stage(running(3))
+    view = replace(running(0), scales=(scale(0), scale(1, 0.5), scale(2, 0.1)))
+    assert "<dd>250 B (12% of full)</dd>" in stage.stage(view)
+
+
 def test_the_table_has_a_row_per_scale_and_totals():
     text = cost(running(2))
     assert text.count('<th scope="row">') == 3

@@ -25,7 +25,7 @@ from var_spaces.ui.theme import ICON, css, theme
 TASKS = ("generate",)
 MAX_WAITING = 32
 MAX_UPLOAD = "20mb"
-CACHE_SECONDS = (600, 3600)  # how often to look for old files, and how old they become
+CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
 <p>Pictures drawn from coarse to fine, scale by scale (visual autoregressive models)</p></div>

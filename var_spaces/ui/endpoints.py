@@ -23,7 +23,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.ui import handlers
 from var_spaces.ui.command import FLAG_PREFIX
 from var_spaces.ui.form import Field, Form, show
-from var_spaces.ui.tab import LANE, refusal
+from var_spaces.ui.tab import LANE, refusal, refusing
 from var_spaces.ui.view import RunView
 from var_spaces.zoo.cards import cards, get_card
 
@@ -55,10 +55,8 @@ def endpoint(form: Form) -> Endpoint:
 
     def draw(*arguments: Any) -> Iterator[dict[str, Any]]:
         given = dict(zip(parameters(form), arguments, strict=True))
-        try:
+        with refusing():
             values = fill(form, given)
-        except VarSpacesError as error:
-            raise refusal(str(error)) from None
         with closing(handlers.run(form, values)) as views:
             for view in views:
                 if view.phase == "failed":

@@ -44,7 +44,12 @@ class FormLayout:
         with gr.Row(elem_classes="vs-buttons"):
             self.go = gr.Button("Generate", variant="primary", scale=2, elem_id=self._id("go"))
             self.stop = gr.Button(
-                "Stop", variant="stop", scale=1, min_width=96, elem_id=self._id("stop")
+                "Stop",
+                variant="stop",
+                interactive=False,
+                scale=1,
+                min_width=96,
+                elem_id=self._id("stop"),
             )
         for i, (title, kinds) in enumerate(SECTIONS.items()):
             with gr.Accordion(title, open=i == 0, visible=self._has_choices(kinds)):

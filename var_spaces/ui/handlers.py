@@ -47,8 +47,9 @@ def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
         yield view
         with closing(api.stream(spec)) as events:
             for event in events:
-                view = view.after(event)
-                yield view
+                shown, view = view, view.after(event)
+                if view is not shown:
+                    yield view
     except VarSpacesError as error:
         yield view.failed(str(error))
     except Exception:

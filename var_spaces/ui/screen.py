@@ -12,7 +12,7 @@ from var_spaces.ui import cost, stage
 from var_spaces.ui.command import command
 from var_spaces.ui.controls import element_id
 from var_spaces.ui.downloads import enlargement
-from var_spaces.ui.view import RunView
+from var_spaces.ui.view import ACTIVE, RunView
 from var_spaces.ui.words import plural
 from var_spaces.zoo.cards import get_card
 
@@ -71,8 +71,10 @@ class Screen:
         return (*pictures, *_downloads(view, paths), *_details(view), view.phase)
 
     @staticmethod
-    def stopped() -> tuple:
+    def stopped(phase: str) -> tuple:
         """What the outputs show after Stop: all that was drawn so far stays."""
+        if phase not in ACTIVE:  # it was still waiting, or had just ended
+            return (gr.skip(),) * 9
         return (stage.stopped(), *(gr.skip(),) * 7, "stopped")
 
     @staticmethod

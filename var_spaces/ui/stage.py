@@ -145,7 +145,7 @@ def _facts(view: RunView) -> str:
         rows["Tokens"] = f"{view.tokens:,} of {total:,}"
         if len(view.pictures) > 1:
             rows["Tokens"] += " each"
-        rows["Cache at most"] = bytes_text(view.peak_kv_bytes)
+        rows["Cache at most"] = bytes_text(view.peak_kv_bytes) + _saving(view)
     rows["Run"] = f'<span class="vs-mono">{view.spec.id}</span>'
     title = escape(" · ".join(_inputs(view))) or "Any class"
     items = "".join(
@@ -153,6 +153,13 @@ def _facts(view: RunView) -> str:
         for name, text in rows.items()
     )
     return f'<div class="vs-facts"><h2>{title}</h2><dl>{items}</dl></div>'
+
+
+def _saving(view: RunView) -> str:
+    """The part of a full cache that was held, if it was not all of it."""
+    full = max(scale.kv_full_bytes for scale in view.scales)
+    share = view.peak_kv_bytes / full if full else 1
+    return f" ({share:.0%} of full)" if share < 1 else ""
 
 
 def _promise(schedule: ScaleSchedule | None) -> str:

@@ -6,7 +6,7 @@ This is the only layout and the only wiring of the app; a task brings its class,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from html import escape
 from typing import Any
@@ -26,7 +26,7 @@ from var_spaces.zoo.cards import get_card
 DICE = "() => String(crypto.getRandomValues(new Uint32Array(1))[0])"
 # On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
 LOOK = """(...values) => {{
-  if (window.innerWidth < 700) document.getElementById("{status}").scrollIntoView(
+  if (window.innerWidth <= 640) document.getElementById("{status}").scrollIntoView(
     {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
   return values;
 }}"""
@@ -69,28 +69,31 @@ def _chips(form: Form, specs: Sequence[Any]) -> list[tuple[gr.Button, list[Any]]
 
 
 def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]) -> None:
-    controls = layout.controls
+    controls, seed = layout.controls, layout.control("seed")
     filled = [
-        button.click(partial(_fill, form, values), None, controls, **QUICK)
+        button.click(partial(_fill, form, values), None, controls, **CAREFUL)
         for button, values in chips
     ]
+    starts = [layout.go.click, seed.submit, *(event.success for event in filled)]
+    outputs = [*screen.outputs, layout.stop]
     runs = [
         start(
             partial(_draw, form),
             controls,
-            screen.outputs,
+            outputs,
             js=LOOK.format(status=element_id(form.task, "status")),
             api_visibility="private",
             show_progress="full",  # says the place in the queue
             show_progress_on=screen.status,
             **LANE,
         )
-        for start in (layout.go.click, *(event.success for event in filled))
+        for start in starts
     ]
-    layout.stop.click(screen.stopped, None, screen.outputs, cancels=runs, **QUICK)
-    layout.dice.click(None, None, layout.control("seed"), js=DICE, **QUICK)
-    model = layout.control("model")
-    model.input(
+    for start in starts:  # a run that waits can be stopped, too
+        start(lambda: gr.update(interactive=True), None, layout.stop, **QUICK)
+    layout.stop.click(_stop, screen.phase, outputs, cancels=runs, **QUICK)
+    layout.dice.click(None, None, seed, js=DICE, **QUICK)
+    layout.control("model").input(
         partial(_change_model, form),
         [screen.phase, *controls],
         [screen.status, screen.stage, screen.cost, *controls],
@@ -109,39 +112,50 @@ def _draw(form: Form, *values: Any) -> Iterator[tuple]:
     with closing(handlers.run(form, values)) as views:
         for view in views:
             with files(view) as paths:
-                yield Screen.show(view, paths)
+                yield (*Screen.show(view, paths), gr.update(interactive=view.is_active))
             if view.phase == "failed":
                 raise refusal(view.message)
 
 
+def _stop(phase: str) -> tuple:
+    """What Stop shows; that it ends the run is in the wiring."""
+    return (*Screen.stopped(phase), gr.update(interactive=False))
+
+
 def _fill(form: Form, values: Sequence[Any]) -> list[Any]:
-    card = get_card(values[form.keys.index("model")], "generator")
-    return [
-        update(form.task, field, card, value)
-        for field, value in zip(form.fields, values, strict=True)
-    ]
+    with refusing():
+        card = get_card(values[form.keys.index("model")], "generator")
+        return [
+            update(form.task, field, card, value)
+            for field, value in zip(form.fields, values, strict=True)
+        ]
 
 
 def _change_model(form: Form, phase: str, *values: Any) -> list[Any]:
     """New defaults; a screen that is still empty shows the scales of the new model."""
-    try:
+    with refusing():
         new = handlers.change_model(form, values)
         view = handlers.empty(new[form.keys.index("model")])
-    except VarSpacesError as error:
-        raise refusal(str(error)) from None
     fresh = Screen.pictures(view) if phase == "empty" else (gr.skip(),) * 3
     return [*fresh, *_fill(form, new)]
 
 
 def _restore(form: Form, path: str) -> list[Any]:
-    try:
+    with refusing():
         spec = handlers.restore(form, path)
-    except VarSpacesError as error:
-        raise refusal(str(error)) from None
     said = f"Settings of run {spec.id} are back. Press Generate to draw it again."
     return [stage.notice(said), *_fill(form, form.values(spec))]
 
 
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Our own refusals reach the visitor as their one line."""
+    try:
+        yield
+    except VarSpacesError as error:
+        raise refusal(str(error)) from None
+
+
 def refusal(message: str) -> gr.Error:
     """One line for the visitor; nothing else, and no traceback in the log."""
-    return gr.Error(escape(message, quote=False), title="Not possible", print_exception=False)
+    return gr.Error(escape(message, quote=False), print_exception=False)

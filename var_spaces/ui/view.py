@@ -15,6 +15,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import pixels
 
 Phase = Literal["empty", "loading", "running", "done", "failed"]
+ACTIVE: tuple[Phase, ...] = ("loading", "running")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ class RunView:
     def failed(self, message: str) -> RunView:
         """The state after an error; what was drawn stays."""
         return replace(self, phase="failed", message=message)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is something to stop."""
+        return self.phase in ACTIVE
 
     @property
     def tokens(self) -> int:

@@ -27,6 +27,7 @@ LABELS: Mapping[str, str] = {
     "sampling.top_p": "Probability kept (top-p)",
     "sampling.temperature": "Boldness (temperature)",
     "sampling.smooth": "Smooth picture (more_smooth)",
+    "cache.budget": "Share that is kept (budget)",
     "cache": "What stays in memory (cache policy)",
     "decoding": "Who draws what (decoding strategy)",
 }
@@ -35,7 +36,7 @@ LABELS: Mapping[str, str] = {
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Following the class (guidance)": ("guidance",),
     "Choosing tokens (sampling)": ("sampling",),
-    "Memory and speed (cache policy, decoding strategy)": ("cache", "decoding"),
+    "Memory and speed (cache, decoding)": ("cache", "decoding"),
 }
 
 
