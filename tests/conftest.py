@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,3 +108,17 @@ def use_tiny_models(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "VAR_SPACES_MODELS", os.pathsep.join(filter(None, [str(tiny_models), before]))
     )
     return tiny_models
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of calibrations of the tiny models, known to calibrated cache policies."""
+    from tests.calibrations import write
+
+    folder = write(tmp_path_factory.mktemp("calibrations"))
+    before = os.environ.get("VAR_SPACES_CALIBRATIONS")
+    os.environ["VAR_SPACES_CALIBRATIONS"] = str(folder)
+    yield folder
+    os.environ.pop("VAR_SPACES_CALIBRATIONS")
+    if before is not None:
+        os.environ["VAR_SPACES_CALIBRATIONS"] = before

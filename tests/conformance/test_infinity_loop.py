@@ -55,7 +55,7 @@ class Forced:
         return self.bits[scale], self.tokenizer.embed(self.bits[scale])
 
 
-def draw(tokenizer, backbone, schedule, conditioning, guidance, tau, forced=()):
+def draw(tokenizer, backbone, schedule, conditioning, guidance, tau, forced=(), cache=None):
     """Logits after temperature and guidance, bits, and f_hat per scale; images."""
     seen: dict[str, dict[int, torch.Tensor]] = {"filtered": {}, "ids": {}, "f_hat": {}}
 
@@ -71,7 +71,7 @@ def draw(tokenizer, backbone, schedule, conditioning, guidance, tau, forced=()):
         noise=Silent(),
         sampling=BitSampling(temperature=tuple(tau), top_p=0),
         guidance=guidance,
-        cache=Full(),
+        cache=cache or Full(),
         decoding=PlainDecoding(),
         substitution=Forced(tokenizer, list(forced)),
         observe=observe,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from var_spaces.schedule import ScaleSchedule
 
 # (q, k, v, scale, raw) -> attended values, all (B, H, l, D): full, masked or cached attention.
-# ``raw(index)`` gives the queries of some tokens as projected, for cache policies that ask for them.
+# ``raw(index)`` gives the queries of some tokens as projected, for cache policies that ask.
 Attend = Callable[[Tensor, Tensor, Tensor, float, Callable[[Tensor], Tensor]], Tensor]
 
 MAX_LOG_SCALE = math.log(100)

@@ -1,4 +1,4 @@
-"""H2O, heavy-hitter oracle (arXiv 2306.14048): entries that got most attention so far, and recent ones.
+"""H2O, heavy-hitter oracle (arXiv 2306.14048): entries that got most attention, and recent ones.
 
 The attention of all queries of all scales is summed per entry (§4, accumulated scores). Half of the
 budget is for heavy hitters and half for the newest tokens, as in the paper's experiments.

@@ -152,7 +152,7 @@ class KVCache:
 
     @property
     def peak_bytes(self) -> int:
-        """Largest :attr:`allocated_bytes` so far; while a buffer is moved, its copy comes on top."""
+        """Largest :attr:`allocated_bytes` so far; a buffer that is moved briefly exists twice."""
         return self._peak
 
     @property

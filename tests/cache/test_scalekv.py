@@ -1,0 +1,82 @@
+"""ScaleKV: budgets of any size, where drafters come from, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.cache.policies import SCHEDULE, Drive
+from var_spaces.cache.scalekv import ScaleKV
+from var_spaces.cache.scalekv_budgets import allocate
+from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
+
+INFINITY = ScaleSchedule.square([1, 2, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 64])
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=2, max_size=8).map(sorted),
+    st.integers(1, 200),
+    st.integers(1, 12),
+    st.data(),
+)
+def test_mean_never_exceeds_the_budget(sides, uniform, layers, data):
+    lengths = [side * side for side in sides]
+    drafters = {k: data.draw(st.integers(0, layers)) for k in range(len(lengths))}
+    for k, budget in allocate(lengths, uniform, layers, drafters, uniform * 4 // 13).items():
+        count = drafters[k]
+        used = count * budget.drafter + (layers - count) * budget.refiner
+        assert used <= uniform * layers
+        assert used > (uniform - 1) * layers - layers
+        assert 0 <= budget.refiner <= budget.drafter <= budget.limit or count in (0, layers)
+
+
+@pytest.mark.parametrize("percent", [4, 10, 20, 30, 50, 80, 99])
+def test_published_drafters_at_any_budget(percent):
+    policy = ScaleKV(budget=percent / 100)
+    limits = policy.limits(INFINITY, 32, 16)
+    for row in limits[:-1]:
+        if max(row) < INFINITY.total:
+            assert sum(row) == 32 * round(percent / 100 * 6425)
+            assert row[0] == max(row)
+
+
+def test_drafters_follow_the_calibration():
+    """The made-up calibration of the driven model: those of lowest selectivity keep more."""
+    limits = ScaleKV(budget=0.3, drafters=0.4).limits(SCHEDULE, 3, 4)
+    assert limits[0] == [SCHEDULE.total] * 3
+    assert any(len(set(row)) > 1 for row in limits[2:4])
+    uniform = ScaleKV(budget=0.3, drafters=0).limits(SCHEDULE, 3, 4)
+    assert uniform[3] == [17] * 3
+
+
+@pytest.mark.parametrize("scoring", ["paper", "reference"])
+def test_keeps_its_limits(scoring):
+    policy = ScaleKV(budget=0.3, scoring=scoring, drafters=0.4)
+    done = Drive(policy).run()
+    limits = policy.limits(SCHEDULE, 3, 4)
+    held = [0] * 3
+    for scale, count in enumerate(SCHEDULE.lengths):
+        held = [min(h + count, limit) for h, limit in zip(held, limits[scale], strict=True)]
+        assert done.lengths[scale] == tuple((h,) for h in held)
+
+
+def test_model_without_calibration_is_told_to_calibrate():
+    with pytest.raises(VarSpacesError, match=r"7 layers, 5 heads and 5 scales.*calibrate MODEL"):
+        ScaleKV().limits(SCHEDULE, 7, 5)
+
+
+def test_unknown_calibration_gets_a_suggestion():
+    with pytest.raises(VarSpacesError, match="Did you mean 'driven'"):
+        ScaleKV(calibration="drven").limits(SCHEDULE, 3, 4)
+    with pytest.raises(VarSpacesError, match="'tiny' does not fit a model of 3 layers, 4 heads"):
+        ScaleKV(calibration="tiny").limits(SCHEDULE, 3, 4)
+
+
+def test_backbone_without_raw_queries_is_refused_in_reference_mode():
+    done = Drive(ScaleKV(budget=0.2, scoring="reference"))
+    done.cache.begin_scale(3)
+    q = done.cache.views(0)[0].k.new_ones(2, 4, 40, 8)
+    with pytest.raises(VarSpacesError, match="use scoring 'paper'"):
+        done.cache.attend(0, q, q, q, 1.0)

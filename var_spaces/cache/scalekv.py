@@ -1,0 +1,138 @@
+"""ScaleKV (arXiv 2505.19602): layers that look far back keep much, the others little, per scale.
+
+Per scale some layers are *drafters*, whose attention is spread over the history, the others
+*refiners*, which look at the current map. After each scale a layer keeps what a few queries of the
+current map, on a grid, find important.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from var_spaces.cache.budget import BudgetPolicy, Held, Limits
+from var_spaces.cache.calibration import AUTO, find
+from var_spaces.cache.scalekv_budgets import FLOOR, allocate, choose_drafters, selectivity
+from var_spaces.errors import VarSpacesError
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from var_spaces.schedule import ScaleSchedule
+
+SIDE = 4  # the observation window is a grid of 4 x 4 tokens
+KERNEL = 5
+
+
+@register
+class ScaleKV(BudgetPolicy):
+    """Much for drafter layers, little for refiners; the mean over the layers is the budget.
+
+    ``paper`` scores with softmax attention and average pooling; ``reference`` as the released code
+    does, with raw logits of queries before norm and rotation, and max pooling.
+    """
+
+    name = "scalekv"
+    title = "ScaleKV: drafter and refiner layers"
+    paper = "https://arxiv.org/abs/2505.19602"
+
+    scoring: Literal["paper", "reference"] = Field(
+        "paper", description="softmax and average pooling, or raw logits and max pooling"
+    )
+    drafters: float = Field(
+        0.07, ge=0, le=1, description="share of layers and scales that draft, if not published"
+    )
+    calibration: str = Field(AUTO, description="calibration file; auto: the one that fits")
+
+    def limits(self, schedule: ScaleSchedule, layers: int, heads: int) -> Limits:
+        uniform = self.uniform(schedule)
+        chosen = self._drafters(schedule, layers, heads, uniform)
+        counts = {scale: len(members) for scale, members in chosen.items()}
+        floor = round(FLOOR * uniform)
+        budgets = allocate(schedule.lengths, uniform, layers, counts, floor)
+        last = schedule.num_scales - 1
+        table = []
+        for scale in range(schedule.num_scales):
+            coming = min(scale + 1, last)  # nothing follows the last scale: its entry again
+            budget = budgets.get(coming)
+            table.append(
+                [
+                    schedule.total
+                    if budget is None
+                    else (budget.drafter if layer in chosen[coming] else budget.refiner)
+                    for layer in range(layers)
+                ]
+            )
+        return table
+
+    def _drafters(
+        self, schedule: ScaleSchedule, layers: int, heads: int, uniform: int
+    ) -> dict[int, set[int]]:
+        """Drafter layers of every scale that has a budget."""
+        found = find(self.calibration, "drafters|current", schedule, layers, heads)
+        scales = [k for k in range(1, schedule.num_scales) if schedule.offsets[k] > uniform]
+        chosen: dict[int, set[int]] = {scale: set() for scale in range(schedule.num_scales)}
+        if found.drafters:
+            # Scales that the published budget left alone follow its first one.
+            first = next(k for k, members in enumerate(found.drafters) if members)
+            return {k: set(found.drafters[max(k, first)]) for k in chosen}
+        scores = {k: selectivity(found.current[k], found.history_top[k]) for k in scales}
+        count = round(self.drafters * layers * len(scales))
+        for layer, scale in choose_drafters(scores, count):
+            chosen[scale].add(layer)
+        return chosen
+
+    def importance(self, held: Held) -> Tensor:
+        return window_importance(held, self.scoring, "max" if self.scoring == "reference" else "")
+
+
+def window_importance(held: Held, scoring: str, pooling: str = "") -> Tensor:
+    """Importance ``(rows, g, n)`` of all entries in the eyes of the observation window.
+
+    Args:
+        held: a group after its attention.
+        scoring: "paper" or "reference".
+        pooling: "max" or "average"; empty is average.
+    """
+    import torch
+
+    from var_spaces.cache.selection import attention_mass, pool
+
+    inside = observation_window(held)
+    window = inside + held.count - held.current
+    if scoring == "reference":
+        if held.cache.raw_queries is None:
+            raise VarSpacesError(
+                "ScaleKV with scoring 'reference' needs queries before norm and rotation, which "
+                "this backbone does not give: use scoring 'paper'."
+            )
+        queries = held.cache.raw_queries(inside)[:, held.heads].float()
+        scores = queries @ held.k.float().mT / math.sqrt(queries.shape[-1])
+        scores[..., window] = -math.inf
+        scores = scores.sum(dim=2)
+    else:
+        scores = attention_mass(held.queries[:, :, inside], held.k, held.score_scale)
+    importance = pool(scores, KERNEL, pooling or "average")
+    importance[..., window.to(torch.int64)] = math.inf
+    return importance
+
+
+def observation_window(held: Held) -> Tensor:
+    """Tokens of the current map whose queries decide and which stay, ``(m,)`` indices in the map.
+
+    A grid of 4 x 4, as many of the last tokens where the map is smaller, and a smaller grid where
+    16 tokens are more than the limit.
+    """
+    import torch
+
+    from var_spaces.cache.selection import grid
+
+    device = held.k.device
+    side = SIDE if held.limit >= SIDE**2 else max(1, math.isqrt(held.limit // 2))
+    found = grid(held.schedule.sizes[held.scale], side, device)
+    if found is not None:
+        return found
+    return torch.arange(max(0, held.current - side**2), held.current, device=device)
