@@ -126,7 +126,7 @@ def identity(data: dict[str, Any], options: Options) -> dict[str, str]:
         folder = options.images.resolve().name
         title = f"{title}, trained on {folder}"
         if not options.name:
-            name = re.sub(r"[^a-z0-9._-]+", "-", f"{name}-{folder}".lower())[:64]
+            name = re.sub(r"[^a-z0-9._-]+", "-", f"{name}-{folder}".lower())[:64].strip("-.")
     if not ID.fullmatch(name):
         raise VarSpacesError(
             f"'{name}' cannot be the id of a model: lower-case letters, digits, '.', '_' and '-', "
