@@ -136,7 +136,8 @@ def stream(
     planned.task.check_pictures(handed)
 
     from var_spaces.tasks.run import run
-    from var_spaces.zoo.residency import ZOO, resolve_device
+    from var_spaces.zoo.environment import resolve_device
+    from var_spaces.zoo.residency import ZOO
 
     place = resolve_device(device)
     return run(planned, ZOO, pictures=handed, previews=previews, device=place, observe=observe)

@@ -1,20 +1,24 @@
+import gc
 import json
 import shutil
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from var_spaces import api
 from var_spaces.errors import VarSpacesError
+from var_spaces.tasks.plan import plan
+from var_spaces.tasks.run import run
 from var_spaces.zoo.cards import get_card
-from var_spaces.zoo.residency import (
-    Residency,
-    budget_from_environment,
-    module_bytes,
-    resolve_device,
-)
+from var_spaces.zoo.checkpoints import load_module
+from var_spaces.zoo.environment import budget_from_environment, resolve_device
+from var_spaces.zoo.residency import Residency, module_bytes, size_of
+from var_spaces.zoo.writer import save_model
 
 CPU = torch.device("cpu")
 
@@ -78,7 +82,7 @@ def test_a_failed_load_is_tried_again(use_tiny_models):
 def test_the_least_recently_used_module_leaves_first(use_tiny_models):
     base, loader = get_card("tiny-var"), Counting()
     cards = {name: base.model_copy(update={"id": name}) for name in "abc"}
-    zoo = Residency(budget=2 * 40_000, loader=loader)
+    zoo = Residency(budget=2 * 40_000, loader=loader, sizer=lambda card: 40_000)
     a = zoo.module(cards["a"], CPU)
     zoo.module(cards["b"], CPU)
     assert zoo.module(cards["a"], CPU) is a
@@ -95,6 +99,90 @@ def test_the_module_asked_for_stays_even_when_it_is_larger_than_the_budget(use_t
     assert len(zoo.loaded()) == 1
     zoo.clear()
     assert not zoo.loaded()
+
+
+@pytest.fixture
+def four(tiny_models, tmp_path, monkeypatch):
+    """Models a, b, c, d that share a tokenizer, each with weights of its own."""
+    source = json.loads((tiny_models / "tiny-var" / "card.json").read_text("utf-8"))
+    state = load_file(tiny_models / "tiny-var" / "model.safetensors")
+    for shift, name in enumerate("abcd"):
+        moved = {key: value.roll(shift) for key, value in state.items()}
+        save_model(tmp_path / name, {**source, "id": name}, moved)
+    monkeypatch.setenv("VAR_SPACES_MODELS", f"{tmp_path}:{tiny_models}")
+    return "abcd"
+
+
+def draw(zoo, name):
+    """Pixels of one image, through a run that leases its model."""
+    events = run(plan(api.make_spec(name, class_="key")[0]), zoo, pictures={}, device="cpu")
+    return list(events)[-1].images[0].tobytes()
+
+
+def room_for(generators):
+    one, tokenizer = size_of(get_card("a")), size_of(get_card("tiny-tokenizer"))
+    return generators * one + tokenizer
+
+
+def test_thirty_requests_over_four_models_with_room_for_two(four):
+    alone = {name: draw(Residency(), name) for name in four}
+    assert len(set(alone.values())) == 4
+    alive: dict[str, weakref.WeakSet] = {}
+    doubles = []
+
+    def loader(card, device):
+        module = load_module(card, device)
+        others = alive.setdefault(card.id, weakref.WeakSet())
+        doubles.extend(card.id for _ in others)
+        others.add(module)
+        return module
+
+    zoo = Residency(budget=room_for(2), loader=loader)
+    wanted = [four[i * 7 % 4] for i in range(30)]
+    with ThreadPoolExecutor(30) as pool:
+        drawn = list(pool.map(lambda name: draw(zoo, name), wanted))
+    assert drawn == [alone[name] for name in wanted]
+    assert not doubles
+    assert zoo.counters.peak_bytes <= room_for(2)
+    assert zoo.counters.loads >= 5 and zoo.counters.evictions >= 2
+    gc.collect()
+    kept = {key.model for key in zoo.loaded()}
+    assert {name for name, modules in alive.items() if len(modules)} == kept
+    assert sum(zoo.loaded().values()) <= room_for(2)
+
+
+def test_what_runs_never_leaves_and_others_wait(four):
+    zoo = Residency(budget=room_for(1), patience=0.01)
+    with zoo.lease(["a"], "cpu") as (model,):
+        with pytest.raises(VarSpacesError, match="try again when one has ended"):
+            zoo.model("b", "cpu")
+        with zoo.lease(["a"], "cpu") as (again,):
+            assert again.backbone is model.backbone
+    assert zoo.counters.waits == 1 and not zoo.counters.evictions
+    gone = weakref.ref(model.backbone)
+    del model, again
+    zoo.model("b", "cpu")
+    gc.collect()
+    assert gone() is None
+    assert zoo.counters.evictions == 1
+
+
+def test_a_closed_run_lets_its_model_go(four):
+    zoo = Residency(budget=room_for(1), patience=0.01)
+    events = run(plan(api.make_spec("a")[0]), zoo, pictures={}, device="cpu")
+    next(events)
+    with pytest.raises(VarSpacesError, match="Running requests"):
+        draw(zoo, "b")
+    events.close()
+    draw(zoo, "b")
+
+
+def test_a_model_larger_than_the_budget_runs_alone(four):
+    zoo = Residency(budget=1, patience=0.01)
+    with zoo.lease(["a"], "cpu"), pytest.raises(VarSpacesError, match="Running requests"):
+        zoo.model("b", "cpu")
+    zoo.model("b", "cpu")
+    assert {key.model for key in zoo.loaded()} == {"b", "tiny-tokenizer"}
 
 
 def test_new_weights_on_disk_are_loaded(tiny_models, tmp_path, monkeypatch):

@@ -77,8 +77,8 @@ def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict
 
 
 def _show(card: Card, settings: dict[str, Any], options: dict[str, Any]) -> None:
+    from var_spaces.zoo.environment import resolve_device
     from var_spaces.zoo.estimate import estimate, free_memory, what_fits
-    from var_spaces.zoo.residency import resolve_device
 
     device = resolve_device()
     settings["together"] = device.type != "cpu"

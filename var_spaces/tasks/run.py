@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +31,21 @@ def run(
     observe: Observer | None = None,
 ) -> Iterator[Event]:
     """Events of a run: ``Started``, a ``ScaleDone`` per scale, an ``ImageReady`` per image,
-    ``Finished``. Closing the generator frees what the run held; models stay in the zoo."""
-    model = zoo.model(plan.card.id, device)
-    extra = {name: zoo.model(name, device).backbone for name in plan.extra}
+    ``Finished``. Closing the generator frees what the run held; models stay in the zoo, and cannot
+    leave it while the run lasts."""
+    with zoo.lease([plan.card.id, *plan.extra], device) as (model, *more):
+        extra = {name: other.backbone for name, other in zip(plan.extra, more, strict=True)}
+        yield from _events(plan, model, extra, pictures, previews, observe)
+
+
+def _events(
+    plan: Plan,
+    model: LoadedModel,
+    extra: Mapping[str, Any],
+    pictures: Pictures,
+    previews: bool,
+    observe: Observer | None,
+) -> Iterator[Event]:
     spec = plan.spec
     clock = _Stopwatch()
     yield clock.pause(Started(spec, spec.id, plan.schedule, plan.card.id))

@@ -1,17 +1,19 @@
 """Models in memory: loaded once per process and device, shared, the least recently used leaves.
 
-Loading is single-flight: threads that want the same model wait for one of them to read it. A run
-holds its modules itself, so a model that leaves here lives on until its last run ends.
+A run leases the models it needs, all at once, and what is leased never leaves. If the budget has no
+room a lease waits until others end; since it holds nothing while it waits, leases cannot block each
+other for good. Loading is single-flight: of several leases that need a model, one reads it.
 """
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -20,10 +22,12 @@ from torch import nn
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card, get_card
 from var_spaces.zoo.checkpoints import load_module
+from var_spaces.zoo.environment import BUDGET_VARIABLE, budget_from_environment, resolve_device
+from var_spaces.zoo.estimate import weight_bytes
 from var_spaces.zoo.locate import digest_of, files_of
+from var_spaces.zoo.manifest import build
 
-BUDGET_VARIABLE = "VAR_SPACES_MODEL_BYTES"
-DEVICE_VARIABLE = "VAR_SPACES_DEVICE"
+PATIENCE = 600.0  # seconds that a lease waits for room
 
 
 class Key(NamedTuple):
@@ -36,10 +40,29 @@ class Key(NamedTuple):
 
 @dataclass(eq=False)
 class _Slot:
+    """A module in memory or on its way; ``nbytes`` counts from the moment it is reserved."""
+
+    nbytes: int
     lock: Lock = field(default_factory=Lock)
     module: nn.Module | None = None
-    nbytes: int = 0
+    leases: int = 0
     used: int = 0
+
+
+@dataclass
+class Counters:
+    """What happened so far.
+
+    Attributes:
+        loads, evictions: modules that came and that left.
+        waits: leases that had to wait for room.
+        peak_bytes: most that modules took at once, those on their way included.
+    """
+
+    loads: int = 0
+    evictions: int = 0
+    waits: int = 0
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,78 +79,180 @@ class LoadedModel:
         return next(self.tokenizer.parameters()).device
 
 
+def size_of(card: Card) -> int:
+    """Bytes that the module of a card takes in memory, known before it is loaded."""
+    return weight_bytes(build(card), torch.float32)
+
+
 class Residency:
     """Loaded modules under a byte budget.
 
     Args:
-        budget: bytes of weights to keep; None is no limit. The module asked for last always stays.
-        loader: reads a module; replaced in tests.
+        budget: bytes of weights to keep; None is no limit. Models that are larger together than
+            the budget run alone.
+        loader: reads a module; ``sizer`` tells its bytes before. Both are replaced in tests.
+        patience: seconds that a lease waits for room.
     """
 
     def __init__(
         self,
         budget: int | None = None,
         loader: Callable[[Card, torch.device], nn.Module] = load_module,
+        sizer: Callable[[Card], int] = size_of,
+        patience: float = PATIENCE,
     ) -> None:
-        self.budget, self.loader = budget, loader
+        self.budget, self.loader, self.sizer, self.patience = budget, loader, sizer, patience
+        self.counters = Counters()
         self._slots: dict[Key, _Slot] = {}
-        self._lock = Lock()
+        self._changed = Condition()
+        self._queue: deque[object] = deque()  # who waits, first come first served
         self._clock = count(1)
+        self._sizes: dict[Key, int] = {}
 
-    def model(self, name: str, device: str | torch.device | None = None) -> LoadedModel:
-        """A model ready to run, loaded if it is not in memory.
+    @contextmanager
+    def lease(
+        self, names: Sequence[str], device: str | torch.device | None = None
+    ) -> Iterator[list[LoadedModel]]:
+        """Models that stay in memory inside the ``with`` block, in the order of their names.
 
         Raises:
-            VarSpacesError: for an unknown model, bad weights, or a device this machine lacks.
+            VarSpacesError: for an unknown model, bad weights, a device this machine lacks, or if
+                running requests leave no room for too long.
         """
         place = resolve_device(device)
-        card = get_card(name)
-        own = self.module(card, place)
-        digest = card.weights_sha256 or digest_of(files_of(card))
-        if card.role == "tokenizer":
-            return LoadedModel(card, own, None, digest)
-        tokenizer = self.module(get_card(card.tokenizer, "tokenizer"), place)
-        _check_pair(card, own, tokenizer)
-        return LoadedModel(card, tokenizer, own, digest)
+        chosen = [get_card(name) for name in names]
+        tokenizers = {c.id: get_card(c.tokenizer, "tokenizer") for c in chosen if c.tokenizer}
+        needed = {self._key(c, place): c for c in (*chosen, *tokenizers.values())}
+        self._reserve({key: self._size(key, card) for key, card in needed.items()})
+        try:
+            modules = {card.id: self._load(key, card, place) for key, card in needed.items()}
+            yield [_paired(card, tokenizers.get(card.id), modules) for card in chosen]
+        finally:
+            self._release(needed)
+
+    def model(self, name: str, device: str | torch.device | None = None) -> LoadedModel:
+        """A model ready to run, loaded if it is not in memory; it may leave the zoo at any time.
+
+        Raises:
+            VarSpacesError: as :meth:`lease`.
+        """
+        with self.lease([name], device) as models:
+            return models[0]
 
     def module(self, card: Card, device: torch.device) -> nn.Module:
         """The module of a card on a device, shared by all who ask."""
-        key = Key(card.id, card.weights_sha256, str(device))
-        with self._lock:
-            slot = self._slots.setdefault(key, _Slot())
-        with slot.lock:
-            if slot.module is None:
-                slot.module = self.loader(card, device)
-                slot.nbytes = module_bytes(slot.module)
-            module = slot.module
-        with self._lock:
-            slot.used = next(self._clock)
-            self._slots[key] = slot
-            self._evict(key)
-        return module
+        key = self._key(card, device)
+        self._reserve({key: self._size(key, card)})
+        try:
+            return self._load(key, card, device)
+        finally:
+            self._release([key])
 
     def loaded(self) -> dict[Key, int]:
         """Bytes of every module in memory, least recently used first."""
-        with self._lock:
+        with self._changed:
             ready = [(k, s) for k, s in self._slots.items() if s.module is not None]
             return {key: slot.nbytes for key, slot in sorted(ready, key=lambda item: item[1].used)}
 
     def clear(self) -> None:
-        """Forget all modules."""
-        with self._lock:
-            self._slots.clear()
+        """Forget all modules that no run uses."""
+        with self._changed:
+            for key in [key for key, slot in self._slots.items() if not slot.leases]:
+                self._drop(key)
 
-    def _evict(self, newest: Key) -> None:
-        """Forget the least recently used modules until the rest fits. Call it under the lock."""
+    # --- one lease --------------------------------------------------------------------------------
+
+    def _reserve(self, sizes: dict[Key, int]) -> None:
+        """Wait until all models fit together, and count them in, at once or not at all."""
+        ticket = object()
+        deadline = time.monotonic() + self.patience
+        with self._changed:
+            self._queue.append(ticket)
+            try:
+                waited = False
+                while self._queue[0] is not ticket or not self._make_room(sizes):
+                    self.counters.waits += not waited
+                    waited = True
+                    if not self._changed.wait(deadline - time.monotonic()):
+                        raise VarSpacesError(
+                            f"Running requests use all memory for models ({BUDGET_VARIABLE} is "
+                            f"{self.budget} bytes): try again when one has ended."
+                        )
+                for key, size in sizes.items():
+                    self._slots.setdefault(key, _Slot(size)).leases += 1
+                total = sum(slot.nbytes for slot in self._slots.values())
+                self.counters.peak_bytes = max(self.counters.peak_bytes, total)
+            finally:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+
+    def _make_room(self, sizes: dict[Key, int]) -> bool:
+        """Let idle modules go, the least recently used first, until ``sizes`` fit beside the rest.
+
+        Nothing leaves unless that is enough. What fits nowhere may run when nothing else does.
+        """
         if self.budget is None:
-            return
-        ready = sorted((s.used, k) for k, s in self._slots.items() if s.module is not None)
-        total = sum(slot.nbytes for slot in self._slots.values())
-        for _, key in ready:
-            if total <= self.budget:
+            return True
+        new = sum(size for key, size in sizes.items() if key not in self._slots)
+        over = sum(slot.nbytes for slot in self._slots.values()) + new - self.budget
+        others = [(key, slot) for key, slot in self._slots.items() if key not in sizes]
+        idle = sorted((slot.used, key) for key, slot in others if not slot.leases)
+        alone = len(idle) == len(others)
+        if over > sum(self._slots[key].nbytes for _, key in idle) and not alone:
+            return False
+        for _, key in idle:
+            if over <= 0:
                 break
-            if key != newest:
-                total -= self._slots.pop(key).nbytes
+            over -= self._slots[key].nbytes
+            self._drop(key)
+        return True
+
+    def _drop(self, key: Key) -> None:
+        del self._slots[key]
+        self.counters.evictions += 1
+        if key.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+    def _load(self, key: Key, card: Card, device: torch.device) -> nn.Module:
+        """The module of a reserved slot; of several leases one reads it."""
+        slot = self._slots[key]
+        with slot.lock:
+            if slot.module is None:
+                module = self.loader(card, device)
+                with self._changed:
+                    slot.module, slot.nbytes = module, module_bytes(module)
+                    self.counters.loads += 1
+            return slot.module
+
+    def _release(self, keys: Sequence[Key] | dict[Key, Card]) -> None:
+        with self._changed:
+            for key in reversed(list(keys)):  # what was named first counts as used last
+                slot = self._slots[key]
+                slot.leases -= 1
+                slot.used = next(self._clock)
+                if slot.module is None and not slot.leases:  # it could not be loaded
+                    del self._slots[key]
+            self._changed.notify_all()
+
+    @staticmethod
+    def _key(card: Card, device: torch.device) -> Key:
+        return Key(card.id, card.weights_sha256, str(device))
+
+    def _size(self, key: Key, card: Card) -> int:
+        if self.budget is None:
+            return 0  # nothing depends on it, and a module knows its own size
+        if key not in self._sizes:
+            self._sizes[key] = self.sizer(card)
+        return self._sizes[key]
+
+
+def _paired(card: Card, tokenizer: Card | None, modules: dict[str, Any]) -> LoadedModel:
+    digest = card.weights_sha256 or digest_of(files_of(card))
+    if tokenizer is None:
+        return LoadedModel(card, modules[card.id], None, digest)
+    backbone, codes = modules[card.id], modules[tokenizer.id]
+    _check_pair(card, backbone, codes)
+    return LoadedModel(card, codes, backbone, digest)
 
 
 def _check_pair(card: Card, backbone: Any, tokenizer: Any) -> None:
@@ -154,43 +279,6 @@ def module_bytes(module: nn.Module) -> int:
         for tensor in (*module.parameters(), *module.buffers())
     }
     return sum(storages.values())
-
-
-def resolve_device(device: str | torch.device | None = None) -> torch.device:
-    """The device to run on: the one given, else ``VAR_SPACES_DEVICE``, else CUDA if there is one.
-
-    Raises:
-        VarSpacesError: if there is no such device.
-    """
-    name = str(device or os.environ.get(DEVICE_VARIABLE) or "")
-    if not name:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        place = torch.device(name)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise VarSpacesError(f"Device '{name[:40]}' is not available here; use 'cpu'.") from None
-    if place.type == "meta":
-        raise VarSpacesError("Device 'meta' holds no numbers; use 'cpu'.")
-    return place
-
-
-def budget_from_environment() -> int | None:
-    """Bytes of weights that ``VAR_SPACES_MODEL_BYTES`` allows, e.g. ``2e9``; None without it.
-
-    Raises:
-        VarSpacesError: if it is no positive number.
-    """
-    text = os.environ.get(BUDGET_VARIABLE, "")
-    try:
-        budget = float(text or "inf")
-    except ValueError:
-        budget = 0.0
-    if not budget > 0:
-        raise VarSpacesError(
-            f"{BUDGET_VARIABLE} is '{text[:40]}': give the bytes of weights to keep, like 2e9."
-        )
-    return None if math.isinf(budget) else int(budget)
 
 
 ZOO = Residency(budget_from_environment())

@@ -1,0 +1,50 @@
+"""Where models run and how much memory they may take, from the environment of the process."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import torch
+
+from var_spaces.errors import VarSpacesError
+
+BUDGET_VARIABLE = "VAR_SPACES_MODEL_BYTES"
+DEVICE_VARIABLE = "VAR_SPACES_DEVICE"
+
+
+def resolve_device(device: str | torch.device | None = None) -> torch.device:
+    """The device to run on: the one given, else ``VAR_SPACES_DEVICE``, else CUDA if there is one.
+
+    Raises:
+        VarSpacesError: if there is no such device.
+    """
+    name = str(device or os.environ.get(DEVICE_VARIABLE) or "")
+    if not name:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        place = torch.device(name)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise VarSpacesError(f"Device '{name[:40]}' is not available here; use 'cpu'.") from None
+    if place.type == "meta":
+        raise VarSpacesError("Device 'meta' holds no numbers; use 'cpu'.")
+    return place
+
+
+def budget_from_environment() -> int | None:
+    """Bytes of weights that ``VAR_SPACES_MODEL_BYTES`` allows, e.g. ``2e9``; None without it.
+
+    Raises:
+        VarSpacesError: if it is no positive number.
+    """
+    text = os.environ.get(BUDGET_VARIABLE, "")
+    try:
+        budget = float(text or "inf")
+    except ValueError:
+        budget = 0.0
+    if not budget > 0:
+        raise VarSpacesError(
+            f"{BUDGET_VARIABLE} is '{text[:40]}': give the bytes of weights to keep, like 2e9."
+        )
+    return None if math.isinf(budget) else int(budget)
