@@ -20,6 +20,7 @@ COMMANDS = {
     "generate": "make images and write them to a PNG file that carries its run spec",
     "show": "print the run spec inside a PNG file",
     "calibrate": "measure the attention of a model for calibrated cache policies",
+    "convert": "write weights of a known layout as a model folder of safetensors",
     "estimate": "say what a run needs in memory, before it runs",
     "download": "fetch the weights of a published model",
     "manifest": "print keys, shapes and types of a model's weight file",

@@ -54,12 +54,11 @@ def save_model(
             value does not fit the type on disk.
     """
     folder = Path(folder)
-    tensors = {name: _on_disk(name, tensor, dtype) for name, tensor in state_dict.items()}
-    shards = _plan(tensors, max_shard)
+    shards = _plan(state_dict, max_shard, dtype)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        names = _write_shards(temporary, tensors, shards)
+        names = _write_shards(temporary, state_dict, shards, dtype)
         digest = weights_digest(temporary / name for name in names)
         text = json.dumps({**card, "weights_sha256": digest}, indent=2, ensure_ascii=False)
         (temporary / CARD).write_text(text + "\n", "utf-8")
@@ -99,7 +98,15 @@ def _on_disk(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return stored
 
 
-def _plan(tensors: Mapping[str, Tensor], max_shard: int) -> list[list[str]]:
+def _nbytes(tensor: Tensor, dtype: torch.dtype | None) -> int:
+    """Size on disk."""
+    kind = dtype if dtype and tensor.is_floating_point() else tensor.dtype
+    return tensor.numel() * kind.itemsize
+
+
+def _plan(
+    tensors: Mapping[str, Tensor], max_shard: int, dtype: torch.dtype | None
+) -> list[list[str]]:
     """Groups of keys, in order, whose files stay below ``max_shard`` bytes."""
     if not tensors:
         raise VarSpacesError("There are no weights to save.")
@@ -107,7 +114,7 @@ def _plan(tensors: Mapping[str, Tensor], max_shard: int) -> list[list[str]]:
     used = 0
     for name, tensor in tensors.items():
         # Header entry: {"name":{"dtype":"F16","shape":[..],"data_offsets":[..,..]}}, and padding.
-        size = tensor.numel() * tensor.element_size() + len(name) + 150
+        size = _nbytes(tensor, dtype) + len(name) + 150
         if size + 128 > max_shard:
             raise VarSpacesError(
                 f"Tensor '{name}' needs {size} bytes, more than one shard of {max_shard} may have; "
@@ -122,18 +129,25 @@ def _plan(tensors: Mapping[str, Tensor], max_shard: int) -> list[list[str]]:
 
 
 def _write_shards(
-    folder: Path, tensors: Mapping[str, Tensor], shards: list[list[str]]
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    shards: list[list[str]],
+    dtype: torch.dtype | None,
 ) -> list[str]:
-    """Write every shard and, for more than one, the index; returns the file names."""
+    """Write every shard and, for more than one, the index; returns the file names.
+
+    Tensors are converted shard by shard, so weights that are mapped from a file stay there.
+    """
     count = len(shards)
     names = [f"model-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
     if count == 1:
         names = [SINGLE]
     for name, keys in zip(names, shards, strict=True):
-        save_file({key: tensors[key] for key in keys}, folder / name, metadata={"format": "pt"})
+        stored = {key: _on_disk(key, tensors[key], dtype) for key in keys}
+        save_file(stored, folder / name, metadata={"format": "pt"})
         (folder / name).chmod(0o644)
     if count > 1:
-        total = sum(t.numel() * t.element_size() for t in tensors.values())
+        total = sum(_nbytes(tensor, dtype) for tensor in tensors.values())
         places = {key: name for name, keys in zip(names, shards, strict=True) for key in keys}
         index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
         (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", "utf-8")

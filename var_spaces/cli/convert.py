@@ -1,0 +1,23 @@
+"""``python -m var_spaces convert MODEL --out FOLDER``: weights as sharded safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from var_spaces.cli.arguments import Parser
+from var_spaces.zoo.cards import FOLDERS_VARIABLE, get_card
+
+
+def run(arguments: Sequence[str]) -> None:
+    parser = Parser("convert", "Write a model folder with a card, from weights of a known layout.")
+    parser.add_argument("model", metavar="MODEL", help="whose layout, classes and defaults to take")
+    parser.add_argument("--from", dest="origin", metavar="FILE", help="or owner/name:file (Hub)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="its name is the new id")
+    parser.add_argument("--dtype", metavar="TYPE", help="float32 (default), bfloat16, float16")
+    options = parser.read(arguments)
+    card, out = get_card(options["model"]), Path(options["out"])
+    from var_spaces.zoo.convert import convert
+
+    digest = convert(card, out, options.get("origin"), options.get("dtype", "float32"))
+    print(f"{out}: weights {digest[:16]}; set {FOLDERS_VARIABLE}={out.parent} to use '{out.name}'")

@@ -1,0 +1,76 @@
+"""Turns weight files of a known layout into a model folder: sharded safetensors and a card."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.zoo import hub
+from var_spaces.zoo.cards import CARD, Card
+from var_spaces.zoo.checkpoints import fitting_state
+from var_spaces.zoo.locate import files_of, weight_files
+from var_spaces.zoo.manifest import build
+from var_spaces.zoo.source import Source
+from var_spaces.zoo.writer import save_model
+
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SHARD_BYTES = 2_000_000_000
+
+
+def convert(
+    card: Card,
+    out: Path,
+    origin: str | None = None,
+    dtype: str = "float32",
+    max_shard: int = SHARD_BYTES,
+) -> str:
+    """Write a model folder of the layout of ``card``; its name becomes the id of the new model.
+
+    Args:
+        card: says what the weights must look like; title, classes and defaults are taken over.
+        out: the folder; a model that is there already is replaced.
+        origin: a weight file, a folder of them, or ``owner/name:file`` on the Hub; None takes the
+            weights of the card itself.
+        dtype: of floating-point weights on disk: float32, bfloat16 or float16.
+        max_shard: largest file in bytes.
+
+    Returns:
+        The digest of the new weights.
+
+    Raises:
+        VarSpacesError: if the weights are not there or do not have the layout of the card.
+    """
+    if dtype not in TYPES:
+        raise VarSpacesError(f"Unknown type '{dtype}' of weights: choose {', '.join(TYPES)}.")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", out.name):
+        raise VarSpacesError(
+            f"The folder '{out.name}' gives the model its id: use small letters, digits, - . _"
+        )
+    if out.exists() and not (out / CARD).is_file():
+        raise VarSpacesError(f"{out} exists and holds no model: choose another folder.")
+    files = files_of(card) if origin is None else find(origin)
+    state = fitting_state(card, build(card), files)
+    described = card.model_dump(mode="json", exclude={"source", "terms", "entry", "weights_sha256"})
+    return save_model(out, {**described, "id": out.name}, state, max_shard, TYPES[dtype])
+
+
+def find(origin: str) -> list[Path]:
+    """Weight files by a path, or by ``owner/name:file`` on the Hub.
+
+    Raises:
+        VarSpacesError: if there is no such file.
+    """
+    path = Path(origin).expanduser()
+    if path.is_dir():
+        return weight_files(path)
+    if path.is_file():
+        return [path]
+    repository, colon, name = origin.partition(":")
+    if colon and re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        return hub.fetch(Source(repository=repository, files=[name]))
+    raise VarSpacesError(
+        f"No weights at '{origin[:200]}': give a file, a folder, or owner/name:file on the Hub."
+    )
