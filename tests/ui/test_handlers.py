@@ -11,6 +11,7 @@ from var_spaces.cache.kv import KVCache
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import save_png
 from var_spaces.ui import handlers
+from var_spaces.ui.app import build_app
 from var_spaces.ui.form import Form
 from var_spaces.zoo.cards import get_card
 
@@ -123,3 +124,8 @@ def test_no_model_is_a_page_too(monkeypatch, tmp_path):
     monkeypatch.setenv("VAR_SPACES_MODELS", str(tmp_path))
     assert handlers.first_model("generate") is None
     assert handlers.empty(None).schedule is None
+    parts = {
+        part["props"].get("elem_id"): part["props"] for part in build_app().config["components"]
+    }
+    assert parts["generate-go"]["interactive"] is False
+    assert "No model yet" in parts["generate-status"]["value"]

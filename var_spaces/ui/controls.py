@@ -23,7 +23,7 @@ def control(task: str, field: Field, card: Card | None, value: object) -> gr.com
     common["elem_id"] = element_id(task, field.key)
     choices = dropdown_choices(task, field, card)
     if choices is not None:
-        common |= {"value": NOTHING if value is None else value, "interactive": True}
+        common |= {"value": _chosen(value, choices), "interactive": True}
         return gr.Dropdown(choices, filterable=True, visible=_is_choice(field, choices), **common)
     if is_text(option):
         return gr.Textbox(max_lines=1, interactive=True, **common)
@@ -66,13 +66,18 @@ def update(task: str, field: Field, card: Card, value: object) -> dict:
     if field.role != "method" and not is_card_input(field):
         return gr.update(value=value)
     choices = dropdown_choices(task, field, card)
-    shown = NOTHING if value is None else value
+    shown = _chosen(value, choices)
     return gr.update(value=shown, choices=choices, visible=_is_choice(field, choices))
 
 
 def _is_choice(field: Field, choices: list[tuple[str, str]]) -> bool:
     """Whether a dropdown is worth showing: nobody needs to choose one method of one."""
     return field.role != "method" or len(choices) > 1
+
+
+def _chosen(value: object, choices: list[tuple[str, str]]) -> object:
+    """A value as a dropdown holds it."""
+    return NOTHING if value is None and (ANY, NOTHING) in choices else value
 
 
 def element_id(task: str, key: str) -> str:

@@ -42,7 +42,13 @@ class FormLayout:
                 )
             self._add("count")
         with gr.Row(elem_classes="vs-buttons"):
-            self.go = gr.Button("Generate", variant="primary", scale=2, elem_id=self._id("go"))
+            self.go = gr.Button(
+                "Generate",
+                variant="primary",
+                interactive=card is not None,
+                scale=2,
+                elem_id=self._id("go"),
+            )
             self.stop = gr.Button(
                 "Stop",
                 variant="stop",
@@ -101,7 +107,7 @@ class FormLayout:
             self._add(kind)
             self._parts[kind] = {}
             for name in methods.names(kind):
-                chosen = self._values[kind] in (name, None)
+                chosen = self._values[kind] == name
                 with gr.Column(visible=chosen, elem_classes="vs-part", min_width=0) as part:
                     if len(methods.names(kind)) > 1:
                         gr.HTML(method_note(kind, name), elem_classes="vs-note")

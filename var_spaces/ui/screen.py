@@ -38,7 +38,9 @@ class Screen:
             self.large = gr.DownloadButton(
                 "Download enlarged", interactive=False, elem_id=name("download-large"), size="md"
             )
-        self.cost = gr.HTML(costs, elem_id=name("cost"), elem_classes="vs-card")
+        self.cost = gr.HTML(
+            costs, visible=bool(costs), elem_id=name("cost"), elem_classes="vs-card"
+        )
         code = {"interactive": False, "visible": False, "show_line_numbers": False}
         code |= {"lines": 1, "wrap_lines": True}
         with gr.Accordion("Run details (run spec)", open=False, elem_id=name("details")):
