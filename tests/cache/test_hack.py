@@ -34,7 +34,16 @@ def test_structural_heads_keep_the_first_scales_and_the_current_one():
         assert (held[..., -36:] == torch.arange(21, 57)).all()
 
 
-def test_swapped_kinds_and_merging_change_what_is_attended():
+def test_swapped_heads_trade_places():
+    for plain, swapped in zip(
+        Hack().head_groups(SCHEDULE, 3, 4),
+        Hack(heads="swapped").head_groups(SCHEDULE, 3, 4),
+        strict=True,
+    ):
+        assert plain == swapped[::-1]
+
+
+def test_merging_changes_the_last_scale_only():
     plain, merged = (Drive(Hack(budget=0.2, alpha=1, merge=m)).run() for m in ("none", "average"))
     for scale in range(4):
         for ours, theirs in zip(plain.outputs[scale], merged.outputs[scale], strict=True):

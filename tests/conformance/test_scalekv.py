@@ -199,6 +199,19 @@ def test_published_budgets_follow_from_the_shipped_drafters(size, layers, heads)
     assert limits[12] == limits[11]
 
 
+@pytest.mark.parametrize("size, layers, heads, width", [("2b", 32, 16, 2048), ("8b", 40, 28, 3584)])
+@pytest.mark.parametrize(
+    "tokens, mib", [(1300, (7800, 17062)), (650, (3900, 8531)), (265, (1590, 3478))]
+)
+def test_memory_of_the_published_table(size, layers, heads, width, tokens, mib):
+    """History of 16 rows (8 images, guided) with float32 keys and bfloat16 values."""
+    schedule = ScaleSchedule.square([round(n**0.5) for n in LENGTHS])
+    limits = ScaleKV(budget=tokens / 6425).limits(schedule, layers, heads)
+    per_entry = 16 * width * (4 + 2)
+    held = sum(limits[-1]) * per_entry / 2**20
+    assert held == pytest.approx(mib[size == "8b"], abs=1)
+
+
 @pytest.mark.golden("scalekv_calibration")
 def test_drafters_from_attention(golden):
     config, tensors = golden.spec["config"], golden.tensors

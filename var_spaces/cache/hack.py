@@ -40,6 +40,9 @@ class Hack(CachePolicy):
         0.3, gt=0, le=1, description="entries per head on average, as a share of all tokens (1 - ρ)"
     )
     mode: Literal["hack", "hack++"] = Field("hack", description="the first method or its successor")
+    heads: Literal["measured", "swapped"] = Field(
+        "measured", description="which head is which; swapped shows what the kinds are worth"
+    )
     alpha: float = Field(0.5, ge=0, le=1, description="share of heads that are contextual")
     ratio: float = Field(
         5, ge=1, le=100, description="budget of a structural head over a contextual one (hack)"
@@ -128,10 +131,10 @@ class Hack(CachePolicy):
 
     def _groups(self, found: Calibration) -> list[list[tuple[bool, list[int]]]]:
         """Per layer: whether a group is structural, and its heads; contextual ones first."""
-        layers = []
+        layers, swapped = [], self.heads == "swapped"
         for row in contextual_heads(found.column_variance, self.alpha):
             both = [
-                (structural, [h for h, contextual in enumerate(row) if contextual != structural])
+                (structural, [h for h, c in enumerate(row) if c != (structural ^ swapped)])
                 for structural in (False, True)
             ]
             layers.append([(structural, members) for structural, members in both if members])
