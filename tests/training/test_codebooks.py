@@ -247,6 +247,48 @@ def test_large_codebooks_are_searched_in_blocks(monkeypatch):
     assert torch.equal(quantizer.nearest(y), whole)
 
 
+# Starting from a trained tokenizer ----------------------------------------------------------------
+
+
+def started(name: str, trained: ResidualVQ, codes: int) -> TokenizerRecipe:
+    model = replace(trained.config, vocab_size=codes)
+    return TokenizerRecipe(model, replace(FAST, codebook=name), 0, CPU, start=trained)
+
+
+@pytest.mark.parametrize("name", ["resets", "ema", "vanilla"])
+def test_more_codes_begin_where_the_trained_ones_were(name, images, tmp_path):
+    trained = fold(run(recipe("resets"), tmp_path / "first").ema)
+    more = started(name, trained, 100)
+    assert torch.equal(more.model.codebook[:64], trained.codebook)
+    distance = torch.cdist(more.model.codebook[64:].detach(), trained.codebook).min(1).values
+    assert (distance > 0).all()
+    assert distance.mean() < torch.cdist(trained.codebook, trained.codebook).mean() / 2
+    with torch.no_grad():
+        error = (more.model.reconstruct(images) - trained.reconstruct(images)).abs().max()
+    assert error < 0.2
+    codes = more.model.codebook.detach().clone()
+    run(more, tmp_path / "second", steps=1)  # not begun anew from latents
+    assert (more.model.codebook - codes).abs().median() < 0.01
+
+
+@pytest.mark.parametrize("name", ["vqbridge", "fsq"])
+def test_other_codes_begin_anew_behind_a_trained_encoder(name, tmp_path):
+    model = replace(MULTI, z_channels=6)
+    trained = fold(run(recipe("resets", model), tmp_path / "first").ema)
+    more = started(name, trained, 256)
+    wanted = trained.encoder.conv_in.weight
+    assert torch.equal(more.model.encoder.conv_in.weight, wanted)
+    run(more, tmp_path / "second", steps=2)
+
+
+def test_tokenizers_of_other_sizes_are_no_start():
+    with pytest.raises(VarSpacesError, match=r"set ch_mult = \[1\], vocab_size = 64 or more"):
+        other = replace(MULTI, ch_mult=(1, 1))
+        TokenizerRecipe(other, FAST, 0, CPU, start=ResidualVQ(MULTI))
+    with pytest.raises(VarSpacesError, match="vocab_size = 64 or more"):
+        started("resets", ResidualVQ(MULTI), 32)
+
+
 # Losses ------------------------------------------------------------------------------------------
 
 

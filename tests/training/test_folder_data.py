@@ -316,6 +316,9 @@ def test_names_and_refusals(folder, tmp_path, capsys):
     assert command(tmp_path, folder, "--name", "mine", "--quiet") == 0
     assert (tmp_path / "models" / "mine" / "card.json").is_file()
     assert capsys.readouterr().out == ""
+    assert command(tmp_path, folder, "--name", "again", "--start", "mine", "--quiet") == 0
+    card = json.loads((tmp_path / "models" / "again" / "card.json").read_text("utf-8"))
+    assert card["training"]["recipe"]["recipe"]["start"] == "mine"
     for name, place, message in (
         ("../x", folder, "cannot be the id"),
         ("x", tmp_path / "nowhere", "No folder of images"),

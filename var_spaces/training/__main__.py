@@ -44,6 +44,7 @@ def add_options(one: argparse.ArgumentParser) -> None:
 
 def add_image_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--images", type=Path, help="folder of your own images to train on")
+    one.add_argument("--start", help="id of a trained tokenizer to continue from")
     one.add_argument("--name", help="id of the new model (default: from recipe and folder)")
 
 
@@ -67,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         quiet=args.quiet,
         export=not args.no_export,
         images=getattr(args, "images", None),
+        start=getattr(args, "start", None),
         name=getattr(args, "name", None),
     )
     try:

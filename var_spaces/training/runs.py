@@ -46,6 +46,7 @@ class Options:
         quiet: print nothing.
         export: write the trained model into ``models``.
         images: folder of a person's own images for a tokenizer; None takes the recipe's scenes.
+        start: id of a trained tokenizer that a tokenizer continues from; None as the recipe says.
         name: id of the model; None takes the recipe's, with the name of ``images`` if given.
     """
 
@@ -59,6 +60,7 @@ class Options:
     quiet: bool = False
     export: bool = True
     images: Path | None = None
+    start: str | None = None
     name: str | None = None
 
     @property
@@ -99,6 +101,8 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
             f"Recipe {config} trains no codebook: leave out images and [codebook]."
         )
     data |= identity(data, options)
+    if options.start:
+        data["recipe"] = {**data.get("recipe", {}), "start": options.start}
     settings = build(TrainConfig, data.get("train", {}), f"[train] of {config}")
     minutes, steps = options.minutes, options.steps
     if minutes is None and steps is None:
@@ -171,6 +175,7 @@ def _tokenizer(data: dict, train: TrainConfig, options: Options, device: torch.d
         device,
         method=method,
         source=source,
+        start=load_tokenizer(options.models / config.start) if config.start else None,
         perceptual=perceptual,
         folder=folder,
     )

@@ -24,6 +24,7 @@ from var_spaces.training.adversarial import Adversary
 from var_spaces.training.annealing import annealing, check_shape
 from var_spaces.training.codebook import CodebookStatistics
 from var_spaces.training.codebooks import base as codebooks
+from var_spaces.training.codebooks.expansion import continue_from
 from var_spaces.training.codebooks.picture import codebook_picture
 from var_spaces.training.codebooks.window import UsageWindow
 from var_spaces.training.config import TrainConfig
@@ -44,6 +45,7 @@ class TokenizerConfig:
         scenes: name of the scene recipe that training images come from.
         l1, mse, gradient, vq: weights of the loss terms.
         codebook: how the codebook is trained; its parameters stand in [codebook].
+        start: id of a trained tokenizer to continue from, e.g. on own images; empty for none.
         annealing: "linear" or "cosine" learning annealing of FVQ, which takes the place of [train]
             constant and final_lr; empty follows [train].
         warmup_steps: steps as a plain autoencoder before quantisation starts.
@@ -67,6 +69,7 @@ class TokenizerConfig:
     gradient: float = 0.5
     vq: float = 1.0
     codebook: str = "resets"
+    start: str = ""
     annealing: str = ""
     warmup_steps: int = 60
     reset_every: int = 50
@@ -100,6 +103,7 @@ class TokenizerRecipe:
     Args:
         method: how the codebook is trained; None builds ``config.codebook`` with its defaults.
         source: training images; None draws scenes.
+        start: the trained tokenizer to continue from, if any; then quantisation starts at once.
         perceptual: the network of the perceptual loss, if any.
         folder: the run folder, where the picture of the codebook is kept up to date.
     """
@@ -113,6 +117,7 @@ class TokenizerRecipe:
         *,
         method: codebooks.CodebookMethod | None = None,
         source: ImageSource | None = None,
+        start: ResidualVQ | None = None,
         perceptual: PerceptualLoss | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -124,6 +129,9 @@ class TokenizerRecipe:
         quantizer = self.method.quantizer(model)
         quantizer.quant_resi.load_state_dict(self.model.quantize.quant_resi.state_dict())
         self.model.quantize = quantizer
+        self.start = -1 if start else config.warmup_steps
+        if start:
+            continue_from(self.model, start, seed)
         self.size = self.model.schedule.last[0] * self.model.downsample
         self.source = source or SceneSource(config.scenes, self.size, device)
         self.perceptual = perceptual.to(device) if perceptual else None
@@ -146,12 +154,14 @@ class TokenizerRecipe:
     def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
         config = self.config
         self._set_rates(progress, optimizer)
-        if step < config.warmup_steps:
+        if step < self.start:
             return
+        counted = step > max(self.start, 0)  # before, every code looks dead
+        due = counted and step % config.reset_every == 0 and progress < config.reset_until
         work = codebooks.Upkeep(
             step=step,
-            start=config.warmup_steps,
-            reset_due=step % config.reset_every == 0 and progress < config.reset_until,
+            start=self.start,
+            reset_due=due,
             latents=partial(self._latents_before, step),
             statistics=self.statistics,
             optimizer=optimizer,
@@ -178,7 +188,7 @@ class TokenizerRecipe:
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
         config = self.config
         images = self.images(start, count)
-        if step < config.warmup_steps:
+        if step < self.start:
             recon, vq, _ = model(images, quantized=False)
             codes = {}
         else:

@@ -52,7 +52,7 @@ class Upkeep:
     """What a method may use between two steps.
 
     Attributes:
-        step: steps done; quantisation starts at step ``start``.
+        step: steps done; quantisation starts at step ``start``, or did in an earlier run (-1).
         reset_due: whether this is a step at which dead codes may be restarted.
         latents: draws encoder outputs ``(B, z, H, W)`` of the batch before.
         statistics: how often codes were chosen.

@@ -48,6 +48,6 @@ class Bridge(CodebookMethod):
         # zeros, and group normalisation of zeros has gradients that drown all others.
         if work.start == 0:
             raise VarSpacesError(
-                "The codebook method 'vqbridge' begins with all codes at zero, after a few steps of "
+                "The codebook method 'vqbridge' begins with all codes at zero, after some steps of "
                 "plain autoencoder: set [recipe] warmup_steps to 1 or more, e.g. 10."
             )

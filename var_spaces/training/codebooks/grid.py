@@ -12,11 +12,19 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQConfig
 from var_spaces.training.codebooks.base import CodebookMethod, codebook_method, option
 from var_spaces.training.codebooks.quantizer import TrainingQuantizer
+
+
+class GridQuantizer(TrainingQuantizer):
+    """Codes never change."""
+
+    def start_from(self, codes: Tensor) -> None:
+        """The grid stays as it is."""
 
 
 @codebook_method
@@ -36,7 +44,7 @@ class Grid(CodebookMethod):
                 f"[codebook] levels of 'fsq' must be numbers of at least 2, not {self.levels}."
             )
 
-    def quantizer(self, config: ResidualVQConfig) -> TrainingQuantizer:
+    def quantizer(self, config: ResidualVQConfig) -> GridQuantizer:
         v, z = config.vocab_size, config.z_channels
         levels = self.levels or even_levels(v, z)
         if len(levels) != z or math.prod(levels) != v:
@@ -44,7 +52,7 @@ class Grid(CodebookMethod):
                 f"The grid {' x '.join(map(str, levels))} has {math.prod(levels)} points of "
                 f"{len(levels)} channels: set vocab_size and z_channels to these, not {v} and {z}."
             )
-        quantizer = TrainingQuantizer(config)
+        quantizer = GridQuantizer(config)
         axes = [torch.linspace(-1, 1, count) for count in levels]
         points = torch.cartesian_prod(*axes).view(v, z)
         quantizer.embedding.weight.requires_grad_(False).copy_(points)

@@ -42,6 +42,10 @@ class TrainingQuantizer(MultiScaleQuantizer):
             return nearest(vectors, codebook)
         return torch.cat([nearest(part, codebook) for part in vectors.split(rows)])
 
+    def start_from(self, codes: Tensor) -> None:
+        """Take over trained codes ``(V, z)``, where they can be set at all."""
+        self.embedding.weight.copy_(codes)
+
     def residuals(self, f: Tensor, latents: Sequence[Tensor]) -> list[Tensor]:
         """What every scale had to quantise: vectors ``[(B l_k, z)]``; gradients reach ``f``."""
         before = [torch.zeros_like(f), *(latent.detach() for latent in latents[:-1])]
@@ -72,6 +76,9 @@ class ProjectedQuantizer(TrainingQuantizer):
 
     def forward(self, f: Tensor, schedule: ScaleSchedule) -> tuple[list[Tensor], list[Tensor]]:
         return super().quantize(f, schedule)
+
+    def start_from(self, codes: Tensor) -> None:
+        """No raw codes are known that the projector maps to these."""
 
     def vq_loss(self, f: Tensor, latents: Sequence[Tensor]) -> Tensor:
         loss = super().vq_loss(f, latents)
