@@ -10,13 +10,20 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from tests.infinity import write_models
 from var_spaces import api
 from var_spaces.errors import VarSpacesError
+from var_spaces.methods import parse
 from var_spaces.tasks.plan import plan
 from var_spaces.tasks.run import run
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.checkpoints import load_module
-from var_spaces.zoo.environment import budget_from_environment, resolve_device
+from var_spaces.zoo.environment import (
+    budget_from_environment,
+    dtype_from_environment,
+    resolve_device,
+)
+from var_spaces.zoo.estimate import estimate
 from var_spaces.zoo.residency import Residency, module_bytes, size_of
 from var_spaces.zoo.writer import save_model
 
@@ -30,7 +37,7 @@ class Counting:
         self.loads = []
         self.lock = threading.Lock()
 
-    def __call__(self, card, device):
+    def __call__(self, card, device, dtype):
         with self.lock:
             self.loads.append(card.id)
         return nn.Linear(100, 100, bias=False)
@@ -66,7 +73,7 @@ def test_threads_that_want_the_same_model_load_it_once(use_tiny_models):
 def test_a_failed_load_is_tried_again(use_tiny_models):
     outcomes = [VarSpacesError("damaged"), nn.Linear(2, 2)]
 
-    def loader(card, device):
+    def loader(card, device, dtype):
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
@@ -82,7 +89,7 @@ def test_a_failed_load_is_tried_again(use_tiny_models):
 def test_the_least_recently_used_module_leaves_first(use_tiny_models):
     base, loader = get_card("tiny-var"), Counting()
     cards = {name: base.model_copy(update={"id": name}) for name in "abc"}
-    zoo = Residency(budget=2 * 40_000, loader=loader, sizer=lambda card: 40_000)
+    zoo = Residency(budget=2 * 40_000, loader=loader, sizer=lambda card, dtype: 40_000)
     a = zoo.module(cards["a"], CPU)
     zoo.module(cards["b"], CPU)
     assert zoo.module(cards["a"], CPU) is a
@@ -130,8 +137,8 @@ def test_thirty_requests_over_four_models_with_room_for_two(four):
     alive: dict[str, weakref.WeakSet] = {}
     doubles = []
 
-    def loader(card, device):
-        module = load_module(card, device)
+    def loader(card, device, dtype):
+        module = load_module(card, device, dtype)
         others = alive.setdefault(card.id, weakref.WeakSet())
         doubles.extend(card.id for _ in others)
         others.add(module)
@@ -235,3 +242,30 @@ def test_devices_that_are_not_there_are_refused(name):
 def test_the_device_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("VAR_SPACES_DEVICE", "cpu")
     assert resolve_device() == CPU
+
+
+def test_the_type_of_weights_comes_from_the_environment(monkeypatch):
+    assert dtype_from_environment() == "float32"
+    monkeypatch.setenv("VAR_SPACES_DTYPE", "bfloat16")
+    assert dtype_from_environment() == "bfloat16"
+    monkeypatch.setenv("VAR_SPACES_DTYPE", "int3")
+    with pytest.raises(VarSpacesError, match="choose float32, bfloat16, float16"):
+        dtype_from_environment()
+
+
+@pytest.mark.parametrize("name", ["tiny-var", "tiny-t2i"])
+def test_generators_run_in_half_the_bytes(tiny_models, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("VAR_SPACES_MODELS", f"{write_models(tmp_path)}:{tiny_models}")
+    zoo = Residency(dtype=torch.bfloat16)
+    events = list(run(plan(api.make_spec(name)[0]), zoo, pictures={}, device="cpu"))
+    assert events[-1].record.environment.device == "cpu, weights in bfloat16"
+    model = zoo.model(name, "cpu")
+    assert next(model.tokenizer.parameters()).dtype == torch.float32
+    found = estimate(
+        model.card,
+        cache=parse("cache", {"name": "full"}),
+        guidance=parse("guidance", events[-1].record.spec.guidance),
+        dtype="bfloat16",
+    )
+    assert {key.model: nbytes for key, nbytes in zoo.loaded().items()} == found.weights
+    assert found.kv == tuple(row.kv_bytes for row in events[-1].record.scales)

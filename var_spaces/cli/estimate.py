@@ -73,14 +73,15 @@ def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict
         raise VarSpacesError(f"--n {count} is out of range: allowed is 1 to {MAX_COUNT}.")
     sizes = options.get("schedule")
     schedule = ScaleSchedule(tuple(sizes)) if sizes else None
-    return {**parts, "count": count, "schedule": schedule, "dtype": options.get("dtype", "float32")}
+    return {**parts, "count": count, "schedule": schedule}
 
 
 def _show(card: Card, settings: dict[str, Any], options: dict[str, Any]) -> None:
-    from var_spaces.zoo.environment import resolve_device
+    from var_spaces.zoo.environment import dtype_from_environment, resolve_device
     from var_spaces.zoo.estimate import estimate, free_memory, what_fits
 
     device = resolve_device()
+    settings["dtype"] = options.get("dtype") or dtype_from_environment()
     settings["together"] = device.type != "cpu"
     found = estimate(card, **settings)
     memory = int(options["memory"]) if "memory" in options else free_memory(device)

@@ -113,6 +113,9 @@ def _record(
 ) -> RunRecord:
     device = model.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    dtype = next(model.backbone.parameters()).dtype
+    if dtype != torch.float32:
+        name += f", weights in {dtype}".replace("torch.", "")
     return RunRecord(
         spec=plan.spec,
         id=plan.spec.id,

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import torch
-
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo import hub
 from var_spaces.zoo.cards import CARD, Card
 from var_spaces.zoo.checkpoints import fitting_state
+from var_spaces.zoo.environment import TYPES, known_dtype
 from var_spaces.zoo.locate import files_of, weight_files
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.source import Source
 from var_spaces.zoo.writer import save_model
 
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHARD_BYTES = 2_000_000_000
 
 
@@ -43,8 +41,7 @@ def convert(
     Raises:
         VarSpacesError: if the weights are not there or do not have the layout of the card.
     """
-    if dtype not in TYPES:
-        raise VarSpacesError(f"Unknown type '{dtype}' of weights: choose {', '.join(TYPES)}.")
+    kind = TYPES[known_dtype(dtype)]
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", out.name):
         raise VarSpacesError(
             f"The folder '{out.name}' gives the model its id: use small letters, digits, - . _"
@@ -54,7 +51,7 @@ def convert(
     files = files_of(card) if origin is None else find(origin)
     state = fitting_state(card, build(card), files)
     described = card.model_dump(mode="json", exclude={"source", "terms", "entry", "weights_sha256"})
-    return save_model(out, {**described, "id": out.name}, state, max_shard, TYPES[dtype])
+    return save_model(out, {**described, "id": out.name}, state, max_shard, kind)
 
 
 def find(origin: str) -> list[Path]:

@@ -11,6 +11,8 @@ from var_spaces.errors import VarSpacesError
 
 BUDGET_VARIABLE = "VAR_SPACES_MODEL_BYTES"
 DEVICE_VARIABLE = "VAR_SPACES_DEVICE"
+DTYPE_VARIABLE = "VAR_SPACES_DTYPE"
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def resolve_device(device: str | torch.device | None = None) -> torch.device:
@@ -48,3 +50,23 @@ def budget_from_environment() -> int | None:
             f"{BUDGET_VARIABLE} is '{text[:40]}': give the bytes of weights to keep, like 2e9."
         )
     return None if math.isinf(budget) else int(budget)
+
+
+def dtype_from_environment() -> str:
+    """Type of the weights of generators in memory, from ``VAR_SPACES_DTYPE``; else float32.
+
+    Raises:
+        VarSpacesError: for an unknown type.
+    """
+    return known_dtype(os.environ.get(DTYPE_VARIABLE) or "float32")
+
+
+def known_dtype(name: str) -> str:
+    """The name of a type of weights.
+
+    Raises:
+        VarSpacesError: for an unknown one.
+    """
+    if name not in TYPES:
+        raise VarSpacesError(f"Unknown type '{name[:40]}' of weights: choose {', '.join(TYPES)}.")
+    return name

@@ -21,11 +21,11 @@ from var_spaces.decoding.base import Guidance
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.environment import TYPES, known_dtype
 from var_spaces.zoo.manifest import build
 
 FLOAT = 4  # bytes of a float32
 MAPS = 3  # feature maps of one size that a residual block holds at once
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,16 @@ def estimate(
     Raises:
         VarSpacesError: for an unknown type, or a policy that cannot work here.
     """
-    if dtype not in TYPES:
-        raise VarSpacesError(f"Unknown type '{dtype}' of weights: choose {', '.join(TYPES)}.")
+    kind = TYPES[known_dtype(dtype)]
     schedule = schedule or card.schedule
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
     backbone, tokenizer = build(card), build(tokenizer_card)
     rows = 2 if guidance.is_active(schedule) else 1
-    kv, peak = kv_bytes(backbone, cache, schedule, rows * count, TYPES[dtype])
+    kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind)
     batch = count if together else 1
     return Estimate(
         weights={
-            card.id: weight_bytes(backbone, TYPES[dtype]),
+            card.id: weight_bytes(backbone, kind),
             tokenizer_card.id: weight_bytes(tokenizer, torch.float32),
         },
         kv=kv,

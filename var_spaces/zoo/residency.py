@@ -22,7 +22,13 @@ from torch import nn
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card, get_card
 from var_spaces.zoo.checkpoints import load_module
-from var_spaces.zoo.environment import BUDGET_VARIABLE, budget_from_environment, resolve_device
+from var_spaces.zoo.environment import (
+    BUDGET_VARIABLE,
+    TYPES,
+    budget_from_environment,
+    dtype_from_environment,
+    resolve_device,
+)
 from var_spaces.zoo.estimate import weight_bytes
 from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
@@ -79,9 +85,9 @@ class LoadedModel:
         return next(self.tokenizer.parameters()).device
 
 
-def size_of(card: Card) -> int:
+def size_of(card: Card, dtype: torch.dtype = torch.float32) -> int:
     """Bytes that the module of a card takes in memory, known before it is loaded."""
-    return weight_bytes(build(card), torch.float32)
+    return weight_bytes(build(card), dtype)
 
 
 class Residency:
@@ -90,18 +96,21 @@ class Residency:
     Args:
         budget: bytes of weights to keep; None is no limit. Models that are larger together than
             the budget run alone.
-        loader: reads a module; ``sizer`` tells its bytes before. Both are replaced in tests.
+        loader: reads a module in a type; ``sizer`` tells its bytes before. Replaced in tests.
         patience: seconds that a lease waits for room.
+        dtype: of the weights of generators; tokenizers are small and stay float32.
     """
 
     def __init__(
         self,
         budget: int | None = None,
-        loader: Callable[[Card, torch.device], nn.Module] = load_module,
-        sizer: Callable[[Card], int] = size_of,
+        loader: Callable[[Card, torch.device, torch.dtype], nn.Module] = load_module,
+        sizer: Callable[[Card, torch.dtype], int] = size_of,
         patience: float = PATIENCE,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.budget, self.loader, self.sizer, self.patience = budget, loader, sizer, patience
+        self.dtype = dtype
         self.counters = Counters()
         self._slots: dict[Key, _Slot] = {}
         self._changed = Condition()
@@ -218,7 +227,7 @@ class Residency:
         slot = self._slots[key]
         with slot.lock:
             if slot.module is None:
-                module = self.loader(card, device)
+                module = self.loader(card, device, self._dtype(card))
                 with self._changed:
                     slot.module, slot.nbytes = module, module_bytes(module)
                     self.counters.loads += 1
@@ -234,6 +243,9 @@ class Residency:
                     del self._slots[key]
             self._changed.notify_all()
 
+    def _dtype(self, card: Card) -> torch.dtype:
+        return self.dtype if card.role == "generator" else torch.float32
+
     @staticmethod
     def _key(card: Card, device: torch.device) -> Key:
         return Key(card.id, card.weights_sha256, str(device))
@@ -242,7 +254,7 @@ class Residency:
         if self.budget is None:
             return 0  # nothing depends on it, and a module knows its own size
         if key not in self._sizes:
-            self._sizes[key] = self.sizer(card)
+            self._sizes[key] = self.sizer(card, self._dtype(card))
         return self._sizes[key]
 
 
@@ -281,4 +293,4 @@ def module_bytes(module: nn.Module) -> int:
     return sum(storages.values())
 
 
-ZOO = Residency(budget_from_environment())
+ZOO = Residency(budget_from_environment(), dtype=TYPES[dtype_from_environment()])
