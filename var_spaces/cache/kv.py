@@ -105,6 +105,7 @@ class KVCache:
         self._rows = rows
         self._observer: weakref.ref[Observer] | None = None
         self._layers: list[list[HeadGroup]] = []
+        lying = {"preallocate": preallocate, "storage": storage or PLAIN}
         for layer, groups in enumerate(per_layer):
             if sorted(h for group in groups for h in group) != list(range(heads)):
                 raise VarSpacesError(
@@ -113,16 +114,7 @@ class KVCache:
             limits = _per_group(capacity, layer, layers, len(groups))
             self._layers.append(
                 [
-                    HeadGroup(
-                        group,
-                        rows,
-                        limit,
-                        head_dim,
-                        dtype,
-                        self.device,
-                        preallocate=preallocate,
-                        storage=storage or PLAIN,
-                    )
+                    HeadGroup(group, rows, limit, head_dim, dtype, self.device, **lying)
                     for group, limit in zip(groups, limits, strict=True)
                 ]
             )
