@@ -164,6 +164,7 @@ def publish(results: list[dict[str, Any]]) -> Path:
         ]
         for r in results
     ]  # fmt: skip
+    FOLDER.mkdir(parents=True, exist_ok=True)
     charts = []
     for layout, codes in sorted({(r["layout"], r["codes"]) for r in results}, reverse=True):
         same = [r for r in results if (r["layout"], r["codes"]) == (layout, codes)]
