@@ -14,6 +14,7 @@ import pytest
 from tests.ui.models import write
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 20_000  # milliseconds: other work may keep the computer busy
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 
@@ -122,8 +123,9 @@ def browser():
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
         pytest.skip("No Chromium on this computer: the page is not tested in a browser.")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield chromium
@@ -147,7 +149,7 @@ def open_page(browser, served) -> Iterator[Callable]:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", note)
         page.on("console", console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
