@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from report import table, write
+from report import FOLDER, table, write
 from torch import Tensor
 
 import var_spaces
@@ -31,6 +31,15 @@ SETTINGS = [
     {"guidance": 2.5, "top_k": 100, "top_p": 0.95},
     {"guidance": 4.0, "top_k": 100, "top_p": 0.9},
 ]
+
+
+HEAD = ("model", "split", "guidance", "top_k", "top_p", "images", "class", "style", "both")
+
+
+def earlier() -> list[dict]:
+    """Rows of the last run; a run replaces those of its own models only."""
+    path = FOLDER / "classes.json"
+    return json.loads(path.read_text("utf-8"))["results"]["generated"] if path.is_file() else []
 
 
 def pairs(card, split: str) -> Tensor:
@@ -80,7 +89,7 @@ def main() -> None:
     args = parser.parse_args()
 
     judge, card = load_judge(JUDGE)
-    results, rows = [], []
+    results = [row for row in earlier() if row["model"] not in args.models]
     for name in args.models:
         model = var_spaces.load(name)
         for setting in SETTINGS:
@@ -89,12 +98,10 @@ def main() -> None:
                 per_pair = args.per_pair if split == "train" else args.per_pair * 4
                 found = accuracy(model, judge, card, labels, per_pair, setting)
                 results.append({"model": name, "split": split, **setting, **found})
-                shown = [name, split.replace("_", " "), *setting.values(), found["images"]]
-                rows.append([*shown, found["class"], found["style"], found["both"]])
                 print(json.dumps(results[-1]), flush=True)
+    rows = [[row[key] for key in HEAD] for row in results]
     ceiling = card["metrics"]
-    head = ["model", "pairs", "guidance", "top-k", "top-p", "images", "class", "style", "both"]
-    text = table(head, rows)
+    text = table(HEAD, rows)
     text += "\n\n" + table(
         ["reference", "class", "style"],
         [
