@@ -171,6 +171,15 @@ def _near(word: object, known: Mapping[str, object]) -> str:
 
 # --- parameters as flags and controls -------------------------------------------------------------
 
+# Parameters of these kinds are flags of a run: "--guidance-scale", but plain "--top-k".
+FLAG_PREFIXES = {
+    "task": "",
+    "sampling": "",
+    "guidance": "guidance",
+    "cache": "cache",
+    "decoding": "decoding",
+}
+
 
 @dataclass(frozen=True)
 class Option:

@@ -9,7 +9,7 @@ import pytest
 from var_spaces import methods
 from var_spaces.cli import COMMANDS, main
 from var_spaces.cli.arguments import Parser, add_method_flags
-from var_spaces.cli.generate import PREFIXES
+from var_spaces.methods import FLAG_PREFIXES
 from var_spaces.spec import RunSpec
 
 
@@ -78,14 +78,14 @@ def test_methods(run):
     assert by_name["top-k-top-p"]["parameters"]["top_k"]["default"] == 900
 
 
-@pytest.mark.parametrize("kind", list(PREFIXES))
+@pytest.mark.parametrize("kind", list(FLAG_PREFIXES))
 def test_every_method_has_flags_that_clash_with_none(kind):
     """A new method whose field cannot be a flag, or takes another's name, fails here."""
     for name in methods.names(kind):
         parser = Parser("generate", "")
         for flag in ("spec", "model", "seed", "n", "first", "schedule", "out", "scale", "json"):
             parser.add_argument(f"--{flag}")
-        for other, prefix in PREFIXES.items():
+        for other, prefix in FLAG_PREFIXES.items():
             parser.add_argument(f"--{other}")
             chosen = name if other == kind else RunSpec.model_fields[other].default
             chosen = chosen if isinstance(chosen, str) else chosen["name"]

@@ -12,7 +12,7 @@ from var_spaces import RunSpec, cli
 from var_spaces.api import image_spec
 from var_spaces.tasks.plan import plan
 from var_spaces.ui import handlers
-from var_spaces.ui.command import FLAG_PREFIX, command, stem
+from var_spaces.ui.command import command, stem
 from var_spaces.ui.downloads import files
 from var_spaces.ui.form import Form
 from var_spaces.zoo.cards import get_card
@@ -46,12 +46,6 @@ def test_the_command_line_repeats_the_run(changes, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     assert cli.main([*words[3:], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["id"] == spec.id
-
-
-def test_flags_are_those_of_the_command_line():
-    from var_spaces.cli.generate import PREFIXES
-
-    assert FLAG_PREFIX == PREFIXES
 
 
 def test_the_command_says_no_more_than_needed():

@@ -28,13 +28,6 @@ if TYPE_CHECKING:
     from var_spaces.events import Finished, ScaleDone
 
 # Kinds a run is made of, with the prefix of their flags.
-PREFIXES = {
-    "task": "",
-    "sampling": "",
-    "guidance": "guidance",
-    "cache": "cache",
-    "decoding": "decoding",
-}
 PLAIN_FIELDS = ("model", "seed", "count", "first", "schedule")
 MAX_UPSCALE = 64
 MAX_SIDE = 8192
@@ -76,7 +69,7 @@ def _base(arguments: Sequence[str]) -> dict[str, Any]:
         base = {**get_card(options["model"], role="generator").defaults}
     if "model" in options:
         base["model"] = options["model"]
-    for kind in PREFIXES:
+    for kind in methods.FLAG_PREFIXES:
         default = RunSpec.model_fields[kind].default
         chosen = options.get(kind, base.get(kind, default))
         name = chosen if isinstance(chosen, str) else chosen.get("name", _name(default))
@@ -93,7 +86,7 @@ def _name(default: str | Mapping[str, Any]) -> str:
 def _add_choices(parser: Parser) -> None:
     parser.add_argument("--spec", metavar="FILE", help="start from a JSON file or from a picture")
     parser.add_argument("--model", metavar="ID", help="see: python -m var_spaces models")
-    for kind in PREFIXES:
+    for kind in methods.FLAG_PREFIXES:
         listed = ", ".join(methods.names(kind))
         parser.add_argument(f"--{kind}", metavar="NAME", help=f"{kind} method: {listed}")
 
@@ -115,7 +108,7 @@ def _parser(base: Mapping[str, Any]) -> Parser:
     parser.add_argument("--out", metavar="FILE.png", required=True, help="where to write")
     parser.add_argument("--scale", type=int, metavar="N", help="enlarge each pixel N times")
     parser.add_argument("--json", action="store_true", help="print the run record")
-    for kind, prefix in PREFIXES.items():
+    for kind, prefix in methods.FLAG_PREFIXES.items():
         add_method_flags(parser, methods.get(kind, base[kind]["name"]), prefix)
     return parser
 
@@ -130,7 +123,7 @@ def schedule_sizes(text: str) -> list[tuple[int, int]]:
 
 def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> RunSpec:
     fields = {**base, **{key: options[key] for key in PLAIN_FIELDS if key in options}}
-    for kind in PREFIXES:
+    for kind in methods.FLAG_PREFIXES:
         given = {
             key.partition(":")[2]: value
             for key, value in options.items()

@@ -11,10 +11,6 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui.form import KINDS, Form
 from var_spaces.zoo.cards import Card
 
-# Flags of methods as the command line spells them: "--guidance-scale", but plain "--top-k".
-FLAG_PREFIX = {"task": "", "sampling": "", "guidance": "guidance", "cache": "cache"}
-FLAG_PREFIX["decoding"] = "decoding"
-
 
 def command(spec: RunSpec, card: Card) -> str:
     """``python -m var_spaces generate ...`` with what differs from the defaults of the card."""
@@ -39,8 +35,8 @@ def _method(kind: str, chosen: dict, usual: dict) -> Iterator[str]:
     for option in methods.cli_options(methods.get(kind, chosen["name"])):
         value = chosen[option.field]
         if value != usual.get(f"{kind}.{chosen['name']}.{option.field}"):
-            name = "-".join(filter(None, (FLAG_PREFIX[kind], option.flag.removeprefix("--"))))
-            yield from _flag(f"--{name}", value)
+            words = methods.FLAG_PREFIXES[kind], option.flag.removeprefix("--")
+            yield from _flag(f"--{'-'.join(filter(None, words))}", value)
 
 
 def _flag(flag: str, value: object) -> list[str]:

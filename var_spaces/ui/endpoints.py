@@ -21,7 +21,6 @@ import gradio as gr
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui import handlers
-from var_spaces.ui.command import FLAG_PREFIX
 from var_spaces.ui.form import Field, Form, show
 from var_spaces.ui.tab import LANE, refusal, refusing
 from var_spaces.ui.view import RunView
@@ -93,7 +92,7 @@ def _name(field: Field) -> str:
             name = field.option.field
             return f"{name}_" if iskeyword(name) else name
         case "parameter":
-            return "_".join(filter(None, (FLAG_PREFIX[field.kind], field.option.field)))
+            return "_".join(filter(None, (methods.FLAG_PREFIXES[field.kind], field.option.field)))
     return field.key
 
 
