@@ -54,7 +54,8 @@ def test_the_command_makes_a_model_to_draw_with(trained, tmp_path, monkeypatch, 
 def test_from_the_hub(trained, tmp_path, monkeypatch):
     path, state = trained
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
     with serve(StandIn({"me/mine": {"weights/best.pth": path.read_bytes()}})) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         convert(get_card("tiny-var"), tmp_path / "far", "me/mine:weights/best.pth")
