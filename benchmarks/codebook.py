@@ -104,6 +104,8 @@ def run(cell: Cell, device: torch.device) -> dict[str, Any]:
         started = time.process_time()
         model = trainer.run()
         seconds = time.process_time() - started
+        if trainer.stopping:
+            raise SystemExit("stopped; cells that are finished are kept")
         lines = (Path(folder) / "metrics.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     curve = [(row["step"], row["usage"]) for row in rows if "usage" in row]
