@@ -160,9 +160,9 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
         VarSpacesError: for an unknown keyword or a value that is refused.
     """
     card = get_card(model, "generator")
-    fields: dict[str, Any] = {"model": model, "task": _task(card)}
+    fields: dict[str, Any] = {"model": model, "task": default_task(card)}
     inputs: dict[str, Any] = {}
-    methods = {kind: _default(card, kind) for kind in ("sampling", "guidance")}
+    methods = {kind: default_method(card, kind) for kind in ("sampling", "guidance")}
     changes: dict[str, Any] = {}
     pictures: dict[str, Any] = {}
     for key, value in settings.items():
@@ -202,13 +202,13 @@ def _check_inputs(task: str, inputs: Mapping[str, Any]) -> None:
             raise VarSpacesError(f"Unknown setting '{key}' of task '{task}'.{near}")
 
 
-def _task(card: Card) -> str:
+def default_task(card: Card) -> str:
     """The task a model is for."""
-    task = _default(card, "task")
+    task = default_method(card, "task")
     return task if isinstance(task, str) else task["name"]
 
 
-def _default(card: Card, kind: str) -> Any:
+def default_method(card: Card, kind: str) -> Any:
     """The card's default method of a kind, else that of the run spec."""
     return card.defaults.get(kind) or freeze(RunSpec.model_fields[kind].default)
 

@@ -194,10 +194,14 @@ class Option:
     help: str
     choices: tuple[Any, ...]  # empty: free
     range: Bounds
+    content: str = ""  # what text stands for: "picture" or "mask" (content hashes), "prompt"
+    needs: str = ""  # capability without which a model has no use for it
 
 
 def cli_options(cls: type[Method]) -> list[Option]:
     """Describe the fields of a method: bool, int, float, str, ``Literal``, and tuples of them.
+
+    ``Field(json_schema_extra={"content": ..., "needs": ...})`` says what no type can say.
 
     Raises:
         VarSpacesError: for a field of another type.
@@ -205,6 +209,7 @@ def cli_options(cls: type[Method]) -> list[Option]:
     found = []
     for name, field in cls.model_fields.items():
         kind, many, choices = _unpack(field.annotation)
+        extra = field.json_schema_extra or {}
         if kind not in (bool, int, float, str):
             raise VarSpacesError(f"{cls.described_as()}: the field '{name}' has no plain type.")
         key = field.alias or name
@@ -220,6 +225,8 @@ def cli_options(cls: type[Method]) -> list[Option]:
                 help=field.description or "",
                 choices=choices,
                 range=bounds(field),
+                content=extra.get("content", ""),
+                needs=extra.get("needs", ""),
             )
         )
     return found

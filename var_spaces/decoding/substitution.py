@@ -59,6 +59,21 @@ class TokenSubstitution:
         return torch.where(keep, source, ids), torch.where(keep[..., None], given, codes)
 
 
+class CoarseScales(TokenSubstitution):
+    """Puts all source tokens of the first scales in place: what is drawn are the details.
+
+    Args:
+        tokenizer, source: as for :class:`TokenSubstitution`.
+        scales: how many come from the source.
+    """
+
+    def __init__(self, tokenizer: Any, source: Sequence[Tensor], scales: int) -> None:
+        self.tokenizer, self.source = tokenizer, source
+        self.keep = [
+            torch.full(ids.shape[:2], k < scales, device=ids.device) for k, ids in enumerate(source)
+        ]
+
+
 def _of_images(rows: Tensor, images: Sequence[int]) -> Tensor:
     """Row of every image, or the one row that all images share."""
     return rows[list(images)] if rows.shape[0] > 1 else rows

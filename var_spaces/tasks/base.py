@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from var_spaces.decoding.base import Part
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
@@ -28,6 +28,7 @@ class Task(Part):
     """Base class of tasks; fields are the inputs of the run spec."""
 
     kind = "task"
+    tab: ClassVar[str] = "generate"  # where the page offers it
 
     @abstractmethod
     def resolve(self, card: Card) -> Task:

@@ -15,19 +15,18 @@ from pydantic import Field, model_validator
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 from var_spaces.tasks.base import Pictures
-from var_spaces.tasks.generate import ClassTask
-from var_spaces.tasks.pictures import digest, fit, fit_mask
+from var_spaces.tasks.pictures import fit, fit_mask
+from var_spaces.tasks.source import SHA256, SourceTask
 
 if TYPE_CHECKING:
     from var_spaces.decoding.substitution import TokenSubstitution
     from var_spaces.schedule import ScaleSchedule
 
-SHA256 = r"^[0-9a-f]{64}$"
 Rectangle = tuple[float, float, float, float]
 
 
 @register
-class Edit(ClassTask):
+class Edit(SourceTask):
     """Paint a region of a picture anew.
 
     The region is a mask (bright = region) or a rectangle. In-painting paints the region and keeps
@@ -35,11 +34,15 @@ class Edit(ClassTask):
     """
 
     name = "edit"
-    title = "Edit a picture"
+    title = "Paint a region anew (in-painting, class change)"
     paper = "https://arxiv.org/abs/2404.02905"
 
-    source: str = Field(pattern=SHA256, description="content hash of the picture")
-    mask: str | None = Field(None, pattern=SHA256, description="content hash of the region's mask")
+    mask: str | None = Field(
+        None,
+        pattern=SHA256,
+        description="content hash of the region's mask",
+        json_schema_extra={"content": "mask"},
+    )
     rectangle: Rectangle | None = Field(
         None, description="region as fractions: top, left, bottom, right"
     )
@@ -63,20 +66,8 @@ class Edit(ClassTask):
                 )
         return self
 
-    @property
-    def needs(self) -> dict[str, str]:
-        return {**super().needs, "substitution": "editing puts tokens of the picture in place"}
-
-    def check_pictures(self, pictures: Pictures) -> None:
-        wanted = {"picture": self.source, "mask": self.mask}
-        for what, key in wanted.items():
-            if key is not None and key not in pictures:
-                raise VarSpacesError(
-                    f"The {what} with content hash {key[:16]}... is missing: hand it in again."
-                )
-        for key in (key for key in wanted.values() if key is not None):
-            if digest(pictures[key]) != key:
-                raise VarSpacesError(f"A picture is not the one its hash {key[:16]}... names.")
+    def pictures(self) -> dict[str, str | None]:
+        return {**super().pictures(), "mask": self.mask}
 
     def keep(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         """Where the source is kept, ``(height, width)`` bool.
@@ -102,12 +93,7 @@ class Edit(ClassTask):
 
         from var_spaces.decoding.substitution import TokenSubstitution
 
-        device = next(tokenizer.parameters()).device
-        height, width = (side * tokenizer.downsample for side in schedule.last)
-        pixels = torch.tensor(fit(pictures[self.source], height, width), device=device)
-        image = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
-        with torch.no_grad():
-            ids = tokenizer.encode(image, schedule)
+        ids = self.source_ids(tokenizer, schedule, pictures)
         keep = torch.from_numpy(self.keep(*schedule.last, pictures))
         return TokenSubstitution(tokenizer, ids, keep, schedule)
 

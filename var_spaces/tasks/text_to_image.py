@@ -31,7 +31,7 @@ class TextToImage(Task):
     title = "Draw a prompt"
     paper = "https://arxiv.org/abs/2412.04431"
 
-    prompt: Prompt = Field("", description="what to draw")
+    prompt: Prompt = Field("", description="what to draw", json_schema_extra={"content": "prompt"})
     negative_prompt: Prompt = Field("", description="what guidance leads away from")
     aspect: Aspect = Field("1:1", description="width : height")
 

@@ -1,0 +1,49 @@
+"""Draw the details of a picture anew: its coarse scales stay, the finer ones are drawn.
+
+The refinement of FlexVAR (https://arxiv.org/abs/2502.20313) for any next-scale model: tokens of the
+picture are given at the first scales, so its layout stays, and sampling goes on from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.methods import register
+from var_spaces.tasks.base import Pictures
+from var_spaces.tasks.source import SourceTask
+
+if TYPE_CHECKING:
+    from var_spaces.decoding.substitution import CoarseScales
+    from var_spaces.schedule import ScaleSchedule
+    from var_spaces.zoo.cards import Card
+
+
+@register
+class Refine(SourceTask):
+    """Keep the coarse scales of a picture and draw its details anew."""
+
+    name = "refine"
+    title = "Draw the details anew (refinement)"
+    paper = "https://arxiv.org/abs/2502.20313"
+
+    keep: int = Field(3, ge=1, le=32, description="coarse scales that stay as in the picture")
+
+    def resolve(self, card: Card) -> Self:
+        scales = card.schedule.num_scales
+        if self.keep >= scales:
+            raise VarSpacesError(
+                f"keep = {self.keep} leaves nothing to draw: '{card.id}' has {scales} scales, so "
+                f"allowed is 1 to {scales - 1}."
+            )
+        return super().resolve(card)
+
+    def substitution(
+        self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
+    ) -> CoarseScales:
+        from var_spaces.decoding.substitution import CoarseScales
+
+        ids = self.source_ids(tokenizer, schedule, pictures)
+        return CoarseScales(tokenizer, ids, self.keep)
