@@ -81,3 +81,15 @@ def test_what_cannot_run_is_refused_before_any_work(use_tiny_models, fields, mes
     with pytest.raises(VarSpacesError) as error:
         plan(RunSpec(**{"model": "tiny-var", **fields}))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["scalekv", "hack", "heatkv"])
+def test_a_policy_without_calibration_is_refused_before_any_work(
+    use_tiny_models, monkeypatch, tmp_path, name
+):
+    spec = RunSpec(model="tiny-var", cache={"name": name})
+    assert plan(spec).cache.name == name
+    monkeypatch.setenv("VAR_SPACES_CALIBRATIONS", str(tmp_path))
+    with pytest.raises(VarSpacesError, match="run 'python -m var_spaces calibrate MODEL' once"):
+        plan(spec)
+    assert plan(spec.replace(cache={"name": name, "budget": 1.0})).cache.budget == 1

@@ -103,6 +103,14 @@ def test_nothing_is_downloaded_unasked(hub, card):
     assert not hub.requests
 
 
+def test_a_card_of_many_checkpoints_says_how_to_choose(hub, card):
+    far = card([])
+    for get in (files_of, download):
+        with pytest.raises(VarSpacesError, match="convert far-var --from someone/tiny:FILE --out"):
+            get(far)
+    assert not hub.requests and far.id not in cards.cards()
+
+
 def test_an_offered_model_is_downloaded_once_when_needed(hub, card, monkeypatch):
     far = card(["var_tiny.pth"])
     monkeypatch.setenv("VAR_SPACES_OFFER", "far-*")
@@ -200,7 +208,6 @@ def test_terms_are_accepted_first(hub, card, monkeypatch, capsys):
     "source",
     [
         {"repository": "no-owner", "files": ["a.pth"]},
-        {"repository": "a/b", "files": []},
         {"repository": "a/b", "files": ["../a.pth"]},
         {"repository": "a/b", "files": ["/a.pth"]},
         {"repository": "a/b", "files": ["a.pth"], "sha256": {"a.pth": "x"}},

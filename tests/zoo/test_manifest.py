@@ -22,6 +22,9 @@ LAYOUTS = {
     **{f"code-refiner-{n}": "var_d16" for n in (6, 7, 8, 9)},
     **{f"infinity-{size}": f"infinity_{size}" for size in ("125m", "2b", "8b")},
     "infinity-8b-512": "infinity_8b",
+    **{f"varedit-2b-{pixels}": "infinity_2b" for pixels in (512, 1024)},  # no new parameters
+    **{f"varedit-8b-{pixels}": "infinity_8b" for pixels in (512, 1024)},
+    "arbooth-2b": "arbooth_2b",
     **{f"infinity-tokenizer-{n}": f"infinity_vae_{n}" for n in ("d16", "d24", "d32", "d32reg")},
     "infinity-tokenizer-d64": "infinity_vae_d64",
     "infinity-tokenizer-d56": "infinity_vae_d56_f8_14_patchify",

@@ -39,6 +39,7 @@ class InfinityConfig:
         pool_heads: heads that pool the text; None is one per 128 text channels (64 if the width
             is above 4096), as published.
         rope_mode, rope_extent: see ``rope.py``.
+        special_tokens: learned rows of text that stand for a subject (ARBooth); 0 for none.
 
     Raises:
         VarSpacesError: if sizes are out of range or do not divide.
@@ -58,6 +59,7 @@ class InfinityConfig:
     pool_heads: int | None = None
     rope_mode: int = 2
     rope_extent: int = 64
+    special_tokens: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_nums", tuple(self.patch_nums))

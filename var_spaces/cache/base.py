@@ -107,6 +107,15 @@ class CachePolicy(Method):
         """Heads that keep equally many entries, per layer; None: all heads of a layer."""
         return None
 
+    def check(self, schedule: ScaleSchedule, layers: int, heads: int) -> None:
+        """Refuse a model's layout, before any weight is read.
+
+        Raises:
+            VarSpacesError: if the policy cannot work with it, e.g. for lack of a calibration.
+        """
+        self.capacity(schedule, layers)
+        self.head_groups(schedule, layers, heads)
+
     def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
         """Start the policy in a run.
 

@@ -105,6 +105,11 @@ class BudgetPolicy(CachePolicy):
     def preallocates(self) -> bool:
         return self.budget == 1
 
+    def check(self, schedule: ScaleSchedule, layers: int, heads: int) -> None:
+        super().check(schedule, layers, heads)
+        if self.budget != 1:
+            self.limits(schedule, layers, heads)
+
     def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
         if self.budget == 1:  # the full cache, bit for bit
             return CacheSession(cache, schedule)

@@ -51,6 +51,10 @@ class HeatKV(CachePolicy):
             return None
         return [list(groups) for groups in self._groups(self._plan(schedule, layers, heads))]
 
+    def check(self, schedule: ScaleSchedule, layers: int, heads: int) -> None:
+        if self.budget != 1:  # planning takes a moment; a calibration is all that can be missing
+            find(self.calibration, "mass", schedule, layers, heads)
+
     def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
         if self.budget == 1:
             return CacheSession(cache, schedule)

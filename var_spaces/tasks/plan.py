@@ -66,6 +66,9 @@ def plan(spec: RunSpec) -> Plan:
     parts["decoding"].check({"": card, **extra})
     for part in (parts["sampling"], parts["guidance"]):
         part.check_schedule(schedule)
+    for drawing in (card, *extra.values()):
+        if layout := drawing.kv_layout:
+            parts["cache"].check(schedule, *layout)
     return Plan(spec=spec, card=card, extra=extra, task=task, schedule=schedule, **parts)
 
 

@@ -98,7 +98,7 @@ class Card(FrozenModel):
             raise VarSpacesError(f"family '{self.family}' is a {self.kind.role}, not {self.role}.")
         if self.role == "generator" and not self.tokenizer:
             raise VarSpacesError("a generator needs the id of its 'tokenizer'.")
-        if ("text" in self.kind.offers) != bool(self.text_encoder):
+        if self.kind.reads_text != bool(self.text_encoder):
             raise VarSpacesError(
                 f"a model of family '{self.family}' must "
                 f"{'name' if not self.text_encoder else 'not have'} a 'text_encoder'."
@@ -125,6 +125,13 @@ class Card(FrozenModel):
         except (KeyError, TypeError, ValueError) as error:
             reason = error if isinstance(error, VarSpacesError) else "it must list whole numbers"
             raise VarSpacesError(f"architecture.patch_nums: {reason}") from None
+
+    @property
+    def kv_layout(self) -> tuple[int, int] | None:
+        """Attention layers and heads of the KV cache, where the architecture names them."""
+        sizes = [self.architecture.get(name) for name in ("depth", "heads")]
+        whole = "kv-cache" in self.kind.offers and all(isinstance(n, int) for n in sizes)
+        return tuple(sizes) if whole else None
 
 
 def read_card(path: str | Path) -> Card:

@@ -4,7 +4,8 @@ Capabilities (see ``decoding/compat.py``): ``class-labels`` it draws a class, ``
 keys and values of earlier scales, ``sub-networks`` it runs any subset of its blocks,
 ``soft-codes`` it mixes code vectors, ``substitution`` given tokens may replace drawn ones, ``text``
 it draws what a prompt says, ``any-schedule`` it draws maps of any shape, ``layer-guidance`` it lets
-guidance act between its blocks, ``bits`` its tokens are bits.
+guidance act between its blocks, ``bits`` its tokens are bits, ``instructions`` it changes a picture
+as a sentence asks, ``subject-text`` it draws prompts in which learned rows stand for a subject.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ class Family:
     offers: frozenset[str] = frozenset()
     nested: tuple[tuple[str, ...], ...] = field(default=())
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether its models need a text encoder."""
+        return bool(self.offers & {"text", "instructions", "subject-text"})
+
     def build(self, architecture: Mapping[str, Any]) -> Any:
         """The module, with fresh weights on the default device."""
         return _get(self.model)(_get(self.config)(**architecture))
@@ -53,6 +59,20 @@ FAMILIES = {
         "var_spaces.backbones.infinity_config:InfinityConfig",
         frozenset({"text", "kv-cache", "sub-networks", "any-schedule", "layer-guidance"}),
         nested=(("trainer", "gpt_fsdp"),),
+    ),
+    "varedit": Family(  # Infinity, taught to edit; other positions and attention (2508.15772)
+        "generator",
+        "var_spaces.backbones.infinity:Infinity",
+        "var_spaces.backbones.infinity_config:InfinityConfig",
+        frozenset({"instructions", "kv-cache", "any-schedule"}),
+        nested=(("trainer", "gpt_fsdp"),),
+    ),
+    "arbooth": Family(  # Infinity, fine-tuned to one subject; other level embeddings (2504.02612)
+        "generator",
+        "var_spaces.backbones.infinity:Infinity",
+        "var_spaces.backbones.infinity_config:InfinityConfig",
+        frozenset({"subject-text", "kv-cache", "any-schedule"}),
+        nested=(("model",),),
     ),
     "bitwise": Family(
         "tokenizer",

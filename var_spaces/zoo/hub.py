@@ -31,7 +31,10 @@ def offline() -> bool:
 
 def cached(source: Source) -> list[Path] | None:
     """The files of a source if all are on this machine."""
-    if not (cache_folder() / f"models--{source.repository.replace('/', '--')}").is_dir():
+    if (
+        not source.files
+        or not (cache_folder() / f"models--{source.repository.replace('/', '--')}").is_dir()
+    ):
         return None
     from huggingface_hub import try_to_load_from_cache
 

@@ -26,6 +26,7 @@ def files_of(card: Card) -> list[Path]:
     """
     if card.source is None:
         return weight_files(card.folder)
+    _check_names(card)
     found = hub.cached(card.source)
     if found is None and may_download(card):
         return download(card)
@@ -49,6 +50,7 @@ def download(card: Card, accept: bool = False) -> list[Path]:
     """
     if card.source is None:
         return weight_files(card.folder)
+    _check_names(card)
     listed = [name.strip() for name in os.environ.get(ACCEPT_VARIABLE, "").split(",")]
     if card.terms and not accept and card.id not in listed:
         raise VarSpacesError(
@@ -56,6 +58,15 @@ def download(card: Card, accept: bool = False) -> list[Path]:
             f"then download with --accept, or name the model in {ACCEPT_VARIABLE}."
         )
     return _weights(hub.fetch(card.source))
+
+
+def _check_names(card: Card) -> None:
+    """Refuse a card of many checkpoints: it says what they look like, not which one is meant."""
+    if not card.source.files:
+        raise VarSpacesError(
+            f"The card of '{card.id}' names no weight file: choose one with 'python -m var_spaces "
+            f"convert {card.id} --from {card.source.repository}:FILE --out FOLDER/ID'."
+        )
 
 
 def _weights(files: Sequence[Path]) -> list[Path]:

@@ -62,6 +62,14 @@ def _var(module: Any) -> Manifest:
     }
 
 
+def _arbooth(module: Any) -> Manifest:
+    """Blocks are stored in half the bytes, as they were trained."""
+    own = {key: _entry(tensor.shape) for key, tensor in module.state_dict().items()}
+    every = own | _key_biases(module)
+    half = {key: _entry(entry[0], torch.bfloat16) for key, entry in every.items()}
+    return {key: half[key] if key.startswith("block") else every[key] for key in every}
+
+
 def _residual_vq(module: Any) -> Manifest:
     return {"quantize.ema_vocab_hit_SV": _entry((module.schedule.num_scales, module.vocab_size))}
 
@@ -75,6 +83,8 @@ def _bitwise(module: Any) -> Manifest:
 FILE_BUFFERS: dict[str, Callable[[Any], Manifest]] = {
     "var": _var,
     "infinity": _key_biases,
+    "varedit": _key_biases,
+    "arbooth": _arbooth,
     "residual-vq": _residual_vq,
     "bitwise": _bitwise,
 }

@@ -17,14 +17,15 @@ class Source(FrozenModel):
 
     Attributes:
         repository: ``owner/name``.
-        files: weight files; an index file (``*.index.json``) stands before its shards.
+        files: weight files; an index file (``*.index.json``) stands before its shards. Empty where
+            a repository holds many checkpoints of one layout, or their names are not known.
         revision: branch, tag or commit.
         bytes: of all files together, as published or as the layout makes them; None is unknown.
         sha256: digests of files, checked beside those that the Hub itself names.
     """
 
     repository: str = Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")
-    files: tuple[str, ...] = Field(min_length=1, max_length=256)
+    files: tuple[str, ...] = Field(max_length=256)
     revision: str = Field("main", pattern=r"^[\w./-]{1,200}$")
     bytes: int | None = Field(None, ge=1)
     sha256: Annotated[dict[str, Digest], AfterValidator(freeze)] = FrozenDict()
