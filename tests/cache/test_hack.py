@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.cache.policies import SCHEDULE, Drive
@@ -81,6 +81,7 @@ def test_plus_keeps_less_than_it_attends_to(budget):
     st.floats(1, 60),
     st.integers(1, 50),
 )
+@example([(2.225073858507e-311, 1)], 1.0, 2)
 def test_filling_meets_the_mean(groups, mean, cap):
     weights, sizes = zip(*groups, strict=True)
     amounts = fill(weights, sizes, mean, cap)

@@ -69,7 +69,8 @@ def fill(weights: Sequence[float], sizes: Sequence[int], mean: float, cap: int) 
     total, heads = mean * sum(sizes), sum(sizes)
     if total >= cap * heads:
         return [cap] * len(sizes)
-    weights = [max(weight, 1e-9 * (max(weights) or 1.0)) for weight in weights]
+    peak = max(weights) or 1.0  # shares of the peak, so that tiny weights divide safely
+    weights = [max(weight / peak, 1e-9) for weight in weights]
     low, high = 0.0, cap / min(weights)
     for _ in range(100):  # the amount grows with the factor
         factor = (low + high) / 2

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.autoencoder import initialise
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.config import TrainConfig
@@ -30,6 +31,7 @@ class BitwiseTraining:
 
     Args:
         scenes: name of the scene recipe that training images come from.
+        start: id of a trained VQ tokenizer whose autoencoder training begins with; empty for none.
         l1, mse, gradient, commitment, entropy: weights of the loss terms.
         temperature: of the soft bits in the entropy term.
         truncate: share of each batch whose decoder input stops at a random scale, so that early
@@ -38,6 +40,7 @@ class BitwiseTraining:
     """
 
     scenes: str = "wide"
+    start: str = ""
     l1: float = 1.0
     mse: float = 2.0
     gradient: float = 0.5
@@ -58,11 +61,14 @@ class BitwiseRecipe:
         seed: int,
         device: torch.device,
         source: ImageSource | None = None,
+        start: nn.Module | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, device
         self.model = Bitwise(model)
         initialise(self.model)
+        if start is not None:
+            take_autoencoder(self.model, start)
         size = self.model.schedule.last[0] * self.model.downsample
         self.source = source or SceneSource(config.scenes, size, device)
 
@@ -123,6 +129,23 @@ class BitwiseRecipe:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Nothing beside the network needs to be kept."""
+
+
+def take_autoencoder(model: Bitwise, start: nn.Module) -> None:
+    """Copy the layers of another tokenizer's encoder and decoder that this one has too.
+
+    Raises:
+        VarSpacesError: if the two networks have no layer in common.
+    """
+    own = model.state_dict()
+    given = model.adapt_state(start.state_dict())
+    shared = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    if not shared:
+        raise VarSpacesError(
+            "The tokenizer to start from has no layer of the same name and shape: "
+            "give both the same ch and ch_mult, or leave 'start' out."
+        )
+    model.load_state_dict(shared, strict=False)
 
 
 def balance(bits: list[Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ from var_spaces.conditioning.packed_encoder import load_minilm
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.bitwise import BitwiseRecipe, BitwiseTraining
 from var_spaces.training.config import TrainConfig, build
-from var_spaces.training.export import fill, read_card
+from var_spaces.training.export import fill, load_tokenizer, read_card
 from var_spaces.training.text_transformer import TextTransformerConfig, TextTransformerRecipe
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 def build_bitwise(
     data: dict, train: TrainConfig, options: Options, device: torch.device
 ) -> BitwiseRecipe:
+    config = build(BitwiseTraining, data.get("recipe", {}), "[recipe]")
     return BitwiseRecipe(
         build(BitwiseConfig, data.get("model", {}), "[model]"),
-        build(BitwiseTraining, data.get("recipe", {}), "[recipe]"),
+        config,
         train.seed,
         device,
+        start=load_tokenizer(options.models / config.start) if config.start else None,
     )
 
 
