@@ -14,9 +14,10 @@ from var_spaces.api import generate
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
+from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.__main__ import main
 from var_spaces.training.bit_losses import bit_losses, scale_weights
-from var_spaces.training.bitwise import balance
+from var_spaces.training.bitwise import balance, take_autoencoder
 from var_spaces.training.self_correction import BitFlips
 
 BITWISE = """
@@ -86,6 +87,19 @@ def test_what_was_trained_draws(trained, monkeypatch):
     monkeypatch.setenv("VAR_SPACES_MODELS", str(trained / "models"))
     image = generate(model="t2i", prompt="a cat on a blue background", seed=1)[0]
     assert image.size == (64, 64)
+
+
+def test_a_tokenizer_starts_from_another_autoencoder():
+    torch.manual_seed(0)
+    sizes = dict(ch=16, ch_mult=(1, 1), num_res_blocks=1, norm_groups=8)
+    start = ResidualVQ(ResidualVQConfig(**sizes, z_channels=4, vocab_size=8, patch_nums=(1, 2)))
+    model = Bitwise(BitwiseConfig(**sizes, bits=4, patch_nums=(1, 2)))
+    take_autoencoder(model, start)
+    given = model.adapt_state(start.state_dict())
+    for name, ours in model.state_dict().items():
+        assert torch.equal(ours, given[name]), name
+    with pytest.raises(VarSpacesError, match="no layer of the same name"):
+        take_autoencoder(Bitwise(BitwiseConfig(ch=48, ch_mult=(1,), bits=5, norm_groups=8)), start)
 
 
 def test_a_missing_tokenizer_is_named(tmp_path, capsys):
