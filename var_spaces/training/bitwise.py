@@ -140,7 +140,7 @@ def take_autoencoder(model: Bitwise, start: nn.Module) -> None:
     own = model.state_dict()
     given = model.adapt_state(start.state_dict())
     shared = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
-    if not shared:
+    if not any(weight.dim() > 1 for weight in shared.values()):
         raise VarSpacesError(
             "The tokenizer to start from has no layer of the same name and shape: "
             "give both the same ch and ch_mult, or leave 'start' out."
