@@ -8,7 +8,7 @@ from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
 
-KINDS = ("tokenizer", "transformer", "judge", "bitwise", "text-transformer")
+KINDS = ("tokenizer", "transformer", "judge", "bitwise", "text-transformer", "parser", "clip")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +36,9 @@ def add_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     one.add_argument("--threads", type=int, help="CPU threads (default: all)")
     one.add_argument("--models", type=Path, default=Path("assets/models"), help="model folders")
+    one.add_argument(
+        "--evaluators", type=Path, default=Path("assets/evaluators"), help="judge, parser and CLIP"
+    )
     one.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints and logs")
     one.add_argument("--fresh", action="store_true", help="start over instead of resuming")
     one.add_argument("--no-export", action="store_true", help="leave the model folders alone")
@@ -63,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         steps=args.steps,
         device=args.device,
         models=args.models,
+        evaluators=args.evaluators,
         runs=args.runs,
         fresh=args.fresh,
         quiet=args.quiet,

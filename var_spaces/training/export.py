@@ -28,6 +28,8 @@ FAMILIES = {
     "judge": "judge",
     "bitwise": "bitwise",
     "text-transformer": "infinity",
+    "parser": "parser",
+    "clip": "clip",
 }
 ROLES = {
     "tokenizer": "tokenizer",
@@ -35,6 +37,8 @@ ROLES = {
     "judge": "judge",
     "bitwise": "tokenizer",
     "text-transformer": "generator",
+    "parser": "evaluator",
+    "clip": "evaluator",
 }
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
@@ -99,6 +103,9 @@ def export(
     }
     folder = models / data["id"]
     save_model(folder, card, model.state_dict())
+    files = getattr(recipe, "files", dict)()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     for name in PICTURES:
         if (trainer.folder / name).is_file():
             (folder / name).write_bytes((trainer.folder / name).read_bytes())
@@ -133,6 +140,8 @@ def write_readme(folder: Path) -> None:
     for name, value in card["metrics"].items():
         values = value if hasattr(value, "__len__") else [value]
         lines.append(f"| {name.replace('_', ' ')} | {', '.join(f'{v:.4g}' for v in values)} |")
+    if "notes" in card:
+        lines += ["", card["notes"].strip()]
     if (folder / "samples.png").is_file():
         lines += ["", "![Unselected samples, fixed seed](samples.png)"]
     if (folder / "codebook.png").is_file():

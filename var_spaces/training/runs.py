@@ -17,6 +17,7 @@ from var_spaces.training.budget import Budget
 from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.config import TrainConfig, build, read_config
+from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS
 from var_spaces.training.export import export, load_judge, load_tokenizer
 from var_spaces.training.folder_data import FolderSource, prepare
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
@@ -40,7 +41,7 @@ class Options:
         minutes, steps: budget; None takes the recipe's minutes.
         device: torch device.
         models: folder of model folders that tokenizers are read from and results written to.
-        evaluators: folder that judges are written to; they are no models of the app.
+        evaluators: folder of judge, parser and CLIP; they are no models of the app.
         runs: folder of run folders (checkpoints, metrics, samples).
         fresh: start over instead of resuming.
         quiet: print nothing.
@@ -118,7 +119,8 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
     model = FINISH.get(data["kind"], nn.Module.eval)(trainer.run())
     metrics = recipe.evaluate(model)
     if options.export and trainer.main and not trainer.stopping:
-        target = options.evaluators if data["kind"] == "judge" else options.models
+        judges = data["kind"] in ("judge", *EVALUATOR_BUILDERS)
+        target = options.evaluators if judges else options.models
         export(data, recipe, model, metrics, trainer, target)
     return metrics
 
@@ -198,6 +200,10 @@ BUILDERS: dict[str, Callable[..., Recipe]] = {
     "transformer": _transformer,
     "judge": _judge,
     **TEXT_BUILDERS,
+    **EVALUATOR_BUILDERS,
 }
 # What the weights of a finished run become.
-FINISH: dict[str, Callable[..., nn.Module]] = {"tokenizer": fold}
+FINISH: dict[str, Callable[..., nn.Module]] = {
+    "tokenizer": fold,
+    "clip": lambda model: model.clip.eval(),
+}

@@ -114,8 +114,14 @@ class SceneSampler:
 
     def labels(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
         """Class and style of the first object, both (B,) int64, counted in the recipe's order."""
+        concepts, styles = self.slot_labels(batch)
+        return concepts[:, 0], styles[:, 0]
+
+    def slot_labels(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
+        """The same of every object, both (B, K), -1 in empty slots."""
         tables = self._on(batch.concept.device)
-        return tables["class_of"][batch.concept[:, 0]], tables["style_of"][batch.style[:, 0]]
+        parts = (("class_of", batch.concept), ("style_of", batch.style))
+        return tuple(torch.where(ids >= 0, tables[name][ids], -1) for name, ids in parts)
 
     def _backgrounds(self, numbers: Tensor, tables: dict[str, Tensor]) -> Tensor:
         both = tables["background_ids"][choose(numbers[:, :2].contiguous(), tables["backgrounds"])]

@@ -1,0 +1,1 @@
+"""Networks that look at images instead of making them: CLIP for scores, a parser for facts."""

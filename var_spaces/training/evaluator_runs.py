@@ -1,0 +1,41 @@
+"""Builders of the recipes for the networks that look at pictures: parser and CLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from var_spaces.conditioning.packed_encoder import load_minilm
+from var_spaces.evaluators.clip_network import ClipConfig
+from var_spaces.training.clip import ClipRecipe, ClipTraining
+from var_spaces.training.config import TrainConfig, build
+from var_spaces.training.export import load_tokenizer, read_card
+from var_spaces.training.text_runs import load_bitwise
+
+if TYPE_CHECKING:
+    from var_spaces.training.runs import Options
+    from var_spaces.training.trainer import Recipe
+
+LOADERS = {"residual-vq": load_tokenizer, "bitwise": load_bitwise}
+
+
+def build_clip(
+    data: dict, train: TrainConfig, options: Options, device: torch.device
+) -> ClipRecipe:
+    config = build(ClipTraining, data.get("recipe", {}), "[recipe]")
+    network = build(ClipConfig, data.get("model", {}), "[model]")
+    tokenizers = load_tokenizers(config.tokenizers, options)
+    return ClipRecipe(network, tokenizers, load_minilm(), config, train, device)
+
+
+def load_tokenizers(names: Sequence[str], options: Options) -> list[nn.Module]:
+    """Image tokenizers by id, of any family."""
+    recipes = "tokenizer --config vq-tokenizer' or 'bitwise --config bit-tokenizer"
+    folders = [options.models / name for name in names]
+    return [LOADERS[read_card(folder, recipes)["family"]](folder) for folder in folders]
+
+
+EVALUATOR_BUILDERS: dict[str, Callable[..., Recipe]] = {"clip": build_clip}
