@@ -23,6 +23,7 @@ LAYERS = [
     {"record"},
     {"events"},
     {"cache", "tokenizers"},
+    {"evaluators"},
     {"backbones", "decoding"},
     {"adapters", "conditioning", "zoo"},
     {"tasks", "training"},

@@ -138,7 +138,7 @@ class ResidualStages(nn.Module):
         self.out_channels = last
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Features after the stem and every stage, ``(B, C, S / n, S / n)``, n = 4, 4, 8, 16, ..."""
+        """Features after the stem and all stages, ``(B, C, S / n, S / n)``, n = 4, 4, 8, 16, 32."""
         x = F.relu(self.bn1(self.conv1(images)))
         x = F.relu(self.bn2(self.conv2(x)))
         found = [F.avg_pool2d(F.relu(self.bn3(self.conv3(x))), 2)]

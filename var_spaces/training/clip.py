@@ -192,7 +192,7 @@ class ClipRecipe:
             size = self.config.group
             right = [
                 true[at, at].gather(1, cosines[at, at].argmax(1, keepdim=True))
-                for at in map(lambda i: slice(i, i + size), range(0, len(true), size))
+                for at in (slice(i, i + size) for i in range(0, len(true), size))
             ]
             metrics[f"caption_to_image_of_{size}_alike_{kind}"] = mean(torch.cat(right))
             best = true.T.gather(1, cosines.T.argmax(1, keepdim=True))

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from var_spaces.conditioning.packed_encoder import load_minilm
-from var_spaces.evaluators.clip_network import ClipConfig
-from var_spaces.training.clip import ClipRecipe, ClipTraining
+from var_spaces.evaluators.clip_network import Clip, ClipConfig
+from var_spaces.training.clip import ClipRecipe, ClipTraining, NamingClip
 from var_spaces.training.config import TrainConfig, build
 from var_spaces.training.export import load_tokenizer, read_card
 from var_spaces.training.text_runs import load_bitwise
@@ -29,6 +29,11 @@ def build_clip(
     network = build(ClipConfig, data.get("model", {}), "[model]")
     tokenizers = load_tokenizers(config.tokenizers, options)
     return ClipRecipe(network, tokenizers, load_minilm(), config, train, device)
+
+
+def without_heads(model: NamingClip) -> Clip:
+    """What open_clip knows of a trained network."""
+    return model.clip.eval()
 
 
 def load_tokenizers(names: Sequence[str], options: Options) -> list[nn.Module]:

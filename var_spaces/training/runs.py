@@ -17,7 +17,7 @@ from var_spaces.training.budget import Budget
 from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.config import TrainConfig, build, read_config
-from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS
+from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS, without_heads
 from var_spaces.training.export import export, load_judge, load_tokenizer
 from var_spaces.training.folder_data import FolderSource, prepare
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
@@ -203,7 +203,4 @@ BUILDERS: dict[str, Callable[..., Recipe]] = {
     **EVALUATOR_BUILDERS,
 }
 # What the weights of a finished run become.
-FINISH: dict[str, Callable[..., nn.Module]] = {
-    "tokenizer": fold,
-    "clip": lambda model: model.clip.eval(),
-}
+FINISH: dict[str, Callable[..., nn.Module]] = {"tokenizer": fold, "clip": without_heads}
