@@ -85,7 +85,7 @@ def test_every_kind_of_picture(scorer):
     tensor = torch.from_numpy(arrays[0]).permute(2, 0, 1)[None] / 127.5 - 1
     torch.testing.assert_close(scorer.images(tensor), scorer.images(arrays[:1]))
     for wrong in ([np.zeros((4, 4))], torch.zeros(1, 3, 4, 4).int(), torch.zeros(3, 4, 4)):
-        with pytest.raises(VarSpacesError, match="Images|picture"):
+        with pytest.raises(VarSpacesError, match=r"Images|picture"):
             scorer.images(wrong)
 
 
