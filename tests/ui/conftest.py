@@ -145,7 +145,7 @@ def open_page(browser, served) -> Iterator[Callable]:
         if message.type == "error":
             complaints.append(f"console: {message.text}")
 
-    def open_(width: int = 1280, height: int = 900, **options):
+    def open_(width: int = 1280, height: int = 900, query: str = "", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
@@ -153,7 +153,7 @@ def open_page(browser, served) -> Iterator[Callable]:
         page.on("request", note)
         page.on("console", console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
-        page.goto(served)
+        page.goto(served + query)
         page.locator("#generate-go").wait_for()
         return page
 

@@ -104,8 +104,11 @@ def test_leaving_the_page_ends_the_run(open_page, gate):
     page.locator("#generate-go").click()
     phase(page, "running")
     page.context.close()
-    gate.let_one_through()
-    assert gate.ended.wait(30)
+    for _ in range(3):  # steps that may begin before the server has noticed
+        gate.let_one_through()
+        if gate.ended.wait(5):
+            return
+    pytest.fail("The run goes on, though nobody looks.")
 
 
 def test_a_saved_picture_brings_its_settings_back(open_page, tmp_path):

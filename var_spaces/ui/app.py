@@ -15,8 +15,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui import handlers
+from var_spaces.ui import handlers, links
 from var_spaces.ui.endpoints import add_endpoints
+from var_spaces.ui.recall import add_recall
 from var_spaces.ui.stage import mark
 from var_spaces.ui.tab import build_tab
 from var_spaces.ui.theme import ICON, css, theme
@@ -36,8 +37,8 @@ def build_app() -> gr.Blocks:
     """The page, ready to launch with :func:`launch_options`."""
     with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         gr.HTML(HEADER)
-        for task in TASKS:
-            build_tab(task)
+        tabs = {task: build_tab(task) for task in TASKS}
+        add_recall(page, tabs)
         add_endpoints(TASKS)
     return page.queue(max_size=MAX_WAITING)
 
@@ -47,6 +48,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": css(),
+        "head": links.head(),
         "favicon_path": ICON,
         "max_file_size": MAX_UPLOAD,
         "show_error": False,

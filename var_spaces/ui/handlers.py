@@ -63,8 +63,17 @@ def restore(form: Form, path: str | Path) -> RunSpec:
     Raises:
         VarSpacesError: if there is none, it is damaged, or it cannot run here.
     """
-    spec = plan(RunSpec.from_file(path)).spec
-    if spec.task != form.task:
+    return accept(form.task, RunSpec.from_file(path))
+
+
+def accept(task: str, spec: RunSpec) -> RunSpec:
+    """The spec of a stranger in canonical spelling, if the form of a task can show it.
+
+    Raises:
+        VarSpacesError: if it cannot run here.
+    """
+    spec = plan(spec).spec
+    if spec.task != task:
         raise VarSpacesError(
             f"This picture was made by the task '{spec.task}', which has no form here."
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
-from var_spaces.ui import cost, stage
+from var_spaces.ui import cost, links, stage
 from var_spaces.ui.command import command
 from var_spaces.ui.controls import element_id
 from var_spaces.ui.downloads import enlargement
@@ -38,6 +39,7 @@ class Screen:
             self.large = gr.DownloadButton(
                 "Download enlarged", interactive=False, elem_id=name("download-large"), size="md"
             )
+            self.link = gr.Button("Copy link", interactive=False, elem_id=name("link"), size="md")
         self.cost = gr.HTML(
             costs, visible=bool(costs), elem_id=name("cost"), elem_classes="vs-card"
         )
@@ -53,12 +55,14 @@ class Screen:
             )
             self.spec = gr.Code(label="Run spec", language="json", elem_id=name("spec"), **code)
         self.phase = gr.State(view.phase)
+        self.share = gr.JSON(visible=False)  # for the browser: what js/share.js reads
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         pictures = [self.status, self.stage, self.cost]
         details = [self.identity, self.command, self.spec]
-        return [*pictures, self.plain, self.large, *details, self.phase]
+        take_home = [self.plain, self.large, self.link, self.share]
+        return [*pictures, *take_home, *details, self.phase]
 
     @staticmethod
     def show(view: RunView, paths: tuple[Path, Path] | None) -> tuple:
@@ -69,15 +73,15 @@ class Screen:
         """
         pictures = Screen.pictures(view)
         if view.phase == "failed" and view.spec is None:  # refused: the last run stays
-            return (pictures[0], *(gr.skip(),) * 7, view.phase)
+            return (pictures[0], *(gr.skip(),) * 9, view.phase)
         return (*pictures, *_downloads(view, paths), *_details(view), view.phase)
 
     @staticmethod
     def stopped(phase: str) -> tuple:
         """What the outputs show after Stop: all that was drawn so far stays."""
         if phase not in ACTIVE:  # it was still waiting, or had just ended
-            return (gr.skip(),) * 9
-        return (stage.stopped(), *(gr.skip(),) * 7, "stopped")
+            return (gr.skip(),) * 11
+        return (stage.stopped(), *(gr.skip(),) * 9, "stopped")
 
     @staticmethod
     def pictures(view: RunView) -> tuple[str, str, str]:
@@ -85,14 +89,16 @@ class Screen:
         return stage.status(view), stage.stage(view), cost.cost(view)
 
 
-def _downloads(view: RunView, paths: tuple[Path, Path] | None) -> tuple[dict, dict]:
+def _downloads(view: RunView, paths: tuple[Path, Path] | None) -> tuple[Any, ...]:
     if paths is None:
-        return gr.update(interactive=False), gr.update(interactive=False)
+        return (*(gr.update(interactive=False),) * 3, None)
     side, times = view.resolution, enlargement(view.images[0])
     what = "PNG" if len(view.images) == 1 else f"{plural(len(view.images), 'PNG')} (zip)"
     return (
         gr.update(label=f"Download {what}, {side} px", value=str(paths[0]), interactive=True),
         gr.update(label=f"Enlarged, {side * times} px", value=str(paths[1]), interactive=times > 1),
+        gr.update(interactive=True),
+        links.share(view),
     )
 
 
@@ -119,6 +125,7 @@ def _identity(view: RunView) -> str:
         f'<div><dt>{key}</dt><dd class="vs-mono">{escape(value)}</dd></div>'
         for key, value in rows.items()
     )
+    items += f"<div><dt>Link</dt><dd>{links.anchor(view.spec)}</dd></div>"
     return (
         f'<dl class="vs-identity">{items}</dl><p class="vs-note">Equal run specs have equal ids '
         "and give equal pictures. Every PNG you save here carries its run spec.</p>"

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
 from var_spaces.ui import handlers, stage
 from var_spaces.ui.controls import element_id, update
 from var_spaces.ui.downloads import files
@@ -30,6 +33,8 @@ LOOK = """(...values) => {{
     {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
   return values;
 }}"""
+COPY = "(run) => {{ varSpaces.copy(run, '{button}'); }}"
+REMEMBER = "(run) => { varSpaces.remember(run); }"
 # Runs of all tabs and of the API wait in one line for the one device there is.
 LANE = {"concurrency_id": "gpu", "concurrency_limit": 1}
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
@@ -37,7 +42,31 @@ QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what re
 CAREFUL = {**HIDDEN, "concurrency_limit": None}
 
 
-def build_tab(task: str) -> None:
+@dataclass(frozen=True, eq=False)
+class Tab:
+    """What else of the page may need of a tab.
+
+    Attributes:
+        runs: events that draw.
+    """
+
+    form: Form
+    layout: FormLayout
+    screen: Screen
+    runs: Sequence[Dependency]
+
+    @property
+    def restored(self) -> list[gr.components.Component]:
+        """What :meth:`restore` changes."""
+        return [self.screen.status, *self.layout.controls]
+
+    def restore(self, spec: RunSpec) -> list[Any]:
+        """The form filled with an accepted spec, and a line that says so."""
+        said = f"Settings of run {spec.id} are back. Press Generate to draw it again."
+        return [stage.notice(said), *_fill(self.form, self.form.values(spec))]
+
+
+def build_tab(task: str) -> Tab:
     """Lay out and wire the tab of a task inside the current Blocks."""
     form, model = Form(task), handlers.first_model(task)
     card = get_card(model) if model else None
@@ -47,7 +76,9 @@ def build_tab(task: str) -> None:
             layout = FormLayout(form, card)
         with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
             screen = Screen(task, handlers.empty(model))
-    _wire(form, layout, screen, chips)
+    tab = Tab(form, layout, screen, _wire_runs(form, layout, screen, chips))
+    _wire(tab)
+    return tab
 
 
 def _chips(form: Form, specs: Sequence[Any]) -> list[tuple[gr.Button, list[Any]]]:
@@ -68,7 +99,10 @@ def _chips(form: Form, specs: Sequence[Any]) -> list[tuple[gr.Button, list[Any]]
         ]
 
 
-def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]) -> None:
+def _wire_runs(
+    form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]
+) -> list[Dependency]:
+    """Everything that starts and stops a run."""
     controls, seed = layout.controls, layout.control("seed")
     filled = [
         button.click(partial(_fill, form, values), None, controls, **CAREFUL)
@@ -92,19 +126,28 @@ def _wire(form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]
     for start in starts:  # a run that waits can be stopped, too
         start(lambda: gr.update(interactive=True), None, layout.stop, **QUICK)
     layout.stop.click(_stop, screen.phase, outputs, cancels=runs, **QUICK)
-    layout.dice.click(None, None, seed, js=DICE, **QUICK)
+    return runs
+
+
+def _wire(tab: Tab) -> None:
+    """What changes the form, and what a visitor takes home."""
+    form, layout, screen = tab.form, tab.layout, tab.screen
+    controls = layout.controls
+    layout.dice.click(None, None, layout.control("seed"), js=DICE, **QUICK)
     layout.control("model").input(
         partial(_change_model, form),
         [screen.phase, *controls],
         [screen.status, screen.stage, screen.cost, *controls],
         **CAREFUL,
     )
-    restored = layout.drop.upload(
-        partial(_restore, form), layout.drop, [screen.status, *controls], **CAREFUL
-    )
+    restored = layout.drop.upload(partial(_restore, tab), layout.drop, tab.restored, **CAREFUL)
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
     layout.show_chosen_methods(QUICK)
+    copy = COPY.format(button=element_id(form.task, "link"))
+    screen.link.click(None, screen.share, None, js=copy, **QUICK)
+    for run in tab.runs:
+        run.success(None, screen.share, None, js=REMEMBER, **QUICK)
 
 
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:
@@ -140,11 +183,9 @@ def _change_model(form: Form, phase: str, *values: Any) -> list[Any]:
     return [*fresh, *_fill(form, new)]
 
 
-def _restore(form: Form, path: str) -> list[Any]:
+def _restore(tab: Tab, path: str) -> list[Any]:
     with refusing():
-        spec = handlers.restore(form, path)
-    said = f"Settings of run {spec.id} are back. Press Generate to draw it again."
-    return [stage.notice(said), *_fill(form, form.values(spec))]
+        return tab.restore(handlers.restore(tab.form, path))
 
 
 @contextmanager

@@ -1,0 +1,57 @@
+"""Brings runs back into their tabs: from the link of the page, and from the list of own runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.ui import handlers, links
+from var_spaces.ui.tab import CAREFUL, Tab, refusing
+
+
+def add_recall(page: gr.Blocks, tabs: Mapping[str, Tab], shown: gr.Tabs | None = None) -> None:
+    """Add the list of own runs, and let the page open links.
+
+    Args:
+        tabs: by task.
+        shown: what holds the tabs, by task, to show the one of the run.
+    """
+    with gr.Accordion("My runs in this browser", open=False, elem_id="runs"):
+        runs = gr.HTML(links.RUNS, js_on_load=links.SHOW, elem_id="runs-list")
+    outputs = [component for tab in tabs.values() for component in tab.restored]
+    outputs += [shown] if shown else []
+
+    def show(parameter: object) -> list[Any]:
+        with refusing():
+            return recall(tabs, parameter)[: len(outputs)]
+
+    # gradio hands over what is annotated with its own types
+    def load(request: gr.Request) -> list[Any]:
+        parameter = request.query_params.get(links.PARAMETER)
+        return show(parameter) if parameter else [gr.skip()] * len(outputs)
+
+    def select(event: gr.EventData) -> list[Any]:
+        return show(event.link)
+
+    page.load(load, None, outputs, **CAREFUL)
+    runs.select(select, None, outputs, **CAREFUL)
+
+
+def recall(tabs: Mapping[str, Tab], parameter: object) -> list[Any]:
+    """What changes when a link is opened: its own tab is filled, and shown.
+
+    Raises:
+        VarSpacesError: if the link is damaged, or its run cannot run here.
+    """
+    spec = RunSpec.from_link(str(parameter))
+    if spec.task not in tabs:
+        raise VarSpacesError(f"The run is of the task '{spec.task}', which has no tab here.")
+    spec = handlers.accept(spec.task, spec)
+    changes: list[Any] = []
+    for task, tab in tabs.items():
+        changes += tab.restore(spec) if task == spec.task else [gr.skip()] * len(tab.restored)
+    return [*changes, gr.Tabs(selected=spec.task)]
