@@ -8,7 +8,17 @@ from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
 
-KINDS = ("tokenizer", "transformer", "judge", "bitwise", "text-transformer", "parser", "clip")
+KINDS = (
+    "tokenizer",
+    "transformer",
+    "judge",
+    "bitwise",
+    "text-transformer",
+    "parser",
+    "clip",
+    "flex-tokenizer",
+    "flex-transformer",
+)
 
 
 def parser() -> argparse.ArgumentParser:

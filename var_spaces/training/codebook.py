@@ -32,6 +32,14 @@ class CodebookStatistics:
             torch.distributed.all_reduce(hits)
         self.counts.mul_(USAGE_DECAY).add_(hits, alpha=1 - USAGE_DECAY)
 
+    def dead(self) -> Tensor:
+        """Codes ``(D,)`` int64 that are hardly used."""
+        return (self.counts < DEAD_BELOW).nonzero().squeeze(1)
+
+    def revive(self, codes: Tensor) -> None:
+        """Count codes that were moved as used like others."""
+        self.counts[codes] = self.counts.mean()
+
 
 @torch.no_grad()
 def initialise_codebook(
@@ -63,16 +71,22 @@ def reset_dead_codes(
         How many codes were moved.
     """
     weight = quantizer.embedding.weight
-    dead = (statistics.counts < DEAD_BELOW).nonzero().squeeze(1)
+    dead = statistics.dead()
     if not len(dead):
         return 0
     vectors = f.permute(0, 2, 3, 1).reshape(-1, f.shape[1]).float()
     pick = torch.randint(len(vectors), (len(dead),), generator=generator).to(f.device)
     chosen = vectors[pick]
-    weight[dead] = chosen - weight[quantizer.nearest(chosen)]
+    move_codes(weight, dead, chosen - weight[quantizer.nearest(chosen)], optimizer)
+    statistics.revive(dead)
+    return len(dead)
+
+
+@torch.no_grad()
+def move_codes(weight: Tensor, codes: Tensor, to: Tensor, optimizer: MuonAdamW) -> None:
+    """Set some codes ``(D,)`` of a codebook ``(V, z)`` to vectors ``(D, z)``."""
+    weight[codes] = to
     # A moved code must not be dragged by the momentum of the code it replaces.
     for value in optimizer.state.get(weight, {}).values():
         if torch.is_tensor(value):
-            value[dead] = 0
-    statistics.counts[dead] = statistics.counts.mean()
-    return len(dead)
+            value[codes] = 0

@@ -30,6 +30,8 @@ FAMILIES = {
     "text-transformer": "infinity",
     "parser": "parser",
     "clip": "clip",
+    "flex-tokenizer": "flex-vq",
+    "flex-transformer": "flexvar",
 }
 ROLES = {
     "tokenizer": "tokenizer",
@@ -39,6 +41,8 @@ ROLES = {
     "text-transformer": "generator",
     "parser": "evaluator",
     "clip": "evaluator",
+    "flex-tokenizer": "tokenizer",
+    "flex-transformer": "generator",
 }
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"

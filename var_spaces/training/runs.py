@@ -19,6 +19,7 @@ from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.config import TrainConfig, build, read_config
 from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS, without_heads
 from var_spaces.training.export import export, load_judge, load_tokenizer
+from var_spaces.training.flex_runs import FLEX_BUILDERS
 from var_spaces.training.folder_data import FolderSource, prepare
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
 from var_spaces.training.perceptual import PerceptualLoss
@@ -201,6 +202,7 @@ BUILDERS: dict[str, Callable[..., Recipe]] = {
     "judge": _judge,
     **TEXT_BUILDERS,
     **EVALUATOR_BUILDERS,
+    **FLEX_BUILDERS,
 }
 # What the weights of a finished run become.
 FINISH: dict[str, Callable[..., nn.Module]] = {"tokenizer": fold, "clip": without_heads}

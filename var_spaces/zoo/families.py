@@ -81,6 +81,20 @@ FAMILIES = {
         frozenset({"bits", "substitution"}),
         nested=(("vae",), ("trainer", "vae_local")),
     ),
+    "flexvar": Family(
+        "generator",
+        "var_spaces.backbones.flexvar:FlexVAR",
+        "var_spaces.backbones.flexvar_config:FlexVARConfig",
+        frozenset({"class-labels", "kv-cache", "sub-networks", "any-schedule"}),
+        nested=(("trainer", "var_wo_ddp"),),
+    ),
+    "flex-vq": Family(
+        "tokenizer",
+        "var_spaces.tokenizers.flex_vq:FlexVQ",
+        "var_spaces.tokenizers.flex_vq:FlexVQConfig",
+        frozenset({"substitution"}),
+        nested=(("model",), ("trainer", "vae_local")),
+    ),
     "residual-vq": Family(
         "tokenizer",
         "var_spaces.tokenizers.residual_vq:ResidualVQ",

@@ -1,0 +1,44 @@
+"""Builders of the recipes for FlexVAR's tokenizer and transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from var_spaces.tokenizers.flex_vq import FlexVQ, FlexVQConfig
+from var_spaces.training.config import TrainConfig, build
+from var_spaces.training.export import fill, load_tokenizer, read_card
+from var_spaces.training.flex_tokenizer import FlexTokenizerConfig, FlexTokenizerRecipe
+
+if TYPE_CHECKING:
+    from var_spaces.training.runs import Options
+    from var_spaces.training.trainer import Recipe
+
+
+def build_flex_tokenizer(
+    data: dict, train: TrainConfig, options: Options, device: torch.device
+) -> FlexTokenizerRecipe:
+    config = build(FlexTokenizerConfig, data.get("recipe", {}), "[recipe]")
+    return FlexTokenizerRecipe(
+        build(FlexVQConfig, data.get("model", {}), "[model]"),
+        config,
+        train.seed,
+        device,
+        start=load_tokenizer(options.models / config.start) if config.start else None,
+    )
+
+
+def load_flex_tokenizer(folder: Path) -> FlexVQ:
+    """Read a scalable tokenizer's model folder without the zoo.
+
+    Raises:
+        VarSpacesError: if the folder holds none.
+    """
+    card = read_card(folder, "flex-tokenizer --config flex-tokenizer")
+    return fill(FlexVQ(build(FlexVQConfig, card["architecture"], f"the card in {folder}")), folder)
+
+
+FLEX_BUILDERS: dict[str, Callable[..., Recipe]] = {"flex-tokenizer": build_flex_tokenizer}
