@@ -7,7 +7,7 @@ queries, keys and values of the attention apart (layout of LlamaGen's ``VQ-16``)
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -138,31 +138,3 @@ class FlexDecoder(nn.Module):
         x = self.conv_blocks[-1].blocks(x)
         x = self.conv_out(F.silu(self.norm_out(x)))
         return F.pixel_shuffle(x, self.stem_patch) if self.stem_patch > 1 else x
-
-
-def flex_keys(state: Mapping[str, Tensor], levels: int) -> dict[str, Tensor]:
-    """The weights of an :class:`Encoder` and a :class:`Decoder` under the names used here.
-
-    Args:
-        state: a state dict with keys ``encoder.*`` and ``decoder.*``; other keys are dropped.
-        levels: resolutions of the network, ``len(ch_mult)``.
-    """
-    middles = {"block_1": "0", "attn_1": "1", "block_2": "2"}
-    found = {}
-    for key, value in state.items():
-        side, *names = key.split(".")
-        if side not in ("encoder", "decoder"):
-            continue
-        if names[0] in ("down", "up"):
-            number = int(names[1])
-            names[:2] = ["conv_blocks", str(number if side == "encoder" else levels - 1 - number)]
-            names = ["res" if name == "block" else name for name in names]
-        elif names[0] == "mid":
-            names[1] = middles[names[1]]
-        if "qkv" in names:
-            place = names.index("qkv")
-            for name, part in zip("qkv", value.chunk(3), strict=True):
-                found[".".join([side, *names[:place], name, *names[place + 1 :]])] = part
-        else:
-            found[".".join([side, *names])] = value
-    return found

@@ -7,7 +7,7 @@ replace those of the scale before instead of being added to them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.autoencoder import area_pool
-from var_spaces.tokenizers.flex_autoencoder import FlexDecoder, FlexEncoder, flex_keys
+from var_spaces.tokenizers.flex_autoencoder import FlexDecoder, FlexEncoder
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,13 @@ class FlexVQConfig:
 
     Args:
         ch, ch_mult, num_res_blocks: widths and depth of the autoencoder.
-        z_channels: channels between the autoencoder and the codebook's 1x1 convolutions.
+        z_channels: channels between the autoencoder and the codebook's convolutions.
         vocab_size: codes *V* in the codebook.
         latent_dim: channels *z* of a code.
         patch_nums: side of the token map of every scale of the usual schedule, coarse to fine.
         beta: weight of the commitment loss.
-        stem_patch: pixel (un)shuffle factor around the network; 1 in the published model.
+        quant_conv_ks: kernel of the convolutions before and after the codebook; published: 1.
+        stem_patch: pixel (un)shuffle factor around the network; published: 1.
     """
 
     ch: int = 128
@@ -42,6 +43,7 @@ class FlexVQConfig:
     latent_dim: int = 32
     patch_nums: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
     beta: float = 0.25
+    quant_conv_ks: int = 1
     in_channels: int = 3
     stem_patch: int = 1
     norm_groups: int = 32
@@ -118,14 +120,9 @@ class FlexVQ(nn.Module):
         self.encoder = FlexEncoder(**sizes)
         self.decoder = FlexDecoder(**sizes)
         self.quantize = CosineQuantizer(config.vocab_size, config.latent_dim, config.beta)
-        self.quant_conv = nn.Conv2d(config.z_channels, config.latent_dim, 1)
-        self.post_quant_conv = nn.Conv2d(config.latent_dim, config.z_channels, 1)
-
-    def adapt_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A state dict as this module spells it; of VAR's tokenizer only the autoencoder is taken."""
-        if not any(key.startswith(("encoder.down.", "decoder.up.")) for key in state):
-            return dict(state)
-        return flex_keys(state, len(self.config.ch_mult))
+        z, latent, ks = config.z_channels, config.latent_dim, config.quant_conv_ks
+        self.quant_conv = nn.Conv2d(z, latent, ks, padding=ks // 2)
+        self.post_quant_conv = nn.Conv2d(latent, z, ks, padding=ks // 2)
 
     @property
     def codebook(self) -> Tensor:

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.autoencoder import area_pool, initialise
 from var_spaces.tokenizers.flex_vq import CosineQuantizer, FlexVQ, FlexVQConfig
-from var_spaces.training.bitwise import take_autoencoder
+from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.codebook import CodebookStatistics, move_codes
 from var_spaces.training.config import TrainConfig
+from var_spaces.training.flex_start import start_from
 from var_spaces.training.image_sources import ImageSource, SceneSource
 from var_spaces.training.optim import MuonAdamW, matrix_groups
 from var_spaces.training.reconstructions import probe_psnr, reconstruction_sheet
@@ -36,11 +37,11 @@ class FlexTokenizerConfig:
 
     Args:
         scenes: name of the scene recipe that training images come from.
-        start: id of a trained tokenizer whose autoencoder to begin with; empty for none.
+        start: id of a trained residual tokenizer whose autoencoder to begin with; empty for none.
         l1, mse, gradient, vq: weights of the loss terms.
         scales: random smaller sizes per step at which pictures are supervised too.
         scale_weight: weight of each of them, where the full size has 1.
-        warmup_steps: steps without codebook.
+        warmup_steps: steps without codebook; none after a start.
         reset_every: steps between resets of dead codes.
         reset_until: share of the run after which codes are left alone, 0..1.
         eval_images: images per evaluation probe.
@@ -71,7 +72,7 @@ class FlexTokenizerRecipe:
 
     Args:
         source: training images; None draws scenes.
-        start: the trained tokenizer to take layers from, if any.
+        start: the trained tokenizer to begin with, if any.
     """
 
     def __init__(
@@ -82,18 +83,20 @@ class FlexTokenizerRecipe:
         device: torch.device,
         *,
         source: ImageSource | None = None,
-        start: nn.Module | None = None,
+        start: ResidualVQ | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, device
         self.model = FlexVQ(model)
         initialise(self.model)
-        if start:
-            take_autoencoder(self.model, start)
         self.side = self.model.schedule.last[0]
         size = self.side * self.model.downsample
         self.source = source or SceneSource(config.scenes, size, device)
         self.statistics = CodebookStatistics(model.vocab_size, device)
+        self.first = 0 if start else config.warmup_steps
+        if start:
+            self.model.to(device)
+            start_from(self.model, start.to(device), self.source.batch(seed, 0, 64))
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("embedding",) if train.optimizer == "muon" else ("",)
@@ -103,10 +106,10 @@ class FlexTokenizerRecipe:
         config = self.config
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         quantizer = self.model.quantize
-        if step == config.warmup_steps:
+        if step == self.first:
             start_codes(quantizer, self._vectors(step, 256), generator)
             self.statistics.counts.fill_(FIRST_COUNT)
-        elif step > config.warmup_steps and step % config.reset_every == 0:
+        elif step > self.first and step % config.reset_every == 0:
             if progress < config.reset_until:
                 dead = self.statistics.dead()
                 vectors = self._vectors(step, 64)
@@ -128,7 +131,7 @@ class FlexTokenizerRecipe:
         config = self.config
         images = self.source.batch(self.seed, start, count)
         sizes = self.sizes(step)
-        pictures, vq, ids = model(images, sizes, quantized=step >= config.warmup_steps)
+        pictures, vq, ids = model(images, sizes, quantized=step >= self.first)
         if ids:
             self.statistics.update(ids)
         total = config.vq * vq
