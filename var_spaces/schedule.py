@@ -75,6 +75,19 @@ class ScaleSchedule:
         """Position of a scale in the schedule, ``r_k = k / (S - 1)`` in [0, 1]."""
         return scale / (self.num_scales - 1) if self.num_scales > 1 else 0.0
 
+    def scales_of(self, length: int) -> int:
+        """How many scales the first ``length`` tokens are.
+
+        Raises:
+            VarSpacesError: if they do not end where a scale ends.
+        """
+        if length not in self.offsets[1:]:
+            raise VarSpacesError(
+                f"{length - self.lengths[0]} token inputs do not end where a scale of {self.sizes} "
+                f"ends: give {self.total - self.lengths[0]}."
+            )
+        return self.offsets.index(length)
+
     def span(self, scale: int) -> slice:
         """Positions of one scale in the concatenated sequence."""
         return slice(self.offsets[scale], self.offsets[scale + 1])

@@ -365,13 +365,8 @@ class Infinity(nn.Module):
         """
         schedule = schedule or self.schedule
         length = schedule.lengths[0] + tokens.shape[1]
-        if length not in schedule.offsets[1:]:
-            raise VarSpacesError(
-                f"{tokens.shape[1]} token inputs do not end where a scale of {schedule.sizes} "
-                f"ends: give {schedule.total - schedule.lengths[0]}."
-            )
+        scales = schedule.scales_of(length)
         cond = self.condition(text if dropped is None else self.without_text(text, dropped))
-        scales = schedule.offsets.index(length)
         parts = tokens.split(schedule.lengths[1:scales], dim=1) if scales > 1 else ()
         inputs = [self.embed_scale(part, k + 1) for k, part in enumerate(parts)]
         x = torch.cat([self.start(cond), *inputs], dim=1)

@@ -26,7 +26,6 @@ from var_spaces.backbones.layers import (
     masked_attend,
 )
 from var_spaces.cache.kv import KVCache
-from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 
 
@@ -222,11 +221,7 @@ class VAR(nn.Module):
             VarSpacesError: if ``tokens`` does not end where a scale ends.
         """
         length = self.schedule.lengths[0] + tokens.shape[1]
-        if length not in self.schedule.offsets[1:]:
-            raise VarSpacesError(
-                f"{tokens.shape[1]} token inputs do not end where a scale of {self.schedule.sizes} "
-                f"ends: give {self.schedule.total - self.schedule.lengths[0]}."
-            )
+        self.schedule.scales_of(length)  # refuses a part of a scale
         cond = self.condition(labels, styles)
         first = cond.float().unsqueeze(1) + self.pos_start.float()
         rest = self.word_embed(tokens.to(self.word_embed.weight.dtype)).float()

@@ -1,8 +1,8 @@
 """Recipe: train FlexVAR's scalable VQ tokenizer on scenes of the open image set.
 
 The latent is decoded and supervised at its own size and, as published, at random smaller ones
-(https://arxiv.org/abs/2502.20313, §3.2), so that the codes of every scale are a picture. Losses: L1,
-squared error, L1 of image gradients, codebook and commitment terms.
+(https://arxiv.org/abs/2502.20313, §3.2), so that the codes of every scale are a picture. Losses:
+L1, squared error, L1 of image gradients, codebook and commitment terms.
 """
 
 from __future__ import annotations
@@ -109,14 +109,12 @@ class FlexTokenizerRecipe:
         if step == self.first:
             start_codes(quantizer, self._vectors(step, 256), generator)
             self.statistics.counts.fill_(FIRST_COUNT)
-        elif step > self.first and step % config.reset_every == 0:
-            if progress < config.reset_until:
-                dead = self.statistics.dead()
-                vectors = self._vectors(step, 64)
-                pick = torch.randint(len(vectors), (len(dead),), generator=generator)
-                weight = quantizer.embedding.weight
-                move_codes(weight, dead, vectors[pick.to(vectors.device)], optimizer)
-                self.statistics.revive(dead)
+        elif step % config.reset_every == 0 and step > self.first and progress < config.reset_until:
+            dead, vectors = self.statistics.dead(), self._vectors(step, 64)
+            pick = torch.randint(len(vectors), (len(dead),), generator=generator)
+            moved = vectors[pick.to(vectors.device)]
+            move_codes(quantizer.embedding.weight, dead, moved, optimizer)
+            self.statistics.revive(dead)
 
     @torch.no_grad()
     def _vectors(self, step: int, count: int) -> Tensor:

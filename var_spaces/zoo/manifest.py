@@ -70,6 +70,15 @@ def _arbooth(module: Any) -> Manifest:
     return {key: half[key] if key.startswith("block") else every[key] for key in every}
 
 
+def _flexvar(module: Any) -> Manifest:
+    total = module.schedule.total
+    return {"attn_bias_for_masking": _entry((1, 1, total, total)), **_key_biases(module)}
+
+
+def _flex_vq(module: Any) -> Manifest:
+    return {"quantize.codebook_used": _entry((65536,))}
+
+
 def _residual_vq(module: Any) -> Manifest:
     return {"quantize.ema_vocab_hit_SV": _entry((module.schedule.num_scales, module.vocab_size))}
 
@@ -85,6 +94,8 @@ FILE_BUFFERS: dict[str, Callable[[Any], Manifest]] = {
     "infinity": _key_biases,
     "varedit": _key_biases,
     "arbooth": _arbooth,
+    "flexvar": _flexvar,
+    "flex-vq": _flex_vq,
     "residual-vq": _residual_vq,
     "bitwise": _bitwise,
 }
