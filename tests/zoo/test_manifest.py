@@ -26,6 +26,8 @@ LAYOUTS = {
     **{f"varedit-8b-{pixels}": "infinity_8b" for pixels in (512, 1024)},
     "arbooth-2b": "arbooth_2b",
     **{f"infinity-tokenizer-{n}": f"infinity_vae_{n}" for n in ("d16", "d24", "d32", "d32reg")},
+    "flexvar-tokenizer": "flexvar_vae",
+    **{f"flexvar-d{depth}": f"flexvar_d{depth}" for depth in (16, 20, 24)},
     "infinity-tokenizer-d64": "infinity_vae_d64",
     "infinity-tokenizer-d56": "infinity_vae_d56_f8_14_patchify",
 }
