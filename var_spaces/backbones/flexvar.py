@@ -61,7 +61,7 @@ class FlexVAR(VAR):
         schedule = schedule or self.schedule
         if schedule.lengths[0] != 1:
             raise VarSpacesError(
-                f"FlexVAR starts from one token: begin the schedule at 1x1, not {schedule.sizes[0]}."
+                f"FlexVAR starts from one token: begin at 1x1, not {schedule.sizes[0]}."
             )
         places = tuple(self.place_of(size) for size in schedule.sizes)
         return FlexModulation(*super().modulation(cond), places)

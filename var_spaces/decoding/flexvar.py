@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from var_spaces.decoding.base import Gumbel, Guidance, Sampled
+from var_spaces.decoding.base import Guidance, Gumbel, Sampled
 from var_spaces.decoding.sampling import TopKTopP
 from var_spaces.methods import register
 
