@@ -34,7 +34,11 @@ LAYERS = [
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 PACKAGE_OF = {"PIL": "pillow", "huggingface_hub": "huggingface-hub"}
-OPTIONAL = {"resvg_py", "spaces"}  # imported where they are found, with a clear way without them
+OPTIONAL = {
+    "bitsandbytes",
+    "resvg_py",
+    "spaces",
+}  # imported where they are found, with a clear way without them
 LIGHT = ["var_spaces.spec", "var_spaces.record", "var_spaces.events", "var_spaces.zoo.cards"]
 
 

@@ -37,7 +37,7 @@ class Counting:
         self.loads = []
         self.lock = threading.Lock()
 
-    def __call__(self, card, device, dtype):
+    def __call__(self, card, device, dtype, quant):
         with self.lock:
             self.loads.append(card.id)
         return nn.Linear(100, 100, bias=False)
@@ -73,7 +73,7 @@ def test_threads_that_want_the_same_model_load_it_once(use_tiny_models):
 def test_a_failed_load_is_tried_again(use_tiny_models):
     outcomes = [VarSpacesError("damaged"), nn.Linear(2, 2)]
 
-    def loader(card, device, dtype):
+    def loader(card, device, dtype, quant):
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
@@ -89,7 +89,7 @@ def test_a_failed_load_is_tried_again(use_tiny_models):
 def test_the_least_recently_used_module_leaves_first(use_tiny_models):
     base, loader = get_card("tiny-var"), Counting()
     cards = {name: base.model_copy(update={"id": name}) for name in "abc"}
-    zoo = Residency(budget=2 * 40_000, loader=loader, sizer=lambda card, dtype: 40_000)
+    zoo = Residency(budget=2 * 40_000, loader=loader, sizer=lambda card, dtype, quant: 40_000)
     a = zoo.module(cards["a"], CPU)
     zoo.module(cards["b"], CPU)
     assert zoo.module(cards["a"], CPU) is a
@@ -137,8 +137,8 @@ def test_thirty_requests_over_four_models_with_room_for_two(four):
     alive: dict[str, weakref.WeakSet] = {}
     doubles = []
 
-    def loader(card, device, dtype):
-        module = load_module(card, device, dtype)
+    def loader(card, device, dtype, quant):
+        module = load_module(card, device, dtype, quant)
         others = alive.setdefault(card.id, weakref.WeakSet())
         doubles.extend(card.id for _ in others)
         others.add(module)

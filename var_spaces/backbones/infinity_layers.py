@@ -13,7 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from var_spaces.backbones.layers import Attend, FeedForward, SelfAttention, modulate
+from var_spaces.backbones.layers import (
+    Attend,
+    FeedForward,
+    Projection,
+    SelfAttention,
+    modulate,
+)
 from var_spaces.backbones.rope import Rotary
 
 
@@ -58,14 +64,13 @@ class TextKeys(nn.Module):
     def __init__(self, text_dim: int, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.mat_kv = nn.Linear(text_dim, 2 * width, bias=False)
+        self.mat_kv = Projection(text_dim, 2 * width)
         self.v_bias = nn.Parameter(torch.zeros(width))
 
     def memory(self, text: Tensor, mask: Tensor | None) -> TextMemory:
         """Keys and values of padded text ``(B, T, E)``; ``mask (B, T)``."""
-        weight = self.mat_kv.weight
         bias = torch.cat((torch.zeros_like(self.v_bias), self.v_bias))
-        both = F.linear(text.to(weight.dtype), weight, bias)
+        both = self.mat_kv(text.to(bias.dtype), bias)
         both = both.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return TextMemory(both[0], both[1], None if mask is None else mask[:, None, None])
 
@@ -135,7 +140,7 @@ class InfinityBlock(nn.Module):
     ) -> Tensor:
         """Residual stream ``x (B, l, C)`` float32 after this block."""
         gate1, gate2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
-        dtype = self.ffn.fc1.weight.dtype
+        dtype = self.ffn.fc1.bias.dtype
         h = self.sa(modulate(x, scale1, shift1, self.eps).to(dtype), attend, rotary)
         x = x + gate1 * h
         norm = self.ca_norm

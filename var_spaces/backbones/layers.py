@@ -73,6 +73,16 @@ def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
     return branch * mask.div_(keep)
 
 
+class Projection(nn.Linear):
+    """A linear layer without a bias of its own; one may come with each call."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.linear(x, self.weight, bias)
+
+
 class SelfAttention(nn.Module):
     """Multi-head attention with a fused qkv projection whose k part has no bias.
 
@@ -86,7 +96,7 @@ class SelfAttention(nn.Module):
         self.score_scale = 1.0 if l2_norm else 0.25 / math.sqrt(self.head_dim)
         if l2_norm:
             self.scale_mul_1H11 = nn.Parameter(torch.full((1, heads, 1, 1), math.log(4.0)))
-        self.mat_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.mat_qkv = Projection(width, 3 * width)
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
         self.proj = nn.Linear(width, width)
@@ -95,8 +105,11 @@ class SelfAttention(nn.Module):
         """Queries, keys and values ``(B, H, l, D)`` of ``x (B, l, C)``, ready for attention."""
         b, length, _ = x.shape
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = F.linear(x, self.mat_qkv.weight, bias)
-        qkv = qkv.view(b, length, 3, self.heads, self.head_dim).permute(2, 0, 3, 1, 4)
+        qkv = (
+            self.mat_qkv(x, bias)
+            .view(b, length, 3, self.heads, self.head_dim)
+            .permute(2, 0, 3, 1, 4)
+        )
         q, k, v = qkv.unbind(0)
         if self.l2_norm:
             factor = self.scale_mul_1H11.float().clamp_max(MAX_LOG_SCALE).exp()
@@ -107,8 +120,8 @@ class SelfAttention(nn.Module):
     def raw_queries(self, x: Tensor, index: Tensor) -> Tensor:
         """Queries ``(B, H, m, D)`` of tokens ``index (m,)`` of ``x (B, l, C)`` as projected:
         without bias, normalisation, per-head factor and rotation."""
-        weight = self.mat_qkv.weight[: self.heads * self.head_dim]
-        return F.linear(x[:, index], weight).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        queries = self.mat_qkv(x[:, index])[..., : self.heads * self.head_dim]
+        return queries.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         out = attend(*self.project(x), self.score_scale, partial(self.raw_queries, x))
@@ -165,7 +178,7 @@ class AdaLNBlock(nn.Module):
     def forward(self, x: Tensor, modulation: Tensor, attend: Attend) -> Tensor:
         """Residual stream ``x (B, l, C)`` float32 after this block."""
         gate1, gate2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
-        dtype = self.ffn.fc1.weight.dtype
+        dtype = self.ffn.fc1.bias.dtype
         h = self.attn(modulate(x, scale1, shift1, self.eps).to(dtype), attend)
         x = x + drop_path(gate1 * h, self.drop_path, self.training)
         h = self.ffn(modulate(x, scale2, shift2, self.eps).to(dtype))
@@ -193,7 +206,7 @@ def initialise_linears(modules: Sequence[nn.Module], std: float) -> None:
     for module in modules:
         for layer in module.modules():
             kind = type(layer)
-            if kind in (nn.Linear, nn.Embedding):
+            if kind in (nn.Linear, Projection, nn.Embedding):
                 nn.init.trunc_normal_(layer.weight, std=std)
             if kind is nn.Linear and layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -31,6 +31,7 @@ def run(arguments: Sequence[str]) -> None:
         "--schedule", type=schedule_sizes, metavar="A,B,...", help="tokens per side and scale"
     )
     parser.add_argument("--dtype", metavar="TYPE", help="of the weights: float32, bfloat16")
+    parser.add_argument("--quant", metavar="KIND", help="of weights of the blocks: int8, nf4")
     parser.add_argument("--memory", type=float, metavar="BYTES", help="instead of what is free")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     for kind in KINDS:
@@ -77,11 +78,16 @@ def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict
 
 
 def _show(card: Card, settings: dict[str, Any], options: dict[str, Any]) -> None:
-    from var_spaces.zoo.environment import dtype_from_environment, resolve_device
+    from var_spaces.zoo.environment import (
+        dtype_from_environment,
+        quant_from_environment,
+        resolve_device,
+    )
     from var_spaces.zoo.estimate import estimate, free_memory, what_fits
 
     device = resolve_device()
     settings["dtype"] = options.get("dtype") or dtype_from_environment()
+    settings["quant"] = options.get("quant") or quant_from_environment()
     settings["together"] = device.type != "cpu"
     found = estimate(card, **settings)
     memory = int(options["memory"]) if "memory" in options else free_memory(device)

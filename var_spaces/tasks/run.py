@@ -113,9 +113,8 @@ def _record(
 ) -> RunRecord:
     device = model.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    dtype = next(model.backbone.parameters()).dtype
-    if dtype != torch.float32:
-        name += f", weights in {dtype}".replace("torch.", "")
+    if model.precision != "float32":
+        name += f", weights in {model.precision}"
     return RunRecord(
         spec=plan.spec,
         id=plan.spec.id,

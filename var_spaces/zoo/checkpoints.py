@@ -21,8 +21,10 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card
+from var_spaces.zoo.environment import NO_QUANT
 from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.quantise import quantisable, quantise_layer
 
 State = dict[str, Tensor]
 PAGE = 4096
@@ -30,7 +32,10 @@ DONT_NEED = 4  # MADV_DONTNEED of Linux
 
 
 def load_module(
-    card: Card, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    card: Card,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    quant: str = NO_QUANT,
 ) -> nn.Module:
     """Build the module of a card and give it its weights, ready for inference.
 
@@ -39,6 +44,7 @@ def load_module(
 
     Args:
         dtype: of floating-point weights.
+        quant: "int8" or "nf4" stores the linear layers of the blocks in so few bits.
 
     Raises:
         VarSpacesError: if a file is missing, damaged or not the one the card names, or if keys or
@@ -52,13 +58,25 @@ def load_module(
             f"restore {card.folder} or train the model again."
         )
     state = fitting_state(card, module, files)
+    if quant != NO_QUANT:
+        _quantise(module, state, device, dtype, quant)
     loaded: State = {}
     for key in list(state):
         tensor = state.pop(key)
         loaded[key] = tensor.to(device, _dtype(tensor, dtype), copy=True)
         give_back(tensor)
-    module.load_state_dict(loaded, strict=True, assign=True)
+    module.load_state_dict(loaded, strict=quant == NO_QUANT, assign=True)
     return module.to(device).eval().requires_grad_(False)
+
+
+def _quantise(
+    module: nn.Module, state: State, device: torch.device | str, dtype: torch.dtype, quant: str
+) -> None:
+    """Move the weights of quantisable layers from ``state`` into layers of few bits."""
+    for name in quantisable(module):
+        weight, bias = state.pop(f"{name}.weight"), state.pop(f"{name}.bias", None)
+        quantise_layer(module, name, weight, bias, quant, dtype, device)
+        give_back(weight)
 
 
 def fitting_state(card: Card, module: nn.Module, files: Iterable[Path]) -> State:

@@ -12,7 +12,10 @@ from var_spaces.errors import VarSpacesError
 BUDGET_VARIABLE = "VAR_SPACES_MODEL_BYTES"
 DEVICE_VARIABLE = "VAR_SPACES_DEVICE"
 DTYPE_VARIABLE = "VAR_SPACES_DTYPE"
+QUANT_VARIABLE = "VAR_SPACES_QUANT"
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NO_QUANT = "none"
+QUANTS = (NO_QUANT, "int8", "nf4")
 
 
 def resolve_device(device: str | torch.device | None = None) -> torch.device:
@@ -69,4 +72,26 @@ def known_dtype(name: str) -> str:
     """
     if name not in TYPES:
         raise VarSpacesError(f"Unknown type '{name[:40]}' of weights: choose {', '.join(TYPES)}.")
+    return name
+
+
+def quant_from_environment() -> str:
+    """How few bits the weights of generators take, from ``VAR_SPACES_QUANT``; else "none".
+
+    Raises:
+        VarSpacesError: for an unknown kind.
+    """
+    return known_quant(os.environ.get(QUANT_VARIABLE) or NO_QUANT)
+
+
+def known_quant(name: str) -> str:
+    """The name of a kind of quantised weights, or "none".
+
+    Raises:
+        VarSpacesError: for an unknown one.
+    """
+    if name not in QUANTS:
+        raise VarSpacesError(
+            f"Unknown quantisation '{name[:40]}' of weights: choose {', '.join(QUANTS)}."
+        )
     return name

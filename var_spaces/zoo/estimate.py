@@ -21,8 +21,9 @@ from var_spaces.decoding.base import Guidance
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card, get_card
-from var_spaces.zoo.environment import TYPES, known_dtype
+from var_spaces.zoo.environment import NO_QUANT, TYPES, known_dtype, known_quant
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.quantise import quantised_bytes
 
 FLOAT = 4  # bytes of a float32
 MAPS = 3  # feature maps of one size that a residual block holds at once
@@ -60,6 +61,7 @@ def estimate(
     schedule: ScaleSchedule | None = None,
     count: int = 1,
     dtype: str = "float32",
+    quant: str = NO_QUANT,
     together: bool = True,
 ) -> Estimate:
     """Bytes of a run with plain decoding.
@@ -68,7 +70,7 @@ def estimate(
         card: of a generator.
         schedule: token maps of the run; None is the model's own.
         count: images.
-        dtype: of the generator's weights; a tokenizer stays float32.
+        dtype, quant: of the generator's weights; a tokenizer stays float32.
         together: all images share a batch, as on a GPU; else one after another, as on a CPU.
 
     Raises:
@@ -83,7 +85,7 @@ def estimate(
     batch = count if together else 1
     return Estimate(
         weights={
-            card.id: weight_bytes(backbone, kind),
+            card.id: weight_bytes(backbone, kind, known_quant(quant)),
             tokenizer_card.id: weight_bytes(tokenizer, torch.float32),
         },
         kv=kv,
@@ -93,13 +95,18 @@ def estimate(
     )
 
 
-def weight_bytes(module: torch.nn.Module, dtype: torch.dtype) -> int:
-    """Bytes of parameters and buffers when floating-point parameters have a type."""
+def weight_bytes(module: torch.nn.Module, dtype: torch.dtype, quant: str = NO_QUANT) -> int:
+    """Bytes of parameters and buffers when floating-point parameters have a type.
+
+    Args:
+        quant: layers of the blocks have fewer bits.
+    """
     parameters = sum(
         p.numel() * (dtype if p.is_floating_point() else p.dtype).itemsize
         for p in module.parameters()
     )
-    return parameters + sum(b.numel() * b.element_size() for b in module.buffers())
+    buffers = sum(b.numel() * b.element_size() for b in module.buffers())
+    return parameters + buffers + quantised_bytes(module, dtype, quant)
 
 
 def kv_bytes(

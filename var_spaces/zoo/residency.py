@@ -24,9 +24,11 @@ from var_spaces.zoo.cards import Card, get_card
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.environment import (
     BUDGET_VARIABLE,
+    NO_QUANT,
     TYPES,
     budget_from_environment,
     dtype_from_environment,
+    quant_from_environment,
     resolve_device,
 )
 from var_spaces.zoo.estimate import weight_bytes
@@ -73,21 +75,26 @@ class Counters:
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A generator with its tokenizer, or a tokenizer alone (``backbone`` is None)."""
+    """A generator with its tokenizer, or a tokenizer alone (``backbone`` is None).
+
+    Attributes:
+        precision: of the generator's weights in memory, in words.
+    """
 
     card: Card
     tokenizer: Any
     backbone: Any
     weights_sha256: str
+    precision: str = "float32"
 
     @property
     def device(self) -> torch.device:
         return next(self.tokenizer.parameters()).device
 
 
-def size_of(card: Card, dtype: torch.dtype = torch.float32) -> int:
+def size_of(card: Card, dtype: torch.dtype = torch.float32, quant: str = NO_QUANT) -> int:
     """Bytes that the module of a card takes in memory, known before it is loaded."""
-    return weight_bytes(build(card), dtype)
+    return weight_bytes(build(card), dtype, quant)
 
 
 class Residency:
@@ -98,19 +105,21 @@ class Residency:
             the budget run alone.
         loader: reads a module in a type; ``sizer`` tells its bytes before. Replaced in tests.
         patience: seconds that a lease waits for room.
-        dtype: of the weights of generators; tokenizers are small and stay float32.
+        dtype, quant: of the weights of generators, see :func:`load_module`; tokenizers are small
+            and stay float32.
     """
 
     def __init__(
         self,
         budget: int | None = None,
-        loader: Callable[[Card, torch.device, torch.dtype], nn.Module] = load_module,
-        sizer: Callable[[Card, torch.dtype], int] = size_of,
+        loader: Callable[[Card, torch.device, torch.dtype, str], nn.Module] = load_module,
+        sizer: Callable[[Card, torch.dtype, str], int] = size_of,
         patience: float = PATIENCE,
         dtype: torch.dtype = torch.float32,
+        quant: str = NO_QUANT,
     ) -> None:
         self.budget, self.loader, self.sizer, self.patience = budget, loader, sizer, patience
-        self.dtype = dtype
+        self.dtype, self.quant = dtype, quant
         self.counters = Counters()
         self._slots: dict[Key, _Slot] = {}
         self._changed = Condition()
@@ -130,12 +139,12 @@ class Residency:
         """
         place = resolve_device(device)
         chosen = [get_card(name) for name in names]
-        tokenizers = {c.id: get_card(c.tokenizer, "tokenizer") for c in chosen if c.tokenizer}
-        needed = {self._key(c, place): c for c in (*chosen, *tokenizers.values())}
+        tokenizers = [get_card(card.tokenizer, "tokenizer") for card in chosen if card.tokenizer]
+        needed = {self._key(c, place): c for c in (*chosen, *tokenizers)}
         self._reserve({key: self._size(key, card) for key, card in needed.items()})
         try:
             modules = {card.id: self._load(key, card, place) for key, card in needed.items()}
-            yield [_paired(card, tokenizers.get(card.id), modules) for card in chosen]
+            yield [self._paired(card, modules) for card in chosen]
         finally:
             self._release(needed)
 
@@ -227,7 +236,7 @@ class Residency:
         slot = self._slots[key]
         with slot.lock:
             if slot.module is None:
-                module = self.loader(card, device, self._dtype(card))
+                module = self.loader(card, device, *self._precision(card))
                 with self._changed:
                     slot.module, slot.nbytes = module, module_bytes(module)
                     self.counters.loads += 1
@@ -243,8 +252,24 @@ class Residency:
                     del self._slots[key]
             self._changed.notify_all()
 
-    def _dtype(self, card: Card) -> torch.dtype:
-        return self.dtype if card.role == "generator" else torch.float32
+    def _precision(self, card: Card) -> tuple[torch.dtype, str]:
+        if card.role == "generator":
+            return self.dtype, self.quant
+        return torch.float32, NO_QUANT
+
+    def _paired(self, card: Card, modules: dict[str, Any]) -> LoadedModel:
+        digest = card.weights_sha256 or digest_of(files_of(card))
+        if card.tokenizer is None:
+            return LoadedModel(card, modules[card.id], None, digest)
+        backbone, tokenizer = modules[card.id], modules[card.tokenizer]
+        _check_pair(card, backbone, tokenizer)
+        return LoadedModel(card, tokenizer, backbone, digest, self.precision)
+
+    @property
+    def precision(self) -> str:
+        """Of the weights of generators, in words: "float32", "bfloat16, blocks in nf4"."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return dtype if self.quant == NO_QUANT else f"{dtype}, blocks in {self.quant}"
 
     @staticmethod
     def _key(card: Card, device: torch.device) -> Key:
@@ -254,17 +279,8 @@ class Residency:
         if self.budget is None:
             return 0  # nothing depends on it, and a module knows its own size
         if key not in self._sizes:
-            self._sizes[key] = self.sizer(card, self._dtype(card))
+            self._sizes[key] = self.sizer(card, *self._precision(card))
         return self._sizes[key]
-
-
-def _paired(card: Card, tokenizer: Card | None, modules: dict[str, Any]) -> LoadedModel:
-    digest = card.weights_sha256 or digest_of(files_of(card))
-    if tokenizer is None:
-        return LoadedModel(card, modules[card.id], None, digest)
-    backbone, codes = modules[card.id], modules[tokenizer.id]
-    _check_pair(card, backbone, codes)
-    return LoadedModel(card, codes, backbone, digest)
 
 
 def _check_pair(card: Card, backbone: Any, tokenizer: Any) -> None:
@@ -293,4 +309,8 @@ def module_bytes(module: nn.Module) -> int:
     return sum(storages.values())
 
 
-ZOO = Residency(budget_from_environment(), dtype=TYPES[dtype_from_environment()])
+ZOO = Residency(
+    budget_from_environment(),
+    dtype=TYPES[dtype_from_environment()],
+    quant=quant_from_environment(),
+)
