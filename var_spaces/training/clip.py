@@ -130,7 +130,8 @@ class ClipRecipe:
         start_from(self.model.clip.token_embedding, table)
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
-        muon = ("heads", "positional_embedding", "token_embedding", "text_projection")
+        # Orthogonalising the square matrices of the pooling would cost more than all the rest.
+        muon = ("heads", "attnpool", "positional_embedding", "token_embedding", "text_projection")
         keep = muon if train.optimizer == "muon" else ("",)
         return matrix_groups(self.model, weight_decay=train.weight_decay, keep_adamw=keep)
 

@@ -13,6 +13,7 @@ from var_spaces.evaluators.clip_network import Clip, ClipConfig
 from var_spaces.training.clip import ClipRecipe, ClipTraining, NamingClip
 from var_spaces.training.config import TrainConfig, build
 from var_spaces.training.export import load_tokenizer, read_card
+from var_spaces.training.parser import ParserRecipe, ParserTraining
 from var_spaces.training.text_runs import load_bitwise
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ def build_clip(
     return ClipRecipe(network, tokenizers, load_minilm(), config, train, device)
 
 
+def build_parser(
+    data: dict, train: TrainConfig, options: Options, device: torch.device
+) -> ParserRecipe:
+    config = build(ParserTraining, data.get("recipe", {}), "[recipe]")
+    return ParserRecipe(load_tokenizers(config.tokenizers, options), config, train.seed, device)
+
+
 def without_heads(model: NamingClip) -> Clip:
     """What open_clip knows of a trained network."""
     return model.clip.eval()
@@ -43,4 +51,4 @@ def load_tokenizers(names: Sequence[str], options: Options) -> list[nn.Module]:
     return [LOADERS[read_card(folder, recipes)["family"]](folder) for folder in folders]
 
 
-EVALUATOR_BUILDERS: dict[str, Callable[..., Recipe]] = {"clip": build_clip}
+EVALUATOR_BUILDERS: dict[str, Callable[..., Recipe]] = {"clip": build_clip, "parser": build_parser}
