@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from tests.evaluators.clips import CONFIG, write_clip
 from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.clip import ClipScorer, embedded
+from var_spaces.evaluators.folder import EVALUATORS
 
 PROMPTS = ["a red apple on a blue background", "two cats", "", "a " * 80 + "bus"]
 
@@ -53,6 +55,10 @@ def check_against_open_clip(folder: Path) -> None:
 
 def test_equals_open_clip(folder):
     check_against_open_clip(folder)
+
+
+def test_the_embedded_one_equals_open_clip():
+    check_against_open_clip(EVALUATORS / "clip")
 
 
 def test_features_and_scores(scorer):
@@ -102,3 +108,10 @@ def test_one_instance_is_shared(folder):
 def test_a_missing_one_is_named(tmp_path):
     with pytest.raises(VarSpacesError, match="training clip --config clip"):
         embedded(folder=tmp_path / "clip")
+
+
+def test_the_embedded_one_knows_objects():
+    """What its card claims is above chance by far: one of 64 concepts."""
+    card = json.loads((EVALUATORS / "clip" / "card.json").read_text("utf-8"))
+    assert card["metrics"]["concept_of_64_train"] > 0.3
+    assert embedded().card == card
