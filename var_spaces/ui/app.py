@@ -17,15 +17,16 @@ import gradio as gr
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui import handlers, links
 from var_spaces.ui.endpoints import add_endpoints
+from var_spaces.ui.limits import MIB, Limits
+from var_spaces.ui.line import Guard
 from var_spaces.ui.recall import add_recall
+from var_spaces.ui.server import app_options
 from var_spaces.ui.stage import mark
 from var_spaces.ui.tab import build_tab
 from var_spaces.ui.theme import ICON, css, theme
 
 # Tasks with a tab, in the order of the tabs.
 TASKS = ("generate",)
-MAX_WAITING = 32
-MAX_UPLOAD = "20mb"
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
@@ -40,17 +41,22 @@ def build_app() -> gr.Blocks:
         tabs = {task: build_tab(task) for task in TASKS}
         add_recall(page, tabs)
         add_endpoints(TASKS)
-    return page.queue(max_size=MAX_WAITING)
+    limits = Limits.from_environment()
+    page.queue(max_size=limits.max_waiting, api_open=False)
+    Guard(page, limits)
+    return page
 
 
 def launch_options() -> dict[str, Any]:
     """How the page is served, wherever it is."""
+    limits = Limits.from_environment()
     return {
         "theme": theme(),
         "css": css(),
         "head": links.head(),
         "favicon_path": ICON,
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": limits.max_upload_mb * MIB,
+        "app_kwargs": app_options(limits),
         "show_error": False,
         "enable_monitoring": False,
         "run_history": False,

@@ -22,7 +22,8 @@ from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui import handlers
 from var_spaces.ui.form import Field, Form, show
-from var_spaces.ui.tab import LANE, refusal, refusing
+from var_spaces.ui.line import LANE
+from var_spaces.ui.tab import refusal, refusing
 from var_spaces.ui.view import RunView
 from var_spaces.zoo.cards import cards, get_card
 

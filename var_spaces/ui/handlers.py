@@ -6,8 +6,10 @@ Values come in the order of the form's fields; a run comes out as one :class:`Ru
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from var_spaces.tasks.plan import plan
 from var_spaces.ui import fits
 from var_spaces.ui.form import Form
 from var_spaces.ui.gpu import on_gpu
+from var_spaces.ui.limits import Limits
 from var_spaces.ui.view import RunView
 from var_spaces.zoo.cards import get_card
 
@@ -34,13 +37,19 @@ def empty(model: str | None) -> RunView:
     return RunView(schedule=card.schedule, resolution=card.resolution)
 
 
-@on_gpu
+def _specs(form: Form, values: Sequence[Any]) -> Iterator[RunSpec]:
+    yield form.spec(values)
+
+
+@partial(on_gpu, specs=_specs)
 def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
     """Draw what the form asks for: the view after every event, errors included.
 
-    Closing the iterator stops the run and frees its memory.
+    Closing the iterator stops the run and frees its memory. So does its time limit.
     """
     view = RunView()
+    most = Limits.from_environment().max_run_seconds
+    ending = time.monotonic() + most
     try:
         spec = plan(form.spec(values)).spec
         view = empty(spec.model).loading()
@@ -50,6 +59,11 @@ def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
                 shown, view = view, view.after(event)
                 if view is not shown:
                     yield view
+                if view.is_active and time.monotonic() > ending:
+                    raise VarSpacesError(
+                        f"The run was stopped after {most} seconds, the most that is allowed here: "
+                        "ask for fewer pictures or a smaller model."
+                    )
     except VarSpacesError as error:
         yield view.failed(str(error))
     except Exception:

@@ -23,6 +23,7 @@ from var_spaces.ui.downloads import files
 from var_spaces.ui.examples import examples
 from var_spaces.ui.form import Form
 from var_spaces.ui.form_layout import FormLayout
+from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import Screen
 from var_spaces.zoo.cards import get_card
 
@@ -35,8 +36,6 @@ LOOK = """(...values) => {{
 }}"""
 COPY = "(run) => {{ varSpaces.copy(run, '{button}'); }}"
 REMEMBER = "(run) => { varSpaces.remember(run); }"
-# Runs of all tabs and of the API wait in one line for the one device there is.
-LANE = {"concurrency_id": "gpu", "concurrency_limit": 1}
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
 QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what reports errors
 CAREFUL = {**HIDDEN, "concurrency_limit": None}

@@ -1,0 +1,56 @@
+"""What one visitor, and all of them together, may ask of this computer.
+
+The owner sets the limits with environment variables; docs/deploy.md lists them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+
+from var_spaces.errors import VarSpacesError
+
+PREFIX = "VAR_SPACES_"
+MIB = 2**20
+
+
+def _limit(default: int, most: int, meaning: str) -> int:
+    return field(default=default, metadata={"most": most, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Every field is set by the variable of its name: ``max_waiting`` by VAR_SPACES_MAX_WAITING."""
+
+    max_waiting: int = _limit(32, 10_000, "runs that wait at once")
+    max_waiting_each: int = _limit(3, 10_000, "of these, runs of one visitor, the active one too")
+    max_runs_per_hour: int = _limit(600, 10**9, "runs that start from one address in an hour")
+    max_run_seconds: int = _limit(120, 86_400, "time of a run, then it is stopped")
+    max_upload_mb: int = _limit(20, 1000, "size of a file that is handed in")
+    max_request_mb: int = _limit(4, 1000, "size of any other request")
+
+    @classmethod
+    def from_environment(cls) -> Limits:
+        """Read all variables; those that are not set keep their defaults.
+
+        Raises:
+            VarSpacesError: for a value that is no whole number from 1 to the most that is allowed.
+        """
+        return cls(**{item.name: _read(item) for item in fields(cls)})
+
+
+def variable(name: str) -> str:
+    """Environment variable of a limit."""
+    return PREFIX + name.upper()
+
+
+def _read(item: object) -> int:
+    text = os.environ.get(variable(item.name), "").strip()
+    most = item.metadata["most"]
+    if not text:
+        return item.default
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
+        raise VarSpacesError(
+            f"{variable(item.name)} is '{text[:40]}': give a whole number from 1 to {most}."
+        )
+    return int(text)
