@@ -28,7 +28,7 @@ MAX_COUNT = 64
 MAX_FIRST = 10**9
 
 
-def _method_of(kind: str) -> Any:
+def method_field(kind: str) -> Any:
     """A dict field that is validated and completed by the method class it names."""
 
     def complete(value: Any) -> dict[str, Any]:
@@ -57,10 +57,10 @@ class RunSpec(FrozenModel):
         tuple[tuple[int, int], ...] | None,
         Field(description="(h, w) in tokens per scale; None is the model's own"),
     ] = None
-    sampling: _method_of("sampling") = FrozenDict(name="top-k-top-p")
-    guidance: _method_of("guidance") = FrozenDict(name="linear")
-    cache: _method_of("cache") = FrozenDict(name="full")
-    decoding: _method_of("decoding") = FrozenDict(name="plain")
+    sampling: method_field("sampling") = FrozenDict(name="top-k-top-p")
+    guidance: method_field("guidance") = FrozenDict(name="linear")
+    cache: method_field("cache") = FrozenDict(name="full")
+    decoding: method_field("decoding") = FrozenDict(name="plain")
     seed: int = Field(0, ge=0, le=MAX_SEED)
     count: int = Field(1, ge=1, le=MAX_COUNT, description="number of images")
     first: int = Field(0, ge=0, le=MAX_FIRST, description="index of the first image")

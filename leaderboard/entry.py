@@ -1,0 +1,111 @@
+"""``Entry``: what is ranked. A model and its methods; the suite decides what is drawn with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from var_spaces import codecs, methods
+from var_spaces.spec import RunSpec, method_field
+from var_spaces.validation import FrozenModel, freeze
+from var_spaces.zoo.cards import get_card, known
+
+PARTS = ("sampling", "guidance", "cache", "decoding")
+
+
+class Entry(FrozenModel):
+    """A model with a schedule, sampling, guidance, a cache policy and a decoding strategy.
+
+    Raises:
+        VarSpacesError: for an unknown name or parameter.
+    """
+
+    model: str = Field(min_length=1, max_length=256)
+    schedule: Annotated[
+        tuple[tuple[int, int], ...] | None, Field(description="None is the model's own")
+    ] = None
+    sampling: method_field("sampling")
+    guidance: method_field("guidance")
+    cache: method_field("cache")
+    decoding: method_field("decoding")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @classmethod
+    def described_as(cls) -> str:
+        return "entry"
+
+    @classmethod
+    def of(cls, model: str, **parts: Any) -> Entry:
+        """An entry whose missing parts are the defaults of the model's card.
+
+        Args:
+            parts: fields of the entry; a method as its name, as ``{"name": ..., parameters}`` or
+                None for the default.
+        """
+        defaults = get_card(model, "generator").defaults
+        given = {key: value for key, value in parts.items() if value is not None}
+        usual = {
+            kind: defaults.get(kind) or freeze(RunSpec.model_fields[kind].default) for kind in PARTS
+        }
+        return cls(model=model, **{**usual, **given})
+
+    def spec(
+        self, task: str, inputs: Mapping[str, Any], *, seed: int, first: int, count: int
+    ) -> RunSpec:
+        """The run spec that draws images of a suite with this entry."""
+        parts = {kind: getattr(self, kind) for kind in (*PARTS, "schedule")}
+        return RunSpec(
+            task=task, model=self.model, inputs=inputs, seed=seed, first=first, count=count, **parts
+        )
+
+    def plain(self) -> Entry:
+        """The same with the full cache and plain decoding: what fidelity is measured against."""
+        usual = {kind: RunSpec.model_fields[kind].default for kind in ("cache", "decoding")}
+        return Entry(**{**self.model_dump(mode="json"), **usual})
+
+    def to_json(self) -> str:
+        """Canonical JSON."""
+        return codecs.canonical(self.model_dump(mode="json"))
+
+    @property
+    def id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """In a few words: the model and what differs from its defaults."""
+        return label(self.model_dump(mode="json"))
+
+
+def label(entry: Mapping[str, Any]) -> str:
+    """In a few words: the model of an entry (as JSON) and what differs from its defaults."""
+    model = entry["model"]
+    usual = Entry.of(model).model_dump(mode="json") if model in known("generator") else {}
+    parts = [model]
+    parts += [part_label(kind, entry[kind]) for kind in PARTS if entry[kind] != usual.get(kind)]
+    if entry["schedule"] is not None:
+        parts.append(f"{len(entry['schedule'])} scales")
+    if entry["dtype"] != "float32":
+        parts.append(entry["dtype"])
+    return " + ".join(parts)
+
+
+def part_label(kind: str, part: Mapping[str, Any]) -> str:
+    """A method of an entry with its budget and what else is not default: ``hack(budget=0.3)``."""
+    usual = {}
+    if part["name"] in methods.names(kind):  # the result of another machine may name one more
+        options = methods.cli_options(methods.get(kind, part["name"]))
+        usual = {option.field: option.default for option in options}
+    told = {k: v for k, v in part.items() if k == "budget" or freeze(v) != usual.get(k)}
+    inside = ", ".join(f"{k}={_short(v)}" for k, v in told.items() if k != "name")
+    return f"{part['name']}({inside})" if inside else part["name"]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "/".join(map(_short, value)) if isinstance(value, tuple | list) else str(value)

@@ -1,0 +1,106 @@
+"""A store in a dataset repository of the Hugging Face Hub; its commits are the Hub's own.
+
+``create_commit`` is atomic over many files and refuses a ``parent_commit`` that is no longer the
+head, which is all a store needs. History is the history of the repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from leaderboard.store.backend import Changes, Moved, check_path
+from var_spaces.errors import VarSpacesError
+
+CONFLICTS = (409, 412)  # the head has moved
+
+
+class HubBackend:
+    """See :class:`leaderboard.store.backend.Backend`.
+
+    Args:
+        repository: ``owner/name`` of a dataset; it must exist.
+        api: an ``HfApi``; None makes one (``HF_TOKEN`` in the environment gives it the right to
+            write).
+        revision: branch.
+    """
+
+    def __init__(self, repository: str, api: Any = None, revision: str = "main") -> None:
+        self.repository, self.revision, self._api = repository, revision, api
+        self._place = {"repo_id": repository, "repo_type": "dataset"}
+        self._listed: tuple[str, list[str]] = ("", [])  # files of one head
+
+    def __str__(self) -> str:
+        return f"hf://datasets/{self.repository}"
+
+    @property
+    def api(self) -> Any:
+        if self._api is None:
+            from huggingface_hub import HfApi
+
+            self._api = HfApi()
+        return self._api
+
+    def head(self) -> str:
+        with self._explained():
+            return self.api.repo_info(**self._place, revision=self.revision).sha
+
+    def list(self, prefix: str, at: str) -> list[str]:
+        if self._listed[0] != at:
+            with self._explained():
+                files = self.api.list_repo_files(**self._place, revision=at)
+            self._listed = (at, sorted(files))
+        return [path for path in self._listed[1] if path.startswith(prefix)]
+
+    def read(self, path: str, at: str) -> bytes | None:
+        from huggingface_hub.errors import RemoteEntryNotFoundError
+
+        with self._explained():
+            try:
+                file = self.api.hf_hub_download(
+                    **self._place, filename=check_path(path), revision=at
+                )
+            except RemoteEntryNotFoundError:
+                return None
+        return Path(file).read_bytes()
+
+    def commit(self, changes: Changes, parent: str, message: str) -> str:
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+        from huggingface_hub.errors import HfHubHTTPError
+
+        operations = [
+            CommitOperationDelete(path_in_repo=check_path(path))
+            if data is None
+            else CommitOperationAdd(path_in_repo=check_path(path), path_or_fileobj=data)
+            for path, data in changes.items()
+        ]
+        with self._explained():
+            try:
+                done = self.api.create_commit(
+                    **self._place,
+                    operations=operations,
+                    commit_message=message,
+                    revision=self.revision,
+                    parent_commit=parent,
+                )
+            except HfHubHTTPError as error:
+                if getattr(error.response, "status_code", None) in CONFLICTS:
+                    raise Moved from None
+                raise
+        return done.oid
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What goes wrong between here and the Hub, in one line."""
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+        try:
+            yield
+        except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+            reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error)
+            raise VarSpacesError(
+                f"The results in {self} cannot be reached: {reason} (does it exist, and does "
+                "HF_TOKEN allow this?)"
+            ) from None
