@@ -15,6 +15,7 @@ def hardware() -> dict[str, Any]:
     """What the numbers of this run depend on."""
     import torch
 
+    from var_spaces.record import cpu_name
     from var_spaces.training.export import commit, device_name
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -25,16 +26,6 @@ def hardware() -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": commit(),
     }
-
-
-def cpu_name() -> str:
-    """Model name of the processor."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

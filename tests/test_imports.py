@@ -28,14 +28,16 @@ LAYERS = [
     {"adapters", "conditioning", "zoo"},
     {"tasks", "training"},
     {"api"},
+    {"cli"},
     {"leaderboard"},
-    {"cli", "ui"},
+    {"ui"},
     {"app"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 PACKAGE_OF = {"PIL": "pillow", "huggingface_hub": "huggingface-hub"}
 OPTIONAL = {
     "bitsandbytes",
+    "pyarrow",
     "resvg_py",
     "spaces",
 }  # imported where they are found, with a clear way without them

@@ -6,6 +6,7 @@ command line and the benchmark all read these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -65,10 +66,12 @@ class ImageReady:
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """The run is over: its record and all images, ``(H, W, 3)`` uint8 each."""
+    """The run is over: its record, all images, ``(H, W, 3)`` uint8 each, and their ids per scale,
+    ``(B, l[, d])`` int64."""
 
     record: RunRecord
     images: list[np.ndarray]
+    ids: Sequence[torch.Tensor] = ()
 
 
 Event: TypeAlias = Started | ScaleDone | ImageReady | Finished

@@ -104,15 +104,29 @@ def current_commit() -> str | None:
     """Commit of the checkout this package runs from, or ``None``; reads files, runs nothing."""
     git = Path(__file__).resolve().parent.parent / ".git"
     try:
+        shared = git
+        if git.is_file():  # a worktree has a folder of its own inside the shared one
+            git = (git.parent / git.read_text().removeprefix("gitdir: ").strip()).resolve()
+            shared = git / (git / "commondir").read_text().strip()
         head = (git / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
         name = head.removeprefix("ref: ")
-        if (git / name).is_file():
-            return (git / name).read_text().strip()
-        for line in (git / "packed-refs").read_text().splitlines():
+        if (shared / name).is_file():
+            return (shared / name).read_text().strip()
+        for line in (shared / "packed-refs").read_text().splitlines():
             if line.endswith(f" {name}"):
                 return line.split()[0]
     except OSError:
         pass
     return None
+
+
+def cpu_name() -> str:
+    """Model name of the processor."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""As much of ``HfApi`` as a store uses, over a folder: commits, heads, and the errors of the Hub."""
+"""As much of ``HfApi`` as a store uses, in memory: commits, heads, and the errors of the Hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from huggingface_hub import CommitOperationDelete
-from huggingface_hub.errors import RemoteEntryNotFoundError, HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError
 
 
 class FakeHub:

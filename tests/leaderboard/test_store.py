@@ -203,7 +203,7 @@ def test_results_are_found_by_the_beginning_of_their_id(tmp_path):
     store = Store(FolderBackend(tmp_path))
     store.add(*pair(1))
     for wrong in ("", "zz"):
-        with pytest.raises(VarSpacesError, match="no result begins|several"):
+        with pytest.raises(VarSpacesError, match=r"no result begins|several"):
             store.result(wrong)
 
 

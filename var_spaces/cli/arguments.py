@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from var_spaces import methods
 from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.methods import Method, Option, cli_options
+from var_spaces.spec import RunSpec
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
 
@@ -15,9 +17,11 @@ METAVARS = {int: "N", float: "X", str: "TEXT"}
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises :class:`VarSpacesError` and knows near misses of flags."""
 
-    def __init__(self, command: str, description: str, add_help: bool = True) -> None:
+    def __init__(
+        self, command: str, description: str, add_help: bool = True, program: str = "var_spaces"
+    ) -> None:
         super().__init__(
-            prog=f"python -m var_spaces {command}",
+            prog=f"python -m {program} {command}",
             description=description,
             allow_abbrev=False,
             add_help=add_help,
@@ -55,6 +59,49 @@ def add_method_flags(parser: Parser, cls: type[Method], prefix: str) -> dict[str
         fields[dest] = option.field
         group.add_argument(flag, dest=dest, help=_help(option), **_settings(option))
     return fields
+
+
+def add_choices(parser: Parser, kinds: Iterable[str]) -> None:
+    """Add ``--model`` and a flag per kind that names a method."""
+    parser.add_argument("--model", metavar="ID", help="see: python -m var_spaces models")
+    for kind in kinds:
+        listed = ", ".join(methods.names(kind))
+        parser.add_argument(f"--{kind}", metavar="NAME", help=f"{kind} method: {listed}")
+
+
+def chosen(
+    options: Mapping[str, Any], before: Mapping[str, Any], kinds: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """The method of every kind: that of ``options``, else of ``before``, else of every run spec.
+
+    Parameters of ``before`` stay where the method does.
+    """
+    found = {}
+    for kind in kinds:
+        default = RunSpec.model_fields[kind].default
+        held = before.get(kind, {})
+        pick = options.get(kind, before.get(kind, default))
+        name = pick if isinstance(pick, str) else pick.get("name", _name(default))
+        same = isinstance(held, Mapping) and held.get("name", name) == name
+        found[kind] = {**(held if same else {}), "name": name}
+    return found
+
+
+def with_flags(
+    parts: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Methods by kind, with the parameters that flags gave."""
+    return {
+        kind: {
+            **method,
+            **{k.partition(":")[2]: v for k, v in options.items() if k.startswith(f"{kind}:")},
+        }
+        for kind, method in parts.items()
+    }
+
+
+def _name(default: str | Mapping[str, Any]) -> str:
+    return default if isinstance(default, str) else default["name"]
 
 
 def _settings(option: Option) -> dict[str, Any]:

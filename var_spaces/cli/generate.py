@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from var_spaces import methods
-from var_spaces.cli.arguments import Parser, add_method_flags
+from var_spaces.cli.arguments import (
+    Parser,
+    add_choices,
+    add_method_flags,
+    chosen,
+    with_flags,
+)
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec, save_png, write_file
 from var_spaces.validation import shorten
@@ -69,26 +75,12 @@ def _base(arguments: Sequence[str]) -> dict[str, Any]:
         base = {**get_card(options["model"], role="generator").defaults}
     if "model" in options:
         base["model"] = options["model"]
-    for kind in methods.FLAG_PREFIXES:
-        default = RunSpec.model_fields[kind].default
-        chosen = options.get(kind, base.get(kind, default))
-        name = chosen if isinstance(chosen, str) else chosen.get("name", _name(default))
-        before = base.get(kind, {})
-        same = isinstance(before, Mapping) and before.get("name", name) == name
-        base[kind] = {**(before if same else {}), "name": name}
-    return base
-
-
-def _name(default: str | Mapping[str, Any]) -> str:
-    return default if isinstance(default, str) else default["name"]
+    return {**base, **chosen(options, base, methods.FLAG_PREFIXES)}
 
 
 def _add_choices(parser: Parser) -> None:
     parser.add_argument("--spec", metavar="FILE", help="start from a JSON file or from a picture")
-    parser.add_argument("--model", metavar="ID", help="see: python -m var_spaces models")
-    for kind in methods.FLAG_PREFIXES:
-        listed = ", ".join(methods.names(kind))
-        parser.add_argument(f"--{kind}", metavar="NAME", help=f"{kind} method: {listed}")
+    add_choices(parser, methods.FLAG_PREFIXES)
 
 
 def _parser(base: Mapping[str, Any]) -> Parser:
@@ -123,13 +115,7 @@ def schedule_sizes(text: str) -> list[tuple[int, int]]:
 
 def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> RunSpec:
     fields = {**base, **{key: options[key] for key in PLAIN_FIELDS if key in options}}
-    for kind in methods.FLAG_PREFIXES:
-        given = {
-            key.partition(":")[2]: value
-            for key, value in options.items()
-            if key.startswith(f"{kind}:")
-        }
-        fields[kind] = {**base[kind], **given}
+    fields |= with_flags({kind: base[kind] for kind in methods.FLAG_PREFIXES}, options)
     inputs = fields.pop("task")
     return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs)
 

@@ -82,7 +82,7 @@ def _events(
             clock.go()
     finally:
         steps.close()
-    yield Finished(_record(plan, model, scales, ids, images, clock.stop()), images)
+    yield Finished(_record(plan, model, scales, ids, images, clock.stop()), images, ids)
 
 
 def _note(

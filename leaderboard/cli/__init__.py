@@ -1,0 +1,17 @@
+"""The command line of the leaderboard: ``python -m leaderboard COMMAND``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from var_spaces.cli.dispatch import run_command
+
+COMMANDS = {
+    "list": "list suites, metrics, or the results in the store",
+    "run": "run a suite, or a file of many runs, and add the results to the store",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code: 0 done, 1 a mismatch was found, 2 refused."""
+    return run_command("leaderboard", "leaderboard.cli", COMMANDS, arguments)

@@ -1,0 +1,88 @@
+"""``python -m leaderboard list``: suites, metrics, or what is in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from leaderboard.store import reading_stores
+from leaderboard.store.index import scores
+from leaderboard.suites.base import get_suite
+from var_spaces import methods
+from var_spaces.cli.arguments import Parser
+from var_spaces.cli.table import table
+
+WHAT = ("results", "suites", "metrics", "extractors", "references")
+
+
+def run(arguments: Sequence[str]) -> None:
+    parser = Parser("list", "List what there is.", program="leaderboard")
+    parser.add_argument("what", nargs="?", choices=WHAT, help="default: results")
+    parser.add_argument("--suite", metavar="NAME", help="results of one suite only")
+    parser.add_argument("--store", metavar="PLACE", help="folder or hf://datasets/OWNER/NAME")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    options = parser.read(arguments)
+    what = options.get("what") or "results"
+    if what == "results":
+        _results(options)
+    elif what == "suites":
+        _suites(options)
+    else:
+        _methods(what.removesuffix("s"), options)
+
+
+def _results(options: dict[str, Any]) -> None:
+    rows = list(_rows(options))
+    if "json" in options:
+        print(json.dumps([{**row, "scores": scores(row)} for row in rows], indent=1))
+        return
+    for protocol in dict.fromkeys(row["protocol"] for row in rows):
+        ours = [row for row in rows if row["protocol"] == protocol]
+        titles = list(dict.fromkeys(s["title"] for row in ours for s in scores(row)))
+        lines = []
+        for row in ours:
+            found = {s["title"]: f"{s['value']:.4g} {s['unit']}".strip() for s in scores(row)}
+            lines.append([row["id"][:8], row["label"], *(found.get(t, "-") for t in titles)])
+        print(f"{protocol}\n{table(['ID', 'ENTRY', *titles], lines)}")
+    if not rows:
+        print("No results yet: python -m leaderboard run --suite smoke")
+
+
+def _rows(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for store in reading_stores(options.get("store")):
+        for row in store.rows():
+            if options.get("suite") in (None, row["suite"]):
+                yield row
+
+
+def _suites(options: dict[str, Any]) -> None:
+    suites = [get_suite(name) for name in methods.names("suite")]
+    told = [
+        {
+            "name": suite.name,
+            "version": suite.version,
+            "title": suite.title,
+            "task": suite.task,
+            "minutes": suite.minutes,
+            "downloads": list(suite.downloads),
+        }
+        for suite in suites
+    ]
+    if "json" in options:
+        print(json.dumps(told, indent=1))
+        return
+    rows = [
+        [t["name"], t["version"], t["task"], t["title"], "; ".join(t["downloads"]) or "-"]
+        for t in told
+    ]
+    print(table(["SUITE", "VERSION", "TASK", "", "NEEDS"], rows), end="")
+
+
+def _methods(kind: str, options: dict[str, Any]) -> None:
+    found = [methods.describe(kind, name) for name in methods.names(kind)]
+    if "json" in options:
+        print(json.dumps(found, indent=1))
+        return
+    rows = [[method["name"], method["title"], method["paper"]] for method in found]
+    print(table([kind.upper(), "", "PAPER"], rows), end="")

@@ -1,0 +1,1 @@
+"""Sets of real images that drawn ones are compared with."""

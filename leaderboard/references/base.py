@@ -1,0 +1,52 @@
+"""References: real images, or the statistics of their features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from var_spaces.methods import Method
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leaderboard.extractors.base import Extractor
+
+
+@dataclass(frozen=True, eq=False)
+class RealFeatures:
+    """Features of real images under one extractor.
+
+    Attributes:
+        features: ``(M, d)`` float32; those metrics use that compare points.
+        mean, covariance: ``(d,)`` and ``(d, d)`` float64; of a larger set if the reference says so.
+    """
+
+    features: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+class Reference(Method):
+    """Base class of references."""
+
+    kind = "reference"
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """What it is, with a digest of its data; part of the identity of a metric.
+
+        Raises:
+            VarSpacesError: if it must be downloaded first; says what and from where.
+        """
+
+    @abstractmethod
+    def images(self) -> Iterator[np.ndarray]:
+        """Batches ``(B, H, W, 3)`` uint8, in a fixed order."""
+
+    def statistics(self, extractor: Extractor) -> tuple[np.ndarray, np.ndarray] | None:
+        """Published mean and covariance of this reference under an extractor, if there are any."""
+        return None

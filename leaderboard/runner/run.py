@@ -1,0 +1,106 @@
+"""Runs a job from wherever it stands to its result."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leaderboard.metrics.base import Context
+from leaderboard.result import Result, Samples
+from leaderboard.runner.draw import draw, load, run_batch
+from leaderboard.runner.finish import finish
+from leaderboard.runner.job import Job
+from leaderboard.runner.processes import Processes, processes
+from var_spaces.spec import write_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from var_spaces.record import Environment
+    from var_spaces.zoo.residency import Residency
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
+
+
+def run(
+    job: Job,
+    *,
+    device: str | None = None,
+    progress: Progress = lambda what, done, of: None,
+    submitter: str = "",
+    note: str = "",
+    now: str = "",
+) -> tuple[Result, Samples] | None:
+    """Draw what is missing, measure it, and score it all.
+
+    Args:
+        device: where to; None as for ``var_spaces.load``.
+        progress: called after every batch.
+        now: time of the result; "" is the present time.
+
+    Returns:
+        The result and its samples; None in all processes but the first.
+
+    Raises:
+        VarSpacesError: before any work, if the job cannot succeed.
+    """
+    job.check()
+    group = processes(device)
+    zoo = _zoo(job)
+    for part in filter(None, (job.full, job)):
+        part.open()
+        _draw(part, group, zoo, progress)
+    group.wait()
+    _measure(job, group, progress)
+    group.wait()
+    if not group.main:
+        return None
+    return finish(
+        job, environment(group.device), group.device, submitter=submitter, note=note, now=now
+    )
+
+
+def _draw(job: Job, group: Processes, zoo: Residency, progress: Progress) -> None:
+    todo = [n for n in range(len(job.batches)) if group.mine(n) and not job.seconds(n).exists()]
+    if todo and job.timed:
+        run_batch(job, job.batches[todo[0]], zoo, group.device)  # the first is slower: warm up
+    for done, number in enumerate(todo, 1):
+        draw(job, number, zoo, group.device)
+        progress(f"draw {job.entry.label}", done, len(todo))
+
+
+def _measure(job: Job, group: Processes, progress: Progress) -> None:
+    context = Context(device=group.device)
+    numbers = [n for n in range(len(job.batches)) if group.mine(n)]
+    for done, number in enumerate(numbers, 1):
+        missing = [(f, m) for f, m in job.metrics if not job.values(f, number).exists()]
+        batch = load(job, number) if missing else None
+        for folder, metric in missing:
+            buffer = io.BytesIO()
+            np.save(buffer, metric.measure(batch, context))
+            write_file(job.values(folder, number), buffer.getvalue())
+        if missing:
+            progress("measure", done, len(numbers))
+
+
+def _zoo(job: Job) -> Residency:
+    """Models in the type of the entry: the shared zoo if it has that, else one of our own."""
+    from var_spaces.zoo.environment import TYPES
+    from var_spaces.zoo.residency import ZOO, Residency
+
+    dtype = TYPES[job.entry.dtype]
+    return ZOO if ZOO.dtype == dtype else Residency(ZOO.budget, dtype=dtype)
+
+
+def environment(device: torch.device) -> Environment:
+    """This machine."""
+    import torch
+
+    from var_spaces.record import Environment, cpu_name
+
+    cuda = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if cuda else f"cpu: {cpu_name()}"
+    return Environment.current(name, torch.get_num_threads())

@@ -1,0 +1,38 @@
+"""Quality of embedded class models: every class in every style against rendered scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leaderboard.metrics.base import Metric
+from leaderboard.metrics.frechet import Frechet
+from leaderboard.metrics.judged import ClassAccuracy, StyleAccuracy
+from leaderboard.metrics.kv_bytes import KvPeak
+from leaderboard.metrics.latency import Latency
+from leaderboard.references.atlas import AtlasScenes
+from leaderboard.references.base import Reference
+from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.classes import class_items
+from var_spaces.methods import register
+from var_spaces.training.data.index import CORE_64
+
+
+@register
+class EmbeddedClass(Suite):
+    """Four images of each of the 320 (class, style) pairs, 1280 in all."""
+
+    name = "embedded-class"
+    title = "Embedded class models, 1280 images"
+
+    version = 1
+    task = "generate"
+    minutes = 3
+
+    def items(self) -> Sequence[Item]:
+        return class_items(CORE_64, each=4)
+
+    def metrics(self) -> tuple[Metric, ...]:
+        return (Frechet(), ClassAccuracy(), StyleAccuracy(), KvPeak(), Latency())
+
+    def reference(self) -> Reference:
+        return AtlasScenes(recipe="easy", split="all", count=4096)
