@@ -204,6 +204,7 @@ class VAR(nn.Module):
         tokens: Tensor,
         styles: Tensor | None = None,
         blocks: Sequence[int] | None = None,
+        bridge: int = 0,
     ) -> Tensor:
         """Teacher forcing: logits of all scales at once under the block-causal mask.
 
@@ -213,6 +214,7 @@ class VAR(nn.Module):
                 give logits of those scales only (progressive training).
             styles: styles ``(B,)`` or None.
             blocks: indices of the blocks to run; None means all.
+            bridge: number of first scales that all blocks run nevertheless (see depth.py).
 
         Returns:
             Logits ``(B, L, V)`` float32.
@@ -228,9 +230,15 @@ class VAR(nn.Module):
         place = self.lvl_embed(self.levels[:length]) + self.pos_1LC[:, :length]
         x = torch.cat((first, rest), dim=1) + place.float()
 
-        attend = masked_attend(self.bias.to(compute_dtype(self.head.weight))[:length, :length])
+        early = min(self.schedule.offsets[bridge], length)
+        bias = self.bias.to(compute_dtype(self.head.weight))
+        attend = masked_attend(bias[:length, :length])
+        attend_early = masked_attend(bias[:early, :early])
         shared = self.shared_ada_lin(cond)
-        for b in range(len(self.blocks)) if blocks is None else blocks:
-            block = self.blocks[b]
-            x = block(x, block.modulation(shared), attend)
+        for b, block in enumerate(self.blocks):
+            if blocks is None or b in blocks:
+                x = block(x, block.modulation(shared), attend)
+            elif early:
+                first = block(x[:, :early], block.modulation(shared), attend_early)
+                x = torch.cat((first, x[:, early:]), dim=1)
         return self.logits(x, cond)

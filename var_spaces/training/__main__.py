@@ -18,6 +18,9 @@ KINDS = (
     "clip",
     "flex-tokenizer",
     "flex-transformer",
+    "supernet",
+    "drafter",
+    "refiner",
 )
 
 

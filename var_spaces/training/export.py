@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from var_spaces.backbones.config import VARConfig
+from var_spaces.backbones.var import VAR
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.config import build
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 FAMILIES = {
     "tokenizer": "residual-vq",
     "transformer": "var",
+    "supernet": "var",
+    "drafter": "var",
+    "refiner": "var",
     "judge": "judge",
     "bitwise": "bitwise",
     "text-transformer": "infinity",
@@ -36,6 +41,9 @@ FAMILIES = {
 ROLES = {
     "tokenizer": "tokenizer",
     "transformer": "generator",
+    "supernet": "generator",
+    "drafter": "generator",
+    "refiner": "generator",
     "judge": "judge",
     "bitwise": "tokenizer",
     "text-transformer": "generator",
@@ -44,6 +52,7 @@ ROLES = {
     "flex-tokenizer": "tokenizer",
     "flex-transformer": "generator",
 }
+LABELLED = ("transformer", "supernet", "drafter", "refiner", "judge")  # with classes and styles
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
 SETTINGS = ("model", "recipe", "codebook", "train")  # sections of a recipe file
@@ -83,10 +92,10 @@ def export(
         "resolution": 64,
         "licence": LICENCE,
     }
-    if kind in ("transformer", "judge"):
+    if kind in LABELLED:
         classes, styles = label_names(recipe.scenes)
         card |= {"tokenizer": recipe.config.tokenizer, "classes": classes, "styles": styles}
-    if kind == "transformer":
+    if kind in LABELLED and ROLES[kind] == "generator":
         card |= {"defaults": DEFAULTS}
     own = getattr(recipe, "card", None)  # some recipes know more
     card |= own() if own else {}
@@ -162,6 +171,16 @@ def load_tokenizer(folder: Path) -> ResidualVQ:
     card = read_card(folder, "tokenizer --config vq-tokenizer")
     model = ResidualVQ(build(ResidualVQConfig, card["architecture"], f"the card in {folder}"))
     return fill(model, folder)
+
+
+def load_transformer(folder: Path) -> VAR:
+    """Read a class-conditional transformer's model folder without the zoo.
+
+    Raises:
+        VarSpacesError: if the folder holds none.
+    """
+    card = read_card(folder, "transformer --config var-base")
+    return fill(VAR(build(VARConfig, card["architecture"], f"the card in {folder}")), folder)
 
 
 def load_judge(folder: Path) -> tuple[Judge, dict[str, Any]]:

@@ -23,6 +23,7 @@ from var_spaces.training.flex_runs import FLEX_BUILDERS
 from var_spaces.training.folder_data import FolderSource, prepare
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
 from var_spaces.training.perceptual import PerceptualLoss
+from var_spaces.training.fine_tuning import FINE_TUNING_BUILDERS
 from var_spaces.training.text_runs import TEXT_BUILDERS
 from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
 from var_spaces.training.trainer import Recipe, Trainer
@@ -203,6 +204,7 @@ BUILDERS: dict[str, Callable[..., Recipe]] = {
     **TEXT_BUILDERS,
     **EVALUATOR_BUILDERS,
     **FLEX_BUILDERS,
+    **FINE_TUNING_BUILDERS,
 }
 # What the weights of a finished run become.
 FINISH: dict[str, Callable[..., nn.Module]] = {"tokenizer": fold, "clip": without_heads}

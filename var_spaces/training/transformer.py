@@ -30,43 +30,57 @@ GRID = 64
 
 
 @dataclass(frozen=True)
-class TransformerConfig:
-    """Settings of the transformer recipe.
+class ClassTraining:
+    """What all recipes of class-conditional transformers share.
 
     Args:
         tokenizer: id of the frozen tokenizer.
         scenes: name of the scene recipe; its concepts are the classes, its styles the styles.
-        depth, width, heads: size of the network.
-        shared_aln: share the condition projection between blocks.
         drop_label: share of samples trained without class and style (for guidance), 0..1.
         drop_style: share of samples trained with the class alone, 0..1.
-        drop_path: stochastic depth of the last block, 0..1.
         label_smoothing: 0..1.
         eval_images: images per validation probe.
     """
 
     tokenizer: str = "vq-tokenizer"
     scenes: str = "easy"
-    depth: int = 6
-    width: int = 256
-    heads: int = 4
-    shared_aln: bool = False
     drop_label: float = 0.1
     drop_style: float = 0.05
-    drop_path: float = 0.0
     label_smoothing: float = 0.0
     eval_images: int = 256
 
 
+@dataclass(frozen=True)
+class TransformerConfig(ClassTraining):
+    """Settings of the transformer recipe.
+
+    Args:
+        depth, width, heads: size of the network.
+        shared_aln: share the condition projection between blocks.
+        drop_path: stochastic depth of the last block, 0..1.
+    """
+
+    depth: int = 6
+    width: int = 256
+    heads: int = 4
+    shared_aln: bool = False
+    drop_path: float = 0.0
+
+
 class TransformerRecipe:
-    """Trains :class:`VAR`; see :class:`var_spaces.training.trainer.Recipe`."""
+    """Trains :class:`VAR`; see :class:`var_spaces.training.trainer.Recipe`.
+
+    Args:
+        start: a trained model to continue from; None makes one of the configured size.
+    """
 
     def __init__(
         self,
         tokenizer: ResidualVQ,
-        config: TransformerConfig,
+        config: ClassTraining,
         seed: int,
         device: torch.device,
+        start: VAR | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, device
@@ -74,7 +88,11 @@ class TransformerRecipe:
         self.atlas = Atlas.load().to(device)
         self.recipe = trained_classes(self.atlas, recipe(config.scenes))
         self.scenes = SceneSampler(self.atlas, self.recipe)
-        self.model = VAR(
+        self.model = start or self._fresh()
+
+    def _fresh(self) -> VAR:
+        config, tokenizer = self.config, self.tokenizer
+        return VAR(
             VARConfig(
                 depth=config.depth,
                 width=config.width,
@@ -109,7 +127,8 @@ class TransformerRecipe:
             tokens = self.tokenizer.teacher_forcing(ids)
         return labels, styles, torch.cat(ids, dim=1), tokens
 
-    def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
+    def training_batch(self, start: int, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As :meth:`batch` for images ``start .. start + count``, some without style or class."""
         labels, styles, ids, tokens = self.batch(self.scenes, self.seed, start, count)
         generator = torch.Generator().manual_seed(self.seed * 9_176_263 + start)
         chance = torch.rand(count, generator=generator).to(self.device)
@@ -117,25 +136,38 @@ class TransformerRecipe:
         labels = torch.where(chance < config.drop_label, self.model.null_label, labels)
         without_style = chance < config.drop_label + config.drop_style
         styles = torch.where(without_style, self.model.null_style, styles)
+        return labels, styles, ids, tokens
+
+    def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
+        labels, styles, ids, tokens = self.training_batch(start, count)
         logits = model(labels, tokens, styles)
-        loss = token_losses(logits, ids, config.label_smoothing).mean()
-        return loss, {}
+        return token_losses(logits, ids, self.config.label_smoothing).mean(), {}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
         """Nats per token with the true labels, for trained and for unseen (class, style) pairs."""
         metrics: dict[str, Any] = {}
         for name, split in (("trained_pairs", "train"), ("unseen_pairs", "unseen_pairs")):
-            scenes = SceneSampler(self.atlas, replace(self.recipe, split=split))
-            losses = []
-            for start in range(0, self.config.eval_images, 64):
-                labels, styles, ids, tokens = self.batch(scenes, EVAL_SEED, start, 64)
-                losses.append(token_losses(model(labels, tokens, styles), ids))
-            losses = torch.cat(losses)
+            losses = self.losses(model, split)
             metrics[f"nats_{name}"] = losses.mean().item()
             per_scale = loss_per_scale(losses, model.schedule)
             metrics[f"nats_{name}_per_scale"] = [round(x, 4) for x in per_scale]
         return metrics
+
+    @torch.no_grad()
+    def losses(self, model: nn.Module, split: str, **routing: Any) -> Tensor:
+        """Cross-entropy ``(eval_images, L)`` in nats with the true labels, on held-out seeds.
+
+        Args:
+            split: of the (class, style) pairs, "train" or "unseen_pairs".
+            routing: further arguments of the model's forward.
+        """
+        scenes = SceneSampler(self.atlas, replace(self.recipe, split=split))
+        losses = []
+        for start in range(0, self.config.eval_images, 64):
+            labels, styles, ids, tokens = self.batch(scenes, EVAL_SEED, start, 64)
+            losses.append(token_losses(model(labels, tokens, styles, **routing), ids))
+        return torch.cat(losses)
 
     def sample_grid(self, model: nn.Module) -> Image.Image:
         """One unselected image per class (up to 64), styles in turn, fixed seed."""
