@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from var_spaces.training.collaborative import DrafterRecipe, RefinerRecipe, SpecialistConfig
 from var_spaces.training.config import TrainConfig, build
 from var_spaces.training.export import load_tokenizer, load_transformer
 from var_spaces.training.supernet import SupernetConfig, SupernetRecipe
+from var_spaces.training.transformer import ClassTraining
 
 if TYPE_CHECKING:
     from var_spaces.training.runs import Options
     from var_spaces.training.trainer import Recipe
 
-
-def build_supernet(
-    data: dict, train: TrainConfig, options: Options, device: torch.device
-) -> SupernetRecipe:
-    config = build(SupernetConfig, data.get("recipe", {}), "[recipe]")
-    tokenizer = load_tokenizer(options.models / config.tokenizer)
-    start = load_transformer(options.models / config.start).requires_grad_(True)
-    return SupernetRecipe(tokenizer, config, train.seed, device, start)
+Builder = Callable[[dict, TrainConfig, "Options", torch.device], "Recipe"]
 
 
-FINE_TUNING_BUILDERS: dict[str, Callable[..., Recipe]] = {"supernet": build_supernet}
+def continuing(recipe: Callable[..., Recipe], settings: type[ClassTraining]) -> Builder:
+    """Builder of a recipe that starts from the model its settings name, with its teacher if any."""
+
+    def builder(data: dict, train: TrainConfig, options: Options, device: torch.device) -> Recipe:
+        config: Any = build(settings, data.get("recipe", {}), "[recipe]")
+        tokenizer = load_tokenizer(options.models / config.tokenizer)
+        start = load_transformer(options.models / config.start).requires_grad_(True)
+        teacher = getattr(config, "teacher", "")
+        more = {"teacher": load_transformer(options.models / teacher)} if teacher else {}
+        return recipe(tokenizer, config, train.seed, device, start, **more)
+
+    return builder
+
+
+FINE_TUNING_BUILDERS: dict[str, Builder] = {
+    "supernet": continuing(SupernetRecipe, SupernetConfig),
+    "drafter": continuing(DrafterRecipe, SpecialistConfig),
+    "refiner": continuing(RefinerRecipe, SpecialistConfig),
+}

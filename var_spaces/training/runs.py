@@ -19,11 +19,11 @@ from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.config import TrainConfig, build, read_config
 from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS, without_heads
 from var_spaces.training.export import export, load_judge, load_tokenizer
+from var_spaces.training.fine_tuning import FINE_TUNING_BUILDERS
 from var_spaces.training.flex_runs import FLEX_BUILDERS
 from var_spaces.training.folder_data import FolderSource, prepare
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
 from var_spaces.training.perceptual import PerceptualLoss
-from var_spaces.training.fine_tuning import FINE_TUNING_BUILDERS
 from var_spaces.training.text_runs import TEXT_BUILDERS
 from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
 from var_spaces.training.trainer import Recipe, Trainer

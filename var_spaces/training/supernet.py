@@ -34,7 +34,7 @@ class SupernetConfig(ClassTraining):
         bridge: number of first scales that always run at full depth.
         depths: depths of the sub-networks, 2..blocks.
         joint, progressive: ends of the first and the second phase as shares of the run.
-        ratio: constant share of sub-network iterations in place of the three phases; negative: none.
+        ratio: constant share of sub-network iterations in place of the phases; negative: none.
     """
 
     start: str = "var-base"
