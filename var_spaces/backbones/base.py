@@ -49,7 +49,11 @@ class Backbone(Protocol):
         blocks: Sequence[int] | None = None,
         modulation: Any = None,
     ) -> Tensor:
-        """Hidden states ``(B, l_k, C)`` of one scale; extends the cache."""
+        """Hidden states ``(B, l_k, C)`` of one scale; extends the cache.
+
+        A backbone that offers ``prefill`` also takes ``first``: then ``x`` holds scales
+        ``first..scale`` and the cache masks.
+        """
         ...
 
     def logits(self, hidden: Tensor, cond: Any, modulation: Any = None) -> Tensor:

@@ -306,6 +306,7 @@ class Infinity(nn.Module):
         blocks: Sequence[int] | None = None,
         modulation: InfinityModulation | None = None,
         after: AfterBlock | None = None,
+        first: int | None = None,
     ) -> Tensor:
         """Run one scale through the blocks, reading and extending the KV cache.
 
@@ -317,13 +318,16 @@ class Infinity(nn.Module):
             blocks: indices of the blocks to run (a sub-network), ascending; None means all.
             modulation: ``self.modulation(cond, schedule)``; None is that of the own schedule.
             after: changes the output of a block (guidance between blocks).
+            first: first of several scales that ``x`` holds; None: it holds ``scale`` alone.
 
         Returns:
             Hidden states ``(B, l_k, C)`` float32 for :meth:`logits`.
         """
         modulation = modulation or self.modulation(cond)
         cache.begin_scale(scale)
-        here = modulation.rotary.span(modulation.schedule.span(scale))
+        offsets = modulation.schedule.offsets
+        start = offsets[scale if first is None else first]
+        here = modulation.rotary.span(slice(start, offsets[scale + 1]))
         layers = self.layers
         for b in range(len(layers)) if blocks is None else blocks:
             attend = partial(cache.attend, b)

@@ -172,6 +172,7 @@ class VAR(nn.Module):
         cache: KVCache,
         blocks: Sequence[int] | None = None,
         modulation: Modulation | None = None,
+        first: int | None = None,
     ) -> Tensor:
         """Run one scale through the blocks, reading and extending the KV cache.
 
@@ -183,6 +184,7 @@ class VAR(nn.Module):
             blocks: indices of the blocks to run (a sub-network), ascending; None means all. A
                 block keeps its cache layer whatever the selection.
             modulation: ``self.modulation(cond)`` computed before, to save work.
+            first: first of several scales that ``x`` holds; None: it holds ``scale`` alone.
 
         Returns:
             Hidden states ``(B, l_k, C)`` float32 for :meth:`logits`.

@@ -211,19 +211,26 @@ class KVCache:
         self.append(layer, k, v)
         observer = self._observer and self._observer()
         if not observer:
-            return self._attention(q, self.views(layer), scale)
+            return self.attention(q, self.views(layer), scale)
         self.raw_queries = raw
         observer.before_attention(layer, self.scale, q, scale)
-        out = self._attention(q, self.views(layer), scale)
+        out = self.attention(q, self.views(layer), scale)
         observer.after_attention(layer, self.scale, q, scale)
         self.raw_queries = None
         return out
 
     @staticmethod
-    def _attention(q: Tensor, views: Sequence[GroupView], scale: float) -> Tensor:
+    def attention(
+        q: Tensor, views: Sequence[GroupView], scale: float, mask: Tensor | None = None
+    ) -> Tensor:
+        """Attended values of ``q``; ``mask (l, n)`` is True where a query may look."""
         parts = [
             F.scaled_dot_product_attention(
-                q[:, view.heads], view.k.to(q.dtype), view.v.to(q.dtype), scale=scale
+                q[:, view.heads],
+                view.k.to(q.dtype),
+                view.v.to(q.dtype),
+                attn_mask=mask,
+                scale=scale,
             )
             for view in views
         ]

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from var_spaces.cache.prefill import Prefill
 from var_spaces.cache.retention import kept
 from var_spaces.decoding.guidance import guide
 from var_spaces.decoding.setup import RunSetup
+from var_spaces.schedule import ScaleSchedule
 
 
 class BackboneRun:
@@ -55,14 +57,44 @@ class BackboneRun:
             tokens: its input ``(B, l_k, z)``, the same for both halves; None at scale 0.
             blocks: indices of the blocks to run; None means all.
         """
-        if tokens is None:
-            x = self.backbone.start(self.cond)
-        else:
-            x = self.backbone.embed_scale(tokens, scale)
-            x = torch.cat((x, x)) if self.guided else x
         hidden = self.backbone.forward_scale(
-            x, self.cond, scale, self.cache, blocks, self.modulation, **self._between(scale)
+            self._embed(scale, tokens),
+            self.cond,
+            scale,
+            self.cache,
+            blocks,
+            self.modulation,
+            **self._between(scale),
         )
+        return self._done(scale, hidden)
+
+    def prefill(self, inputs: Sequence[Tensor | None]) -> Tensor:
+        """Run the first scales together; hidden states of the last of them.
+
+        One pass under the block-causal mask. Where a cache policy drops entries, or guidance acts
+        between blocks, every scale has to see what that left: then they run one after another.
+
+        Args:
+            inputs: input ``(B, l_k, z)`` of every scale; None at scale 0.
+        """
+        last = len(inputs) - 1
+        if self.policy.wants_queries or any(map(self._between, range(len(inputs)))):
+            return [self.advance(scale, tokens) for scale, tokens in enumerate(inputs)][-1]
+        x = torch.cat([self._embed(scale, tokens) for scale, tokens in enumerate(inputs)], dim=1)
+        cache = Prefill(self.cache, self.schedule, last)
+        hidden = self.backbone.forward_scale(
+            x, self.cond, last, cache, None, self.modulation, first=0
+        )
+        return self._done(last, hidden[:, self.schedule.span(last)])
+
+    def _embed(self, scale: int, tokens: Tensor | None) -> Tensor:
+        """Input of a scale for all rows."""
+        if tokens is None:
+            return self.backbone.start(self.cond)
+        x = self.backbone.embed_scale(tokens, scale)
+        return torch.cat((x, x)) if self.guided else x
+
+    def _done(self, scale: int, hidden: Tensor) -> Tensor:
         self.policy.after_scale(scale)
         if self.observed:
             self.report(scale, kept=kept(self.cache, self.schedule.offsets[scale + 1]))
@@ -96,6 +128,11 @@ class BackboneRun:
 
     def kv_full_bytes(self, scale: int) -> int:
         """Bytes that all tokens up to and including ``scale`` take in all layers."""
-        layers, heads, head_dim = self.backbone.kv_layout()
-        token = 2 * layers * heads * head_dim * self.cache.dtype.itemsize
-        return token * self.cache.rows * self.schedule.offsets[scale + 1]
+        return full_kv_bytes(self.backbone, self.schedule, self.cache.rows, scale)
+
+
+def full_kv_bytes(backbone: Any, schedule: ScaleSchedule, rows: int, scale: int) -> int:
+    """Bytes that all tokens up to and including ``scale`` take in all layers of a backbone."""
+    layers, heads, head_dim = backbone.kv_layout()
+    token = 2 * layers * heads * head_dim * next(backbone.parameters()).dtype.itemsize
+    return token * rows * schedule.offsets[scale + 1]

@@ -120,13 +120,21 @@ class Guidance(Part):
 class Draw(Protocol):
     """Guidance and sampling of the running scale, for a strategy to call once or several times."""
 
-    def __call__(self, logits: Tensor, *, part: int = 0, weight: float | None = None) -> Drawn:
+    def __call__(
+        self,
+        logits: Tensor,
+        *,
+        part: int = 0,
+        weight: float | None = None,
+        setup: RunSetup | None = None,
+    ) -> Drawn:
         """Tokens from raw logits ``(B, l, V)`` or, with unconditional rows, ``(2B, l, V)``.
 
         Args:
             logits: conditional rows first.
             part: number of the pass within the scale; every pass has its own noise.
             weight: guidance weight ``t`` in place of that of the guidance method.
+            setup: in place of the run's own, where sampling or guidance differ.
         """
         ...
 

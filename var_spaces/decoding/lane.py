@@ -57,6 +57,8 @@ class Lane:
         if setup.substitution is not None:
             ids, codes = setup.substitution(scale, ids, codes, [row.image for row in self.rows])
         self.f_hat = tokenizer.accumulate(self.f_hat, codes, scale, schedule)
+        if setup.blend is not None:
+            self.f_hat = setup.blend(scale, self.f_hat, [row.image for row in self.rows])
         self.ids.append(ids)
         setup.report(scale, ids=ids, codes=codes, f_hat=self.f_hat)
 
@@ -106,8 +108,15 @@ class Drawing:
         self.rows = [Row(setup.images[row.image], row.slot) for row in rows]
         self.entropy = 0.0
 
-    def __call__(self, logits: Tensor, *, part: int = 0, weight: float | None = None) -> Drawn:
-        setup, scale = self.setup, self.scale
+    def __call__(
+        self,
+        logits: Tensor,
+        *,
+        part: int = 0,
+        weight: float | None = None,
+        setup: RunSetup | None = None,
+    ) -> Drawn:
+        setup, scale = setup or self.setup, self.scale
         if weight is None:
             weight = setup.guidance.weight(scale, setup.schedule)
         guided = guide(logits, weight) if setup.guided else logits

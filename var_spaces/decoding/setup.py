@@ -41,6 +41,14 @@ class Substitution(Protocol):
         ...
 
 
+class Blend(Protocol):
+    """Mixes given latents into what the scales so far add up to (editing)."""
+
+    def __call__(self, scale: int, f_hat: Tensor, images: Sequence[int]) -> Tensor:
+        """``f_hat (B, z, H, W)`` to go on with after a scale."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class RunSetup:
     """A run, ready to start.
@@ -53,6 +61,7 @@ class RunSetup:
         noise: source of sampling noise.
         sampling, guidance, cache, decoding: the methods.
         substitution: tokens to put in place of drawn ones, or None.
+        blend: latents to mix in after every scale, or None.
         previews: decode the images after every scale.
         observe: told about every intermediate result, for tests and inspection.
         lane_size: images that share a batch (see lane.py); None puts all in one.
@@ -70,6 +79,7 @@ class RunSetup:
     decoding: DecodingStrategy
     extra: Mapping[str, Any] = field(default_factory=dict)
     substitution: Substitution | None = None
+    blend: Blend | None = None
     previews: bool = False
     observe: Observer | None = None
     lane_size: int | None = None

@@ -64,7 +64,7 @@ def plan(spec: RunSpec) -> Plan:
     everyone = [card, get_card(card.tokenizer, "tokenizer"), *extra.values()]
     check_combination({c.id: c.kind.offers for c in everyone}, [task, *parts.values()])
     parts["decoding"].check({"": card, **extra})
-    for part in (parts["sampling"], parts["guidance"]):
+    for part in (parts["sampling"], parts["guidance"], parts["decoding"]):
         part.check_schedule(schedule)
     for drawing in (card, *extra.values()):
         if layout := drawing.kv_layout:

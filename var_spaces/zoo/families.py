@@ -1,8 +1,8 @@
 """Families of models: which class a card builds, and what models of it can do. No torch here.
 
 Capabilities (see ``decoding/compat.py``): ``class-labels`` it draws a class, ``kv-cache`` it reads
-keys and values of earlier scales, ``sub-networks`` it runs any subset of its blocks, ``soft-codes``
-it mixes code vectors, ``substitution`` given tokens may replace drawn ones, ``text`` it draws what
+keys and values of earlier scales, ``sub-networks`` it runs any subset of its blocks, ``prefill``
+it reads several scales in one pass, ``soft-codes`` it mixes code vectors, ``substitution`` given tokens may replace drawn ones, ``text`` it draws what
 a prompt says, ``any-schedule`` it draws maps of any shape in any number, ``layer-guidance`` it lets
 guidance act between its blocks, ``bits`` its tokens are bits, ``instructions`` it changes a picture
 as a sentence asks, ``subject-text`` it draws prompts in which learned rows stand for a subject.
@@ -50,14 +50,16 @@ FAMILIES = {
         "generator",
         "var_spaces.backbones.var:VAR",
         "var_spaces.backbones.config:VARConfig",
-        frozenset({"class-labels", "kv-cache", "sub-networks"}),
+        frozenset({"class-labels", "kv-cache", "sub-networks", "prefill"}),
         nested=(("trainer", "var_wo_ddp"),),
     ),
     "infinity": Family(
         "generator",
         "var_spaces.backbones.infinity:Infinity",
         "var_spaces.backbones.infinity_config:InfinityConfig",
-        frozenset({"text", "kv-cache", "sub-networks", "any-schedule", "layer-guidance"}),
+        frozenset(
+            {"text", "kv-cache", "sub-networks", "prefill", "any-schedule", "layer-guidance"}
+        ),
         nested=(("trainer", "gpt_fsdp"),),
     ),
     "varedit": Family(  # Infinity, taught to edit; other positions and attention (2508.15772)
