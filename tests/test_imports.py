@@ -27,7 +27,7 @@ LAYERS = [
     {"backbones", "decoding"},
     {"adapters", "conditioning", "zoo"},
     {"tasks", "training"},
-    {"api"},
+    {"api", "rewards"},
     {"cli"},
     {"leaderboard"},
     {"ui"},

@@ -30,6 +30,30 @@ class Started:
 
 
 @dataclass(frozen=True, eq=False)
+class Candidates:
+    """Candidates of one image that a search chose from after a scale.
+
+    Attributes:
+        image: position in the batch of the run, from 0.
+        why: "clusters", "resampling" or "best".
+        previews: all of them as they are at this scale, ``(N, H, W, 3)`` uint8.
+        rewards: one per candidate, or empty where no reward was asked for.
+        kept: which of them live on, in their new order; one that is named twice goes on twice.
+    """
+
+    image: int
+    why: str
+    previews: np.ndarray
+    rewards: tuple[float, ...]
+    kept: tuple[int, ...]
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Candidates that end here."""
+        return tuple(n for n in range(len(self.previews)) if n not in self.kept)
+
+
+@dataclass(frozen=True, eq=False)
 class ScaleDone:
     """One scale of all images of the batch has been sampled.
 
@@ -43,6 +67,8 @@ class ScaleDone:
         ids: sampled ids ``(B, l)`` int64, or ``(B, l, d)`` for bitwise tokens.
         preview: images so far, ``(B, H, W, 3)`` uint8, or ``None`` if not asked for.
         entropy: mean entropy of the sampled distributions in nats.
+        rows: candidates that the scale was drawn for, all images together.
+        candidates: what a search chose from after this scale, per image; empty if it did not.
     """
 
     scale: int
@@ -54,6 +80,8 @@ class ScaleDone:
     ids: torch.Tensor
     preview: np.ndarray | None
     entropy: float
+    rows: int = 1
+    candidates: tuple[Candidates, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

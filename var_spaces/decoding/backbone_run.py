@@ -14,6 +14,7 @@ from torch import Tensor
 from var_spaces.cache.prefill import Prefill
 from var_spaces.cache.retention import kept
 from var_spaces.decoding.guidance import guide
+from var_spaces.decoding.selection import cache_rows
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.schedule import ScaleSchedule
 
@@ -117,7 +118,7 @@ class BackboneRun:
     def gather_rows(self, index: Tensor) -> None:
         """Keep conditional rows ``index (B',)`` and the unconditional rows that belong to them."""
         if self.guided:
-            index = torch.cat((index, index + self.cache.rows // 2))
+            index = cache_rows(index, self.cache.rows // 2)
         self.cond = self.cond[index]
         self.modulation = self.modulation.gather_rows(index)
         self.cache.gather_rows(index)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from var_spaces.decoding.setup import RunSetup
+    from var_spaces.events import Candidates
     from var_spaces.schedule import ScaleSchedule
 
 # (tokens, vocabulary) -> standard Gumbel noise (B, tokens, vocabulary) on the logits' device
@@ -143,6 +144,7 @@ class DecodingSession:
     """A strategy at work on one batch. It owns the caches; the loop owns ``f_hat`` and the rows."""
 
     rows_per_image: int = 1  # candidates that start for every image
+    candidates: tuple[Candidates, ...] = ()  # what the last selection chose from, per image
 
     def predict(self, scale: int, tokens: Tensor | None, draw: Draw) -> Drawn:
         """Tokens of one scale.

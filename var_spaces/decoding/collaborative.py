@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
-SAME = ("tokenizer", "text_encoder", "classes", "styles", "schedule")  # what a pair must have in common
+SAME = (
+    "tokenizer",
+    "text_encoder",
+    "classes",
+    "styles",
+    "schedule",
+)  # what a pair must have in common
 
 
 def own(low: float, high: float, what: str, kind: type = float) -> Any:

@@ -51,6 +51,7 @@ def run(setup: RunSetup) -> Generator[ScaleDone | ImageReady, None, list[Tensor]
 def _advance(setup: RunSetup, lanes: Sequence[Lane], scale: int) -> ScaleDone:
     """Run one scale of every lane and report it."""
     started = _now(setup.device)
+    rows = sum(len(lane.rows) for lane in lanes)
     entropies = [lane.advance(scale) for lane in lanes]
     seconds = _now(setup.device) - started
     return ScaleDone(
@@ -63,6 +64,8 @@ def _advance(setup: RunSetup, lanes: Sequence[Lane], scale: int) -> ScaleDone:
         ids=torch.cat([lane.ids[-1] for lane in lanes]),
         preview=np.concatenate([lane.pixels() for lane in lanes]) if setup.previews else None,
         entropy=float(np.average(entropies, weights=[len(lane.images) for lane in lanes])),
+        rows=rows,
+        candidates=tuple(found for lane in lanes for found in lane.session.candidates),
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from var_spaces.cache.base import CachePolicy
 from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
 from var_spaces.decoding.noise import Noise
+from var_spaces.decoding.scoring import Asked
 from var_spaces.schedule import ScaleSchedule
 
 # (what, scale, tensor); see loop.py for what is reported
@@ -60,6 +61,7 @@ class RunSetup:
         images: index of every image, by which it gets its noise.
         noise: source of sampling noise.
         sampling, guidance, cache, decoding: the methods.
+        asked: what every image is to show, for strategies that judge images; may be empty.
         substitution: tokens to put in place of drawn ones, or None.
         blend: latents to mix in after every scale, or None.
         previews: decode the images after every scale.
@@ -78,6 +80,7 @@ class RunSetup:
     cache: CachePolicy
     decoding: DecodingStrategy
     extra: Mapping[str, Any] = field(default_factory=dict)
+    asked: tuple[Asked, ...] = ()
     substitution: Substitution | None = None
     blend: Blend | None = None
     previews: bool = False

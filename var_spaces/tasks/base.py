@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from var_spaces.decoding.base import Part
+from var_spaces.decoding.scoring import Asked
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Task(Part):
     @abstractmethod
     def conditioning(self, card: Card, count: int) -> Conditioning:
         """The condition of ``count`` images."""
+
+    def asked(self, card: Card) -> Asked:
+        """What every image is to show, for rewards."""
+        return Asked()
 
     def schedule(self, card: Card) -> ScaleSchedule:
         """Token maps of the run if the spec names none."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
+from var_spaces.decoding.scoring import Asked
 from var_spaces.methods import register
 from var_spaces.tasks.base import Task, index_of, pick
 
@@ -39,6 +40,11 @@ class ClassTask(Task):
             (index_of(task.label, card.classes),) * count,
             (index_of(task.style, card.styles),) * count,
         )
+
+    def asked(self, card: Card) -> Asked:
+        task = self.resolve(card)
+        words = [task.label, task.style and f"{task.style} style"]
+        return Asked(", ".join(filter(None, words)), task.label, task.style)
 
 
 @register

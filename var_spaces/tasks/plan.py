@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from var_spaces import methods
 from var_spaces.decoding.compat import check_combination
 from var_spaces.errors import VarSpacesError
+from var_spaces.methods import Method
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.base import Task
@@ -60,16 +61,30 @@ def plan(spec: RunSpec) -> Plan:
         kind: methods.parse(kind, getattr(spec, kind))
         for kind in ("sampling", "guidance", "cache", "decoding")
     }
-    extra = {name: get_card(name, "generator") for name in parts["decoding"].models}
-    everyone = [card, get_card(card.tokenizer, "tokenizer"), *extra.values()]
-    check_combination({c.id: c.kind.offers for c in everyone}, [task, *parts.values()])
-    parts["decoding"].check({"": card, **extra})
+    extra = fit_together(card, [task, *parts.values()])
     for part in (parts["sampling"], parts["guidance"], parts["decoding"]):
         part.check_schedule(schedule)
     for drawing in (card, *extra.values()):
         if layout := drawing.kv_layout:
             parts["cache"].check(schedule, *layout)
     return Plan(spec=spec, card=card, extra=extra, task=task, schedule=schedule, **parts)
+
+
+def fit_together(card: Card, methods: Sequence[Method]) -> dict[str, Card]:
+    """Refuse methods that do not work with a model or with one another.
+
+    Args:
+        methods: task, sampling, guidance, cache policy and decoding strategy, in any order.
+
+    Returns:
+        Cards of further models that the decoding strategy needs, by id.
+    """
+    (decoding,) = (part for part in methods if part.kind == "decoding")
+    extra = {name: get_card(name, "generator") for name in decoding.models}
+    everyone = [card, get_card(card.tokenizer, "tokenizer"), *extra.values()]
+    check_combination({c.id: c.kind.offers for c in everyone}, methods)
+    decoding.check({"": card, **extra})
+    return extra
 
 
 def _schedule(spec: RunSpec, card: Card, task: Task) -> ScaleSchedule:

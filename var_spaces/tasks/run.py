@@ -62,6 +62,7 @@ def _events(
         cache=plan.cache,
         decoding=plan.decoding,
         extra=extra,
+        asked=(plan.task.asked(plan.card),) * spec.count,
         substitution=plan.task.substitution(model.tokenizer, plan.schedule, pictures),
         previews=previews,
         observe=observe,

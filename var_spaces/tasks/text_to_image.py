@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from var_spaces.aspect import NAMES, shaped
 from var_spaces.conditioning.prompts import MAX_PROMPT, clean_prompt
+from var_spaces.decoding.scoring import Asked
 from var_spaces.methods import parse, register
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tasks.base import Task
@@ -41,6 +42,9 @@ class TextToImage(Task):
 
     def resolve(self, card: Card) -> Self:
         return self
+
+    def asked(self, card: Card) -> Asked:
+        return Asked(self.prompt)
 
     def schedule(self, card: Card) -> ScaleSchedule:
         if self.aspect == "1:1":

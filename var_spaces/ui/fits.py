@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from var_spaces import methods
 from var_spaces.api import make_spec
-from var_spaces.decoding.compat import check_combination
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.zoo.cards import Card, cards, get_card
+from var_spaces.tasks.plan import fit_together
+from var_spaces.zoo.cards import Card, cards
 
 PARTS = ("guidance", "sampling", "cache", "decoding")
 
@@ -30,8 +30,7 @@ def _works(card: Card, task: str, changes: dict[str, str] | None = None) -> bool
     try:
         chosen = {**_usual(task, card), **(changes or {})}
         parts = [methods.parse(kind, chosen[kind]) for kind in ("task", *PARTS)]
-        everyone = [card, get_card(card.tokenizer, "tokenizer")]
-        check_combination({c.id: c.kind.offers for c in everyone}, parts)
+        fit_together(card, parts)
     except VarSpacesError:
         return False
     return True

@@ -1,0 +1,168 @@
+"""A search at work: candidates are drawn side by side, looked at now and then, and selected.
+
+Only latents are kept; they are decoded where something looks at them. All candidates of an image
+share its condition, so a selection re-indexes tokens, cache and modulation and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from var_spaces.decoding import selection
+from var_spaces.decoding.noise import Row
+from var_spaces.decoding.pixels import decode
+from var_spaces.decoding.plain import PlainSession
+from var_spaces.errors import VarSpacesError
+from var_spaces.events import Candidates
+from var_spaces.schedule import ScaleSchedule
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from var_spaces.decoding.scoring import Features, Reward
+    from var_spaces.decoding.setup import RunSetup
+
+RESAMPLING = 1 << 16  # number of a pass whose noise no sampler draws
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Who is selected when, for one image.
+
+    Attributes:
+        start: candidates at scale 0.
+        clusters, resampling: scale -> candidates that are left after it.
+    """
+
+    start: int
+    clusters: dict[int, int]
+    resampling: dict[int, int]
+
+    def batch(self, schedule: ScaleSchedule) -> tuple[int, ...]:
+        """Candidates that every scale is drawn for."""
+        left, batch = self.start, []
+        for scale in range(schedule.num_scales):
+            batch.append(left)
+            left = {**self.clusters, **self.resampling}.get(scale, left)
+        return tuple(batch)
+
+    def compute(self, schedule: ScaleSchedule) -> float:
+        """Tokens that are drawn, as a multiple of one plain image; decodes are not in it."""
+        drawn = zip(schedule.lengths, self.batch(schedule), strict=True)
+        return sum(tokens * rows for tokens, rows in drawn) / schedule.total
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """By what candidates are selected.
+
+    Attributes:
+        potential, strength: see :func:`var_spaces.decoding.selection.potential`.
+        vectors: see :func:`var_spaces.decoding.selection.cluster_vectors`.
+    """
+
+    reward: Reward
+    features: Features | None = None
+    potential: str = "value"
+    strength: float = 10.0
+    vectors: str = "pca"
+
+
+class SearchSession(PlainSession):
+    """See :class:`var_spaces.decoding.base.DecodingSession`."""
+
+    def __init__(
+        self, setup: RunSetup, images: Sequence[int], stages: Stages, criteria: Criteria
+    ) -> None:
+        self.rows_per_image = stages.start
+        self.owner = torch.tensor(list(images)).repeat_interleave(stages.start)
+        super().__init__(setup, self.owner.tolist())
+        self.setup, self.stages, self.criteria = setup, stages, criteria
+        self.last = setup.schedule.num_scales - 1
+        batch = stages.batch(setup.schedule)
+        self.selecting = {*stages.clusters, *stages.resampling}
+        self.selecting |= {self.last} if batch[-1] > 1 else set()
+        self.rewarded = rewarded(stages, criteria.potential) | (self.selecting & {self.last})
+        self.history = torch.empty(len(self.owner), 0)
+        if self.selecting:
+            self.score = criteria.reward.load(setup.asked, setup.device)
+            clusters = stages.clusters and criteria.features
+            self.describe = criteria.features.load(setup.device) if clusters else None
+
+    def select(self, scale: int, f_hat: Tensor) -> Tensor | None:
+        self.candidates = ()
+        selects = scale in self.selecting
+        if not (selects or scale in self.rewarded):
+            return None
+        images = decode(self.setup.tokenizer, f_hat)
+        rewards = self._rewards(images, scale) if scale in self.rewarded else None
+        found = []
+        if selects:
+            found = [self._of_image(image, scale, images, rewards) for image in self.owner.unique()]
+        if rewards is not None:
+            self.history = torch.cat((self.history, rewards[:, None]), dim=1)
+        self.candidates = tuple(candidates for candidates, _ in found)
+        return torch.cat([rows for _, rows in found]) if found else None
+
+    def _rewards(self, images: np.ndarray, scale: int) -> Tensor:
+        rewards = self.score(images, self.owner.tolist()).float().cpu()
+        if rewards.shape != self.owner.shape:
+            raise VarSpacesError(
+                f"Reward '{self.criteria.reward.name}' gave {tuple(rewards.shape)} numbers for "
+                f"{len(images)} images at scale {scale}."
+            )
+        return rewards
+
+    def _of_image(
+        self, image: Tensor, scale: int, images: np.ndarray, rewards: Tensor | None
+    ) -> tuple[Candidates, Tensor]:
+        """What is chosen among the candidates of one image, and their rows of the batch."""
+        rows = (self.owner == image).nonzero()[:, 0]
+        shown = images[rows.numpy()]
+        own = rewards[rows] if rewards is not None else None
+        if scale in self.stages.clusters:
+            why, kept = "clusters", self._cluster(shown, self.stages.clusters[scale])
+        elif scale in self.stages.resampling:
+            count = self.stages.resampling[scale]
+            why, kept = "resampling", self._resample(int(image), scale, own, rows, count)
+        else:
+            why, kept = "best", own.argmax()[None]
+        numbers = () if own is None else tuple(own.tolist())
+        return Candidates(int(image), why, shown, numbers, tuple(kept.tolist())), rows[kept]
+
+    def _cluster(self, images: np.ndarray, count: int) -> Tensor:
+        if len(images) <= count:
+            return torch.arange(len(images))
+        vectors = selection.cluster_vectors(self.criteria.vectors, self.describe(images))
+        return selection.representatives(vectors.cpu(), count)
+
+    def _resample(
+        self, image: int, scale: int, rewards: Tensor, rows: Tensor, count: int
+    ) -> Tensor:
+        criteria = self.criteria
+        logs = selection.potential(
+            criteria.potential, rewards, self.history[rows], criteria.strength
+        )
+        slots = [Row(self.setup.images[image], slot) for slot in range(count)]
+        noise = self.setup.noise.gumbel(slots, scale, RESAMPLING, 1, len(rows))[:, 0]
+        return selection.resample(selection.probabilities(logs), noise)
+
+    def gather_rows(self, index: Tensor) -> None:
+        super().gather_rows(index)
+        index = index.cpu()
+        self.owner, self.history = self.owner[index], self.history[index]
+
+
+def rewarded(stages: Stages, potential: str) -> set[int]:
+    """Scales whose rewards resampling needs: a potential may ask for those before it."""
+    at = set(stages.resampling)
+    if potential == "diff":
+        at |= {scale - 1 for scale in at if scale}
+    if potential in ("sum", "max") and at:
+        at |= set(range(max(at)))
+    return at

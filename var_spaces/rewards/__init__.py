@@ -1,0 +1,1 @@
+"""Rewards and features that searches look at candidates with, one file each."""
