@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import torch
 
+from var_spaces import methods
 from var_spaces.cache.base import CachePolicy
 from var_spaces.cache.kv import KVCache
 from var_spaces.schedule import ScaleSchedule
 
 SCHEDULE = ScaleSchedule.square((1, 2, 4, 6, 8))
 HEAD_DIM = 8
+
+
+def small(name: str, budget: float = 0.3) -> CachePolicy:
+    """A policy by name, with a budget if it has one."""
+    known = "budget" in methods.get("cache", name).model_fields
+    return methods.parse("cache", {"name": name, **({"budget": budget} if known else {})})
 
 
 class Drive:

@@ -66,7 +66,7 @@ class Quantizer(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def models(golden):
-    config, tensors = golden.spec["config"], golden.tensors
+    config = golden.spec["config"]
     backbone = VAR(
         VARConfig(
             depth=config["D"],

@@ -24,13 +24,8 @@ if TYPE_CHECKING:
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
-SAME = (
-    "tokenizer",
-    "text_encoder",
-    "classes",
-    "styles",
-    "schedule",
-)  # what a pair must have in common
+# what a pair must have in common
+SAME = ("tokenizer", "text_encoder", "classes", "styles", "schedule")
 
 
 def own(low: float, high: float, what: str, kind: type = float) -> Any:
@@ -70,8 +65,8 @@ class Collaborative(DecodingStrategy):
         for what in SAME:
             if getattr(drafter, what) != getattr(refiner, what):
                 raise VarSpacesError(
-                    f"Models '{drafter.id}' and '{refiner.id}' cannot work together: they differ in "
-                    f"their {what}. Choose another refiner."
+                    f"Models '{drafter.id}' and '{refiner.id}' cannot work together: they differ "
+                    f"in their {what}. Choose another refiner."
                 )
         if "prefill" not in refiner.kind.offers:
             raise VarSpacesError(

@@ -2,10 +2,11 @@
 
 Capabilities (see ``decoding/compat.py``): ``class-labels`` it draws a class, ``kv-cache`` it reads
 keys and values of earlier scales, ``sub-networks`` it runs any subset of its blocks, ``prefill``
-it reads several scales in one pass, ``soft-codes`` it mixes code vectors, ``substitution`` given tokens may replace drawn ones, ``text`` it draws what
-a prompt says, ``any-schedule`` it draws maps of any shape in any number, ``layer-guidance`` it lets
-guidance act between its blocks, ``bits`` its tokens are bits, ``instructions`` it changes a picture
-as a sentence asks, ``subject-text`` it draws prompts in which learned rows stand for a subject.
+it reads several scales in one pass, ``soft-codes`` it mixes code vectors, ``substitution`` given
+tokens may replace drawn ones, ``text`` it draws what a prompt says, ``any-schedule`` it draws maps
+of any shape in any number, ``layer-guidance`` it lets guidance act between its blocks, ``bits`` its
+tokens are bits, ``instructions`` it changes a picture as a sentence asks, ``subject-text`` it draws
+prompts in which learned rows stand for a subject.
 """
 
 from __future__ import annotations

@@ -1,0 +1,120 @@
+"""CoDe: drafter and refiner of one run, the hand-over in one pass, pairs that do not fit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests import infinity, tiny
+from tests.cache.policies import small
+from var_spaces import RunSpec, methods
+from var_spaces.decoding import loop
+from var_spaces.decoding.backbone_run import BackboneRun
+from var_spaces.decoding.bits import BitSampling
+from var_spaces.decoding.collaborative import Collaborative
+from var_spaces.decoding.conditioning import ClassConditioning
+from var_spaces.decoding.guidance import LinearGuidance
+from var_spaces.decoding.sampling import TopKTopP
+from var_spaces.errors import VarSpacesError
+from var_spaces.tasks.plan import plan
+from var_spaces.zoo.cards import get_card
+
+SCALES = tiny.shared()[1].schedule.num_scales
+
+
+def other_backbone():
+    return tiny.backbone(stem="var_model_sharedaln")
+
+
+def drawn(drafted, images=(0, 1), refiner=None, settings=None, **changes):
+    decoding = Collaborative(refiner="r", drafted=drafted, **(settings or {}))
+    extra = {"r": refiner or tiny.shared()[1]}
+    return tiny.drain(loop.run(tiny.setup(images, decoding=decoding, extra=extra, **changes)))
+
+
+def test_drafting_all_scales_is_plain_decoding_bit_for_bit():
+    plain, want = tiny.drain(loop.run(tiny.setup((0, 1))))
+    events, ids = drawn(SCALES, refiner=other_backbone())
+    assert all(map(torch.equal, ids, want))
+    assert [e.kv_bytes for e in events[:-2]] == [e.kv_bytes for e in plain[:-2]]
+    assert all((a.image == b.image).all() for a, b in zip(events[-2:], plain[-2:], strict=True))
+
+
+@pytest.mark.parametrize("drafted", range(1, SCALES))
+def test_a_model_refining_itself_is_plain_decoding(drafted):
+    _, want = tiny.drain(loop.run(tiny.setup((0, 1))))
+    events, ids = drawn(drafted)
+    assert all(map(torch.equal, ids, want))
+    assert all(e.kv_bytes == e.kv_full_bytes for e in events[:-2])
+
+
+@pytest.mark.parametrize("name", methods.names("cache"))
+def test_one_pass_equals_scale_by_scale(name):
+    """A policy that drops entries gets its scales one by one, others all at once."""
+    policy = small(name)
+    setup = tiny.setup((0, 1), cache=policy)
+    inputs = [None, *(torch.randn(2, n, 8) for n in setup.schedule.lengths[1:4])]
+    one, several = (BackboneRun(setup.backbone, setup, (0, 1)) for _ in range(2))
+    hidden = one.prefill(inputs)
+    for scale, tokens in enumerate(inputs):
+        expected = several.advance(scale, tokens)
+    torch.testing.assert_close(hidden, expected, atol=1e-4, rtol=1e-4)
+    assert one.cache.lengths == several.cache.lengths
+
+
+def test_the_refiner_has_its_own_sampling_and_guidance():
+    _, greedy = drawn(3, settings={"refiner_top_k": (1,), "refiner_guidance": (0.0,)})
+    _, want = drawn(3, sampling=TopKTopP(top_k=1), guidance=LinearGuidance(scale=0.0))
+    _, plain = drawn(3)
+    assert all(map(torch.equal, greedy[:3], plain[:3]))  # the drafter keeps those of the run
+    assert not torch.equal(greedy[-1], plain[-1])
+    # from the same draft on, the refiner is what a run with these settings would be
+    seen = {}
+    run = tiny.setup((0, 1), sampling=TopKTopP(top_k=1), guidance=LinearGuidance(scale=0.0))
+    forced = lambda k, ids, codes, images: (  # noqa: E731
+        (plain[k], run.tokenizer.embed(plain[k])) if k < 3 else (ids, codes)
+    )
+    setup = tiny.setup(
+        (0, 1),
+        sampling=run.sampling,
+        guidance=run.guidance,
+        substitution=forced,
+        observe=lambda what, k, x: seen.__setitem__((what, k), x),
+    )
+    _, forced_ids = tiny.drain(loop.run(setup))
+    assert all(map(torch.equal, greedy[3:], forced_ids[3:]))
+    assert len(want) == SCALES
+
+
+def test_an_image_does_not_depend_on_its_batch():
+    same = ClassConditioning((3, 3))
+    other = other_backbone()
+    _, both = drawn(3, conditioning=same, refiner=other)
+    _, alone = drawn(3, (1,), conditioning=ClassConditioning((3,)), refiner=other)
+    assert all(torch.equal(x[1:], y) for x, y in zip(both, alone, strict=True))
+
+
+def test_text_to_image_pairs(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(infinity.write_models(tmp_path)))
+    card = get_card("tiny-t2i")
+    Collaborative(refiner="tiny-t2i", drafted=2).check({"": card, "tiny-t2i": card})
+    assert BitSampling().name == card.defaults["sampling"]["name"]
+    spec = RunSpec(
+        model="tiny-t2i",
+        task="text-to-image",
+        inputs={"prompt": "a key"},
+        sampling={"name": "bits"},
+        guidance={"name": "per-scale"},
+        decoding={"name": "collaborative", "refiner": "tiny-t2i", "drafted": 2},
+    )
+    assert plan(spec).extra["tiny-t2i"] == card
+
+
+def test_pairs_that_do_not_fit_are_refused(use_tiny_models):
+    pair = {"name": "collaborative", "refiner": "var-small", "drafted": 1}
+    with pytest.raises(VarSpacesError, match=r"'tiny-var' and 'var-small' .* differ in their"):
+        plan(RunSpec(model="tiny-var", decoding=pair))
+    with pytest.raises(VarSpacesError, match="Did you mean 'var-small'"):
+        plan(RunSpec(model="var-base", decoding={**pair, "refiner": "var-smal"}))
+    with pytest.raises(VarSpacesError, match="there are 3 scales"):
+        plan(RunSpec(model="tiny-var", decoding={**pair, "refiner": "tiny-var", "drafted": 4}))

@@ -1,0 +1,60 @@
+"""Depth per scale: exact at full depth, caches of skipped blocks freed, any policy."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests import tiny
+from tests.cache.policies import small
+from var_spaces import RunSpec, methods
+from var_spaces.decoding import loop
+from var_spaces.decoding.supernet import Supernet
+from var_spaces.errors import VarSpacesError
+from var_spaces.tasks.plan import plan
+
+
+def drawn(decoding=None, images=(0, 1), **changes):
+    if decoding is not None:
+        changes["decoding"] = decoding
+    return tiny.drain(loop.run(tiny.setup(images, **changes)))
+
+
+def test_full_depth_is_plain_decoding_bit_for_bit():
+    blocks = tiny.shared()[1].config.depth
+    seen = [{}, {}]
+    for into, decoding in zip(seen, (None, Supernet(depth=blocks, bridge=2)), strict=True):
+        drawn(decoding, observe=lambda what, k, x, into=into: into.__setitem__((what, k), x))
+    assert seen[0].keys() == seen[1].keys()
+    assert all(torch.equal(seen[0][key], seen[1][key]) for key in seen[0])
+
+
+def test_skipped_blocks_hold_nothing_after_the_bridge():
+    blocks, bridge = tiny.shared()[1].config.depth, 3
+    events, ids = drawn(Supernet(depth=2, bridge=bridge))
+    plain, want = drawn()
+    assert all(map(torch.equal, ids[:bridge], want[:bridge]))
+    assert not torch.equal(ids[-1], want[-1])
+    for event, full in zip(events[:-2], plain[:-2], strict=True):
+        share = blocks if event.scale < bridge else 2
+        assert event.kv_bytes * blocks == full.kv_bytes * share
+        assert event.kv_full_bytes == full.kv_bytes
+
+
+@pytest.mark.parametrize("name", methods.names("cache"))
+def test_every_cache_policy_works_inside_active_blocks(name):
+    policy = small(name)
+    events, _ = drawn(Supernet(depth=2, bridge=3), images=(0,), cache=policy)
+    plain, _ = drawn(images=(0,), cache=policy)
+    last = tiny.shared()[1].schedule.num_scales - 1
+    assert events[last].kv_bytes < plain[last].kv_bytes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"depth": 3}, "has 2 blocks; take 2 to 2"), ({"depth": 2, "bridge": 3}, "take 1 to 2")],
+)
+def test_refused_before_loading(use_tiny_models, settings, message):
+    spec = RunSpec(model="tiny-var", decoding={"name": "supernet", **settings})
+    with pytest.raises(VarSpacesError, match=message):
+        plan(spec)
