@@ -7,6 +7,7 @@ and digests of all images) has a ``fingerprint`` of its own: running again gives
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -25,7 +26,8 @@ Short = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 JsonObject = Annotated[dict[str, Any], AfterValidator(freeze)]
 
 
-def _built(kind: type[FrozenModel]) -> Any:
+def built(kind: type[FrozenModel]) -> Any:
+    """A field of another frozen model, also from its JSON."""
     return BeforeValidator(lambda value: kind(**value) if isinstance(value, dict) else value)
 
 
@@ -56,17 +58,17 @@ class Score(FrozenModel):
         return "score"
 
 
-Scores = tuple[Annotated[Score, _built(Score)], ...]
+Scores = tuple[Annotated[Score, built(Score)], ...]
 
 
-class _File(FrozenModel):
+class JsonFile(FrozenModel):
     """A frozen model that is a canonical JSON file."""
 
     def to_json(self) -> str:
         return codecs.canonical(self.model_dump(mode="json"))
 
     @classmethod
-    def _parse(cls, text: str | bytes, most: int) -> Self:
+    def parse(cls, text: str | bytes, most: int) -> Self:
         data = codecs.parse_json(text, f"The {cls.described_as()}", most)
         if not isinstance(data, dict):
             raise VarSpacesError(f"The {cls.described_as()} must be a JSON object.")
@@ -77,7 +79,7 @@ class _File(FrozenModel):
         return cls(**data)
 
 
-class Result(_File):
+class Result(JsonFile):
     """One run of a suite with an entry.
 
     Attributes:
@@ -101,7 +103,7 @@ class Result(_File):
     scores: Scores
     costs: Scores = ()
     samples_sha256: Sha256
-    environment: Annotated[Environment, _built(Environment)]
+    environment: Annotated[Environment, built(Environment)]
     batch: int = Field(ge=1)
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
     submitter: str = Field("", max_length=96)
@@ -114,7 +116,7 @@ class Result(_File):
     @classmethod
     def from_json(cls, text: str | bytes) -> Result:
         """Read untrusted JSON of at most 1 MB."""
-        return cls._parse(text, MAX_RESULT_BYTES)
+        return cls.parse(text, MAX_RESULT_BYTES)
 
     @model_validator(mode="after")
     def _check(self) -> Result:
@@ -137,8 +139,7 @@ class Result(_File):
     @property
     def key(self) -> str:
         """What was asked: protocol, entry and weights. Equal keys are the same row of the table."""
-        asked = {"protocol": self.protocol, "entry": self.entry, "weights": self.weights}
-        return _digest(codecs.canonical(asked))[:16]
+        return row_key(self.protocol, self.entry, self.weights)
 
     @property
     def path(self) -> str:
@@ -153,7 +154,7 @@ class Result(_File):
         return f"{self.suite}: {label(self.entry)}"
 
 
-class Samples(_File):
+class Samples(JsonFile):
     """Per image, in the order of the suite: digests of tokens and pixels, and numbers by metric.
 
     Digests are the first 16 hex digits of the SHA-256 that a run record holds.
@@ -171,11 +172,17 @@ class Samples(_File):
     @classmethod
     def from_json(cls, text: str | bytes) -> Samples:
         """Read untrusted JSON of at most 64 MB."""
-        return cls._parse(text, MAX_SAMPLES_BYTES)
+        return cls.parse(text, MAX_SAMPLES_BYTES)
 
     @property
     def digest(self) -> str:
         return _digest(self.to_json())
+
+
+def row_key(protocol: str, entry: Mapping[str, Any], weights: Mapping[str, str]) -> str:
+    """Key of the row that an entry (as JSON) has with these weights under a protocol."""
+    asked = {"protocol": protocol, "entry": entry, "weights": weights}
+    return _digest(codecs.canonical(asked))[:16]
 
 
 def _digest(text: str) -> str:

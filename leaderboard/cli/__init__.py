@@ -8,6 +8,10 @@ from var_spaces.cli.dispatch import run_command
 
 COMMANDS = {
     "list": "list suites, metrics, or the results in the store",
+    "submit": "put an entry, or a result measured elsewhere, into the queue",
+    "requests": "list what was submitted, with its state",
+    "work": "work off the queue: run, verify, add to the table",
+    "verify": "run a part of a result again and stamp it",
     "run": "run a suite, or a file of many runs, and add the results to the store",
 }
 

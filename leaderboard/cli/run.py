@@ -26,21 +26,26 @@ MODEL = "var-small"
 
 
 def run(arguments: Sequence[str]) -> None:
-    before = Parser("run", "", add_help=False, program="leaderboard")
-    _add_plain(before)
-    options = vars(before.parse_known_args(arguments)[0])
-    defaults = get_card(options.get("model", MODEL), "generator").defaults
-    base = chosen(options, defaults, PARTS)
-    parser = Parser("run", "Run a suite and add the result.", program="leaderboard")
-    _add_plain(parser)
-    for kind in PARTS:
-        add_method_flags(parser, methods.get(kind, base[kind]["name"]), kind)
-    options = parser.read(arguments)
-    jobs = _jobs(parser, base, options)
+    jobs, options = read_jobs("run", "Run a suite and add the result.", arguments)
     for job in jobs:
         job.check()
     for job in jobs:
         _run(job, options)
+
+
+def read_jobs(name: str, told: str, arguments: Sequence[str]) -> tuple[list[Job], dict[str, Any]]:
+    """The jobs that the flags of a command ask for, and the other options."""
+    before = Parser(name, "", add_help=False, program="leaderboard")
+    _add_plain(before)
+    options = vars(before.parse_known_args(arguments)[0])
+    defaults = get_card(options.get("model", MODEL), "generator").defaults
+    base = chosen(options, defaults, PARTS)
+    parser = Parser(name, told, program="leaderboard")
+    _add_plain(parser)
+    for kind in PARTS:
+        add_method_flags(parser, methods.get(kind, base[kind]["name"]), kind)
+    options = parser.read(arguments)
+    return _jobs(parser, base, options), options
 
 
 def _add_plain(parser: Parser) -> None:

@@ -102,14 +102,19 @@ class Job:
         return Job(self.suite, self.entry.plain(), self.batch, self.work)
 
     @cached_property
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of the weights of every model, by id."""
+    def cards(self) -> dict[str, Card]:
+        """Cards of all models and tokenizers, by id."""
         cards: dict[str, Card] = {}
         for planned in self.plans:
             for card in (planned.card, *planned.extra.values()):
                 cards |= {card.id: card}
                 cards |= {card.tokenizer: get_card(card.tokenizer, "tokenizer")}
-        return {name: digest(card) for name, card in sorted(cards.items())}
+        return dict(sorted(cards.items()))
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the weights of every model, by id."""
+        return {name: digest(card) for name, card in self.cards.items()}
 
     @cached_property
     def folder(self) -> Path:

@@ -49,7 +49,7 @@ def run(
     """
     job.check()
     group = processes(device)
-    zoo = _zoo(job)
+    zoo = zoo_of(job)
     for part in filter(None, (job.full, job)):
         part.open()
         _draw(part, group, zoo, progress)
@@ -86,7 +86,7 @@ def _measure(job: Job, group: Processes, progress: Progress) -> None:
             progress("measure", done, len(numbers))
 
 
-def _zoo(job: Job) -> Residency:
+def zoo_of(job: Job) -> Residency:
     """Models in the type of the entry: the shared zoo if it has that, else one of our own."""
     from var_spaces.zoo.environment import TYPES
     from var_spaces.zoo.residency import ZOO, Residency

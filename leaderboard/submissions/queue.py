@@ -1,0 +1,249 @@
+"""The queue of submissions in a store: every change reads, decides and writes by compare and swap.
+
+requests/<suite>/<id>.json               the request and its state
+claims/<id>/result.json, samples.json    what a submitter measured and brought along
+verdicts/<result>.json                   what verification found
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from leaderboard.entry import Entry
+from leaderboard.result import Result, Samples, row_key
+from leaderboard.runner.job import Job
+from leaderboard.store import Store
+from leaderboard.submissions.request import Request
+from leaderboard.submissions.verdict import Verdict, path_of
+from leaderboard.suites.base import get_suite
+from var_spaces.errors import VarSpacesError
+
+MOST_OPEN = 200  # requests that wait or run
+MOST_OF_ONE = 5  # of one submitter
+LEASE = 90.0  # seconds without a sign of life after which a request is free again
+
+
+class Queue:
+    """Submissions and their states.
+
+    Args:
+        store: where they lie.
+        clock: Unix time in seconds; replaced in tests.
+        lease: seconds that a worker may be silent.
+    """
+
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.time, lease: float = LEASE
+    ) -> None:
+        self.store, self.clock, self.lease = store, clock, lease
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def requests(self) -> list[Request]:
+        """All requests, oldest first; damaged files are left out."""
+        found = []
+        for path in self.store.list("requests/"):
+            try:
+                found.append(Request.from_json(self.store.read(path) or b""))
+            except VarSpacesError:
+                continue
+        return sorted(found, key=lambda request: (request.created, request.id))
+
+    def get(self, id: str) -> Request:
+        """One request.
+
+        Raises:
+            VarSpacesError: if there is none.
+        """
+        for path in self.store.list("requests/"):
+            if path.endswith(f"/{id}.json"):
+                return Request.from_json(self.store.read(path) or b"")
+        raise VarSpacesError(f"There is no request '{id[:40]}': see the list of submissions.")
+
+    def claim(self, request: Request) -> tuple[Result, Samples]:
+        """The result that came with a request.
+
+        Raises:
+            VarSpacesError: if its files are missing or damaged.
+        """
+        result, samples = (
+            self.store.read(f"claims/{request.id}/{name}.json") for name in ("result", "samples")
+        )
+        if result is None or samples is None:
+            raise VarSpacesError(f"The result that came with request {request.id} is missing.")
+        return Result.from_json(result), Samples.from_json(samples)
+
+    def verdict(self, result: str) -> Verdict | None:
+        """The verdict on a result, if there is one."""
+        data = self.store.read(path_of(result))
+        return None if data is None else Verdict.from_json(data)
+
+    # --- submitting ---------------------------------------------------------------------------
+
+    def submit(
+        self,
+        suite: str,
+        entry: Entry,
+        *,
+        claim: tuple[Result, Samples] | None = None,
+        submitter: str = "",
+        note: str = "",
+        rows: Sequence[dict[str, Any]] | None = None,
+    ) -> Request:
+        """Put a request into the queue.
+
+        Args:
+            claim: a result that was measured elsewhere, with its samples.
+            rows: rows of the table, to refuse what is ranked already; None are the store's own.
+
+        Raises:
+            VarSpacesError: if it is a repetition, cannot run, or too much is waiting.
+        """
+        now = self.clock()
+        claimed = claim[0].id if claim else ""
+        request = Request.of(
+            suite, entry, created=now, claim=claimed, submitter=submitter, note=note
+        )
+        if claim:
+            _check_claim(request, *claim)
+        job = Job(get_suite(suite), entry)
+        _ = job.plans  # refuses what does not fit together
+        self._refuse_ranked(request, job, self.store.rows() if rows is None else rows)
+        files = {}
+        if claim:
+            files = {
+                f"claims/{request.id}/{name}.json": part.to_json().encode() + b"\n"
+                for name, part in zip(("result", "samples"), claim, strict=True)
+            }
+
+        def changes(at: str) -> dict[str, bytes]:
+            self._refuse_repeated(request)
+            self._refuse_flood(request)
+            return {request.path: _bytes(request), **files}
+
+        self.store.transact(changes, f"Request {request.id}: {request.label}")
+        return request
+
+    def _refuse_ranked(self, request: Request, job: Job, rows: Sequence[dict[str, Any]]) -> None:
+        if request.claim:
+            same = next((row for row in rows if row["id"] == request.claim), None)
+        else:
+            key = _row_key(request, job)
+            same = next((row for row in rows if key and row["key"] == key), None)
+        if same:
+            raise VarSpacesError(
+                f"This is ranked already, as row {same['id'][:8]} of {same['created'][:10]}: "
+                "change a parameter, or choose another suite."
+            )
+
+    def _refuse_repeated(self, request: Request) -> None:
+        data = self.store.read(request.path)
+        before = Request.from_json(data) if data else None
+        if before and before.state != "failed":
+            told = f"it is {before.state}" if before.is_open else f"row {before.result[:8]}"
+            raise VarSpacesError(f"This was submitted before, as request {before.id}: {told}.")
+
+    def _refuse_flood(self, request: Request) -> None:
+        waiting = [other for other in self.requests() if other.is_open]
+        if len(waiting) >= MOST_OPEN:
+            raise VarSpacesError(f"{len(waiting)} submissions are waiting: try again later.")
+        own = [other for other in waiting if other.submitter == request.submitter]
+        if len(own) >= MOST_OF_ONE:
+            raise VarSpacesError(
+                f"{len(own)} submissions of {request.submitter or 'nameless submitters'} are "
+                f"waiting; allowed are {MOST_OF_ONE}: try again when one is done."
+            )
+
+    # --- working off --------------------------------------------------------------------------
+
+    def take(self, worker: str, suites: Sequence[str] | None = None) -> Request | None:
+        """Give the oldest free request to a worker; None if there is none.
+
+        A request whose last attempt was lost becomes failed on the way.
+
+        Args:
+            suites: what the worker runs; None is everything.
+        """
+
+        def taken(request: Request) -> Request | None:
+            now = self.clock()
+            return request.taken(worker, now, self.lease) if request.is_free(now) else None
+
+        for request in self.requests():
+            if (suites is None or request.suite in suites) and request.is_free(self.clock()):
+                after = self._change(request, taken)
+                if after is not None and after.held_by(worker):
+                    return after
+        return None
+
+    def beat(self, request: Request, worker: str, progress: str) -> bool:
+        """A sign of life; False if the request is no longer the worker's."""
+        return self._held(request, worker, lambda r: r.alive(self.clock(), self.lease, progress))
+
+    def again(self, request: Request, worker: str, reason: str) -> bool:
+        """Give it back after an attempt that went wrong."""
+        return self._held(request, worker, lambda r: r.again(reason, self.clock()))
+
+    def fail(self, request: Request, worker: str, reason: str) -> bool:
+        """End it: another attempt would fail alike."""
+        return self._held(request, worker, lambda r: r.failed(reason, self.clock()))
+
+    def finish(self, request: Request, worker: str, verdict: Verdict) -> bool:
+        """End it with the verdict on its result, which is in the store already."""
+
+        def done(held: Request) -> Request:
+            return held.finished(verdict.result, verdict.verdict, verdict.reason, self.clock())
+
+        return self._held(request, worker, done, {verdict.path: verdict.to_json().encode() + b"\n"})
+
+    def _held(
+        self,
+        request: Request,
+        worker: str,
+        change: Callable[[Request], Request],
+        files: dict[str, bytes] | None = None,
+    ) -> bool:
+        after = self._change(
+            request, lambda r: change(r) if r.held_by(worker) else None, files or {}
+        )
+        return after is not None
+
+    def _change(
+        self,
+        request: Request,
+        change: Callable[[Request], Request | None],
+        files: dict[str, bytes] | None = None,
+    ) -> Request | None:
+        """Apply a change to the request as it is now, with other files; None if it did not fit."""
+        held: dict[str, Request | None] = {}
+
+        def changes(at: str) -> dict[str, bytes]:
+            data = self.store.backend.read(request.path, at)
+            after = held["after"] = change(Request.from_json(data)) if data else None
+            return {} if after is None else {request.path: _bytes(after), **(files or {})}
+
+        self.store.transact(changes, f"Request {request.id}")
+        return held["after"]
+
+
+def _check_claim(request: Request, result: Result, samples: Samples) -> None:
+    """Refuse a claim that contradicts itself or what is asked for."""
+    if (result.suite, result.protocol) != (request.suite, request.protocol):
+        raise VarSpacesError(
+            f"The result is of '{result.protocol}', but this program has '{request.protocol}': "
+            "run the suite again with this version."
+        )
+    if samples.digest != result.samples_sha256:
+        raise VarSpacesError("The samples are not those of the result: submit both files of a run.")
+
+
+def _row_key(request: Request, job: Job) -> str:
+    """Key of the row it would become; "" where weights are not known before they are loaded."""
+    weights = {name: card.weights_sha256 for name, card in sorted(job.cards.items())}
+    return row_key(request.protocol, request.entry, weights) if all(weights.values()) else ""
+
+
+def _bytes(request: Request) -> bytes:
+    return request.to_json().encode() + b"\n"

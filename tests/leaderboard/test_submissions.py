@@ -1,0 +1,292 @@
+"""Submissions: states, leases, repetitions, verification; nothing is left behind."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaderboard.entry import Entry
+from leaderboard.runner.job import Job
+from leaderboard.runner.run import run
+from leaderboard.store import Store
+from leaderboard.store.folder import FolderBackend
+from leaderboard.submissions import worker as worker_module
+from leaderboard.submissions.queue import MOST_OF_ONE, Queue
+from leaderboard.submissions.request import ATTEMPTS, Request
+from leaderboard.submissions.verify import verify
+from leaderboard.submissions.worker import Pulse, Worker
+from tests.leaderboard.suite import TinySuite
+from var_spaces.errors import VarSpacesError
+
+pytestmark = pytest.mark.usefixtures("use_tiny_models")
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def queue(tmp_path, clock):
+    return Queue(Store(FolderBackend(tmp_path / "store")), clock=clock, lease=60)
+
+
+def entry(budget: float = 0.2) -> Entry:
+    return Entry.of("tiny-var", cache={"name": "sliding-window", "budget": budget})
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_models, tmp_path_factory):
+    """A true result of the tiny suite."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAR_SPACES_MODELS", str(tiny_models))
+        return run(Job(TinySuite(), entry(), 2, tmp_path_factory.mktemp("work")))
+
+
+def tampered(measured, *, metric: str = "", **changes):
+    """The result with another score, or with other fields."""
+    result, samples = measured
+    scores = tuple(
+        score.model_copy(update={"value": score.value + 1})
+        if score.metric.startswith(f"{metric}@")
+        else score
+        for score in result.scores
+    )
+    return result.model_copy(update={"scores": scores, **changes}), samples
+
+
+# --- states ---------------------------------------------------------------------------------------
+
+
+def test_a_request_waits_and_is_taken_once(queue):
+    request = queue.submit("tiny", entry(), submitter="ada")
+    assert [r.state for r in queue.requests()] == ["queued"]
+    taken = queue.take("w1")
+    assert taken.id == request.id and taken.attempts == 1
+    assert queue.take("w2") is None
+    assert queue.beat(request, "w1", "draw: 1/2") and not queue.beat(request, "w2", "mine")
+    assert queue.get(request.id).lease.progress == "draw: 1/2"
+
+
+def test_a_silent_worker_loses_its_request(queue, clock):
+    request = queue.submit("tiny", entry())
+    queue.take("w1")
+    clock.now += 59
+    assert queue.take("w2") is None
+    assert queue.beat(request, "w1", "")
+    clock.now += 61
+    assert queue.take("w2").held_by("w2")
+    assert not queue.beat(request, "w1", "") and not queue.fail(request, "w1", "late")
+
+
+def test_nothing_stays_pending(queue, clock):
+    """A request whose workers all die ends as failed, with the reason."""
+    request = queue.submit("tiny", entry())
+    for attempt in range(1, ATTEMPTS + 1):
+        assert queue.take(f"w{attempt}").attempts == attempt
+        clock.now += 61
+    assert queue.take("w9") is None
+    after = queue.get(request.id)
+    assert after.state == "failed" and "in time" in after.reason
+    assert any("no sign of life from w3" in line for line in after.log)
+
+
+@given(st.lists(st.sampled_from(["take", "beat", "again", "fail", "late"]), max_size=30))
+def test_states_follow_the_picture(actions):
+    now, request = 0.0, Request(
+        suite="tiny", protocol="p", entry=dict(entry_json()), created=0.0
+    )  # fmt: skip
+    for action in actions:
+        before = request
+        if action == "late":
+            now += 1000
+        elif action == "take" and request.is_free(now):
+            request = request.taken("w", now, 10)
+        elif request.held_by("w"):
+            if action == "beat":
+                request = request.alive(now, 10, "")
+            elif action == "again":
+                request = request.again("why", now)
+            elif action == "fail":
+                request = request.failed("why", now)
+        assert request.attempts <= ATTEMPTS
+        assert (request.lease is not None) == (request.state == "running")
+        assert request.state != "failed" or request.reason
+        if before.state in ("done", "failed"):
+            assert request == before
+        assert Request.from_json(request.to_json()) == request
+        assert request.id == before.id
+
+
+def entry_json() -> dict:
+    return {"model": "m", "cache": {"name": "full"}}
+
+
+def test_repetitions_are_refused(queue, measured):
+    request = queue.submit("tiny", entry())
+    with pytest.raises(VarSpacesError, match=f"submitted before, as request {request.id}"):
+        queue.submit("tiny", entry())
+    queue.take("w")
+    queue.fail(request, "w", "no luck")
+    assert queue.submit("tiny", entry()).attempts == 0  # after a failure it may be tried again
+    queue.store.add(*measured)
+    queue.take("w")
+    queue.fail(request, "w", "no luck")
+    with pytest.raises(VarSpacesError, match="ranked already"):
+        queue.submit("tiny", entry())
+
+
+def test_nobody_fills_the_queue(queue):
+    for number in range(MOST_OF_ONE):
+        queue.submit("tiny", entry(0.1 + number / 10), submitter="ada")
+    with pytest.raises(VarSpacesError, match="of ada are waiting"):
+        queue.submit("tiny", entry(0.9), submitter="ada")
+    queue.submit("tiny", entry(0.9), submitter="bob")
+
+
+def test_what_cannot_run_is_refused_at_once(queue):
+    with pytest.raises(VarSpacesError, match="tiny"):
+        queue.submit("tinny", entry())
+    with pytest.raises(VarSpacesError, match="budget"):
+        queue.submit("tiny", entry(7))
+    assert queue.requests() == []
+
+
+def test_two_workers_lose_and_share_nothing(queue):
+    for number in range(5):
+        queue.submit("tiny", entry(0.1 + number / 10), submitter=str(number))
+    taken: list[str] = []
+
+    def work(name):
+        while (request := queue.take(name)) is not None:
+            taken.append(request.id)
+
+    threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(request.id for request in queue.requests())
+
+
+# --- working off ----------------------------------------------------------------------------------
+
+
+def test_from_request_to_verified_row(queue, tmp_path):
+    request = queue.submit("tiny", entry(), submitter="ada")
+    worker = Worker(queue, name="w", probe=4, work=tmp_path / "work")
+    assert worker.once().id == request.id
+    assert worker.once() is None
+    after = queue.get(request.id)
+    assert (after.state, after.verdict) == ("done", "verified"), after.log
+    (row,) = queue.store.rows()
+    assert row["id"] == after.result and row["submitter"] == "ada"
+    verdict = queue.verdict(after.result)
+    assert len(verdict.images) == verdict.equal_tokens == verdict.equal_pixels == 4
+
+
+def test_a_true_claim_is_verified(queue, measured):
+    request = queue.submit("tiny", entry(), claim=measured)
+    Worker(queue, name="w", probe=100).once()
+    assert queue.get(request.id).verdict == "verified"
+    assert queue.verdict(measured[0].id).unchecked == ()  # all images were drawn again
+    with pytest.raises(VarSpacesError, match="ranked already"):
+        queue.submit("tiny", entry(), claim=measured)
+
+
+def test_a_tampered_claim_is_flagged(queue, measured):
+    claim = tampered(measured, metric="psnr")
+    request = queue.submit("tiny", entry(), claim=claim)
+    Worker(queue, name="w", probe=2).once()
+    after = queue.get(request.id)
+    assert after.verdict == "mismatch" and "its samples give" in after.reason
+
+
+def test_samples_that_were_changed_too(measured):
+    """Values and score agree with each other, but not with what the model draws."""
+    result, samples = measured
+    name = next(score.metric for score in result.scores if score.metric.startswith("psnr"))
+    values = {**samples.values, name: tuple(v + 1 for v in samples.values[name])}
+    forged = samples.model_copy(update={"values": values})
+    result, _ = tampered((result, forged), metric="psnr", samples_sha256=forged.digest)
+    verdict = verify(result, forged, images=2)
+    assert verdict.verdict == "mismatch" and "the result says" in verdict.reason
+
+
+def test_other_tokens_with_numbers_that_hold_are_consistent(measured):
+    """As from another kind of device."""
+    result, samples = measured
+    other = samples.model_copy(update={"tokens": ("0" * 16, *samples.tokens[1:])})
+    result = result.model_copy(update={"samples_sha256": other.digest})
+    verdict = verify(result, other, images=100)
+    assert verdict.verdict == "consistent" and verdict.equal_tokens == len(samples.tokens) - 1
+
+
+def test_other_weights_are_a_mismatch(measured):
+    result, samples = measured
+    weights = dict.fromkeys(result.weights, "0" * 64)
+    verdict = verify(result.model_copy(update={"weights": weights}), samples, images=2)
+    assert verdict.verdict == "mismatch" and "other weights" in verdict.reason
+
+
+def test_an_attempt_that_breaks_is_tried_again_then_failed(queue, monkeypatch):
+    def broken(*_args, **_more):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(worker_module, "run", broken)
+    request = queue.submit("tiny", entry())
+    worker = Worker(queue, name="w")
+    for attempt in range(1, ATTEMPTS):
+        worker.once()
+        after = queue.get(request.id)
+        assert (after.state, after.attempts) == ("queued", attempt)
+    worker.once()
+    after = queue.get(request.id)
+    assert after.state == "failed" and "MemoryError: no room" in after.reason
+    assert worker.once() is None
+
+
+def test_a_refusal_is_not_tried_again(queue, monkeypatch):
+    def refused(*_args, **_more):
+        raise VarSpacesError("a file is missing:\nfetch it")
+
+    monkeypatch.setattr(worker_module, "run", refused)
+    request = queue.submit("tiny", entry())
+    Worker(queue, name="w").once()
+    after = queue.get(request.id)
+    assert (after.state, after.attempts, after.reason) == (
+        "failed",
+        1,
+        "a file is missing: fetch it",
+    )
+
+
+def test_an_attempt_has_an_end(queue, clock):
+    request = queue.submit("tiny", entry())
+    queue.take("w")
+    pulse = Pulse(queue, request, "w", beat=0.001, timeout=5, clock=clock)
+    pulse.progress("draw", 1, 2)
+    clock.now += 6
+    with pytest.raises(worker_module.OutOfTime):
+        pulse.progress("draw", 2, 2)
+
+
+def test_who_lost_the_lease_stops(queue, clock):
+    request = queue.submit("tiny", entry())
+    queue.take("w1")
+    clock.now += 61
+    queue.take("w2")
+    with Pulse(queue, request, "w1", beat=0.001, timeout=1e9) as pulse:
+        pulse.thread.join(10)
+        with pytest.raises(worker_module.LeaseLost):
+            pulse.progress("draw", 1, 2)
