@@ -26,7 +26,6 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.spec import write_file
 from var_spaces.tasks.plan import Plan, plan
 from var_spaces.zoo.cards import Card, get_card
-from var_spaces.zoo.locate import digest_of, files_of
 
 WORK = Path("runs") / "leaderboard" / "work"
 BATCH = 8
@@ -164,4 +163,6 @@ class Job:
 
 def digest(card: Card) -> str:
     """SHA-256 of the weights of a card."""
+    from var_spaces.zoo.locate import digest_of, files_of  # torch comes with it
+
     return card.weights_sha256 or digest_of(files_of(card))
