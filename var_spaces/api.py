@@ -161,6 +161,7 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
     """
     card = get_card(model, "generator")
     fields: dict[str, Any] = {"model": model, "task": default_task(card)}
+    fields |= {kind: default_method(card, kind) for kind in ("cache", "decoding")}
     inputs: dict[str, Any] = {}
     methods = {kind: default_method(card, kind) for kind in ("sampling", "guidance")}
     changes: dict[str, Any] = {}

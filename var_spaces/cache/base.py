@@ -5,7 +5,7 @@ This file imports no torch, so that parameters and specs can be read without it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from var_spaces.methods import Method
@@ -52,6 +52,11 @@ class CachePolicy(Method):
     """Base class of cache policies; a policy is a description, its session does the work."""
 
     kind: ClassVar[str] = "cache"
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """Capabilities that the model must offer, with the reason in plain words."""
+        return {"kv-cache": "it keeps keys and values of earlier scales for later ones to read"}
 
     def new_cache(
         self,

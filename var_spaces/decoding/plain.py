@@ -22,10 +22,6 @@ class PlainDecoding(DecodingStrategy):
     title = "Plain: every block at every scale"
     paper = "https://arxiv.org/abs/2404.02905"
 
-    @property
-    def needs(self) -> dict[str, str]:
-        return {"kv-cache": "plain decoding reads the keys and values of earlier scales"}
-
     def session(self, setup: RunSetup, images: Sequence[int]) -> DecodingSession:
         return PlainSession(setup, images)
 

@@ -41,6 +41,10 @@ class Substitution(Protocol):
         """Ids ``(B, l)`` and codes ``(B, l, z)`` to use in place of the drawn ones."""
         ...
 
+    def kept(self, scale: int, images: Sequence[int]) -> Tensor:
+        """Where tokens are given, ``(B or 1, l)`` bool."""
+        ...
+
 
 class Blend(Protocol):
     """Mixes given latents into what the scales so far add up to (editing)."""

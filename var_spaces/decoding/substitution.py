@@ -54,9 +54,13 @@ class TokenSubstitution:
         self, scale: int, ids: Tensor, codes: Tensor, images: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
         source = _of_images(self.source[scale], images)
-        keep = _of_images(self.keep[scale], images)
+        keep = self.kept(scale, images)
         given = self.tokenizer.embed(source)
         return torch.where(keep, source, ids), torch.where(keep[..., None], given, codes)
+
+    def kept(self, scale: int, images: Sequence[int]) -> Tensor:
+        """Where the source stays, ``(B or 1, l)`` bool."""
+        return _of_images(self.keep[scale], images)
 
 
 class CoarseScales(TokenSubstitution):

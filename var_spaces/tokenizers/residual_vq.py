@@ -257,6 +257,22 @@ class ResidualVQ(nn.Module):
         """What the transformer sees at ``scale + 1``: ``(B, l_{k+1}, z)``."""
         return area_pool(f_hat, schedule.sizes[scale + 1]).flatten(2).transpose(1, 2)
 
+    def own_input(self, codes: Tensor, scale: int, schedule: ScaleSchedule) -> Tensor:
+        """What the codes ``(B, l_k, z)`` of one scale add, at its own resolution, alike in shape.
+
+        A transformer that predicts some tokens of a scale from the others sees the others so.
+        """
+        added = self.quantize.contribution(codes.float(), scale, schedule)
+        return area_pool(added, schedule.sizes[scale]).flatten(2).transpose(1, 2)
+
+    def own_inputs(
+        self, ids: Sequence[Tensor], schedule: ScaleSchedule | None = None
+    ) -> Tensor:
+        """:meth:`own_input` of all scales but the first, ``(B, L - l_0, z)`` float32."""
+        schedule = schedule or self.schedule
+        scales = range(1, schedule.num_scales)
+        return torch.cat([self.own_input(self.embed(ids[k]), k, schedule) for k in scales], 1)
+
     def teacher_forcing(
         self, ids: Sequence[Tensor], schedule: ScaleSchedule | None = None
     ) -> Tensor:

@@ -11,6 +11,7 @@ from var_spaces.errors import VarSpacesError
 KINDS = (
     "tokenizer",
     "transformer",
+    "hmar",
     "judge",
     "bitwise",
     "text-transformer",

@@ -24,6 +24,12 @@ class Budget:
         if (self.minutes or self.steps or 0) <= 0:
             raise VarSpacesError("The budget of a run must be above zero.")
 
+    def part(self, share: float) -> Budget:
+        """A share of this budget, 0..1; at least one step."""
+        if self.steps:
+            return Budget(steps=max(1, round(self.steps * share)))
+        return Budget(minutes=self.minutes * share)
+
     def progress(self, step: int, elapsed: float) -> float:
         """Share of the budget that is used, 0..1; ``elapsed`` in seconds of training."""
         used = step / self.steps if self.steps else elapsed / (self.minutes * 60)

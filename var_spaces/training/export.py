@@ -30,6 +30,7 @@ FAMILIES = {
     "supernet": "var",
     "drafter": "var",
     "refiner": "var",
+    "hmar": "hmar",
     "judge": "judge",
     "bitwise": "bitwise",
     "text-transformer": "infinity",
@@ -44,6 +45,7 @@ ROLES = {
     "supernet": "generator",
     "drafter": "generator",
     "refiner": "generator",
+    "hmar": "generator",
     "judge": "judge",
     "bitwise": "tokenizer",
     "text-transformer": "generator",
@@ -52,7 +54,7 @@ ROLES = {
     "flex-tokenizer": "tokenizer",
     "flex-transformer": "generator",
 }
-LABELLED = ("transformer", "supernet", "drafter", "refiner", "judge")  # with classes and styles
+LABELLED = ("transformer", "hmar", "supernet", "drafter", "refiner", "judge")  # with classes and styles
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
 SETTINGS = ("model", "recipe", "codebook", "train")  # sections of a recipe file

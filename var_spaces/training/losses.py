@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 
 
@@ -35,6 +36,32 @@ def var_loss(
     """
     losses = token_losses(logits, ids, label_smoothing)
     return losses.mean() if weights is None else (losses * weights).sum(dim=1).mean()
+
+
+def position_weights(kind: str, schedule: ScaleSchedule) -> Tensor:
+    """Weights ``(L,)`` float64 of the positions of all scales, for :func:`var_loss`.
+
+    ``uniform``: every token alike, together 1. ``equal``: every scale 1, shared by its tokens.
+    ``lognorm`` (HMAR, https://arxiv.org/abs/2506.04421, public code): scales by a normal density,
+    together 1. The density is that of the relative sides taken in reversed order, so that middle
+    scales count most.
+
+    Raises:
+        VarSpacesError: for another kind.
+    """
+    lengths = torch.tensor(schedule.lengths, dtype=torch.float64)
+    if kind == "uniform":
+        per_scale = lengths / lengths.sum()
+    elif kind == "equal":
+        per_scale = torch.ones_like(lengths)
+    elif kind == "lognorm":
+        sides = lengths.sqrt()
+        ratios = (sides / sides[-1]).flip(0)
+        density = torch.exp(-(((ratios - ratios.mean()) / ratios.std()) ** 2) / 2)
+        per_scale = density / density.sum()
+    else:
+        raise VarSpacesError(f"Unknown loss weights '{kind}': uniform, equal or lognorm.")
+    return (per_scale / lengths).repeat_interleave(torch.tensor(schedule.lengths))
 
 
 def drop_labels(

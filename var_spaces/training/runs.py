@@ -18,21 +18,35 @@ from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.config import TrainConfig, build, read_config
 from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS, without_heads
-from var_spaces.training.export import export, load_judge, load_tokenizer
+from var_spaces.training.export import (
+    export,
+    label_names,
+    load_judge,
+    load_tokenizer,
+    load_transformer,
+    read_card,
+)
 from var_spaces.training.fine_tuning import FINE_TUNING_BUILDERS
 from var_spaces.training.flex_runs import FLEX_BUILDERS
 from var_spaces.training.folder_data import FolderSource, prepare
+from var_spaces.training.hmar import HMARRecipe, HMARTraining
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
 from var_spaces.training.perceptual import PerceptualLoss
 from var_spaces.training.text_runs import TEXT_BUILDERS
 from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
-from var_spaces.training.trainer import Recipe, Trainer
+from var_spaces.training.trainer import Progress, Recipe, Trainer
 from var_spaces.training.transformer import TransformerConfig, TransformerRecipe
 
 TOP_LEVEL = ("kind", "id", "title", "minutes", "model", "recipe", "codebook", "train")
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Shares of one budget, in order of value: everything inherits the tokenizer.
-EMBEDDED = (("vq-tokenizer", 0.38), ("judge", 0.05), ("var-base", 0.39), ("var-small", 0.18))
+EMBEDDED = (
+    ("vq-tokenizer", 0.34),
+    ("judge", 0.04),
+    ("var-base", 0.36),
+    ("var-small", 0.14),
+    ("hmar", 0.12),
+)
 
 
 @dataclass(frozen=True)
@@ -114,17 +128,46 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
     device = options.torch_device
     folder = options.runs / data["id"]
     recipe = BUILDERS[data["kind"]](data, settings, options, device)
-    if options.fresh:
-        for path in (folder / "checkpoint.pt", folder / "metrics.jsonl"):
-            path.unlink(missing_ok=True)
-    trainer = Trainer(recipe, settings, budget, folder, device, options.quiet)
-    model = FINISH.get(data["kind"], nn.Module.eval)(trainer.run())
+    recipe, trainer, model = run_stages(recipe, settings, budget, folder, options)
+    model = FINISH.get(data["kind"], nn.Module.eval)(model)
     metrics = recipe.evaluate(model)
     if options.export and trainer.main and not trainer.stopping:
         judges = data["kind"] in ("judge", *EVALUATOR_BUILDERS)
         target = options.evaluators if judges else options.models
         export(data, recipe, model, metrics, trainer, target)
     return metrics
+
+
+def run_stages(
+    recipe: Recipe, settings: TrainConfig, budget: Budget, folder: Path, options: Options
+) -> tuple[Recipe, Trainer, nn.Module]:
+    """Train a recipe and, if it has stages, those that follow, each in a folder of its own.
+
+    A recipe with stages says ``stage``, its name, ``share``, its part of the budget, and
+    ``following(model)``, the recipe that goes on with what this one trained, or None.
+
+    Returns:
+        The last recipe, its trainer (which counts time and steps of all) and the averaged weights.
+    """
+    spent: list[Progress] = []
+    while True:
+        staged = hasattr(recipe, "following")
+        place = folder / recipe.stage if staged else folder
+        part = budget.part(recipe.share) if staged else budget
+        if options.fresh:
+            for path in (place / "checkpoint.pt", place / "metrics.jsonl"):
+                path.unlink(missing_ok=True)
+        trainer = Trainer(recipe, settings, part, place, options.torch_device, options.quiet)
+        model = trainer.run()
+        spent.append(trainer.at)
+        following = recipe.following(model) if staged and not trainer.stopping else None
+        if following is None:
+            break
+        recipe = following
+    trainer.at = Progress(
+        sum(at.step for at in spent), sum(at.elapsed for at in spent), sum(at.images for at in spent)
+    )
+    return recipe, trainer, model
 
 
 def identity(data: dict[str, Any], options: Options) -> dict[str, str]:
@@ -191,6 +234,20 @@ def _transformer(data: dict, train: TrainConfig, options: Options, device: torch
     return TransformerRecipe(tokenizer, config, train.seed, device)
 
 
+def _hmar(data: dict, train: TrainConfig, options: Options, device: torch.device) -> Recipe:
+    settings = build(HMARTraining, data.get("recipe", {}), "[recipe]")
+    tokenizer = load_tokenizer(options.models / settings.tokenizer)
+    start = load_transformer(options.models / settings.start)
+    card = read_card(options.models / settings.start, "transformer --config var-base")
+    recipe = HMARRecipe(tokenizer, start, settings, train.seed, device)
+    if [card["classes"], card["styles"]] != list(label_names(recipe.scenes)):
+        raise VarSpacesError(
+            f"The scenes '{settings.scenes}' do not show the classes and styles of "
+            f"'{settings.start}': choose the scenes that it was trained on."
+        )
+    return recipe
+
+
 def _judge(data: dict, train: TrainConfig, options: Options, device: torch.device) -> Recipe:
     config = build(JudgeConfig, data.get("recipe", {}), "[recipe]")
     tokenizer = load_tokenizer(options.models / config.tokenizer)
@@ -200,6 +257,7 @@ def _judge(data: dict, train: TrainConfig, options: Options, device: torch.devic
 BUILDERS: dict[str, Callable[..., Recipe]] = {
     "tokenizer": _tokenizer,
     "transformer": _transformer,
+    "hmar": _hmar,
     "judge": _judge,
     **TEXT_BUILDERS,
     **EVALUATOR_BUILDERS,

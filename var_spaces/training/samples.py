@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from var_spaces.training.pictures import grid
+
+if TYPE_CHECKING:
+    from var_spaces.cache.base import CachePolicy
+    from var_spaces.decoding.base import DecodingStrategy
 
 SEED = 1
 BATCH = 32
@@ -23,6 +28,8 @@ def generate(
     sampling: dict | None = None,
     guidance: float = 2.5,
     seed: int = SEED,
+    cache: CachePolicy | None = None,
+    decoding: DecodingStrategy | None = None,
 ) -> Tensor:
     """Draw images ``(B, 3, H, W)`` in [-1, 1], float32 on the CPU.
 
@@ -31,6 +38,7 @@ def generate(
         styles: style index per image, None for no style.
         sampling: parameters of top-k / top-p sampling.
         guidance: weight at the last scale.
+        cache, decoding: None is the full cache and plain decoding.
 
     Raises:
         ImportError: on a machine without pydantic, which the engine's methods need.
@@ -58,8 +66,8 @@ def generate(
             noise=SeededNoise(seed),
             sampling=TopKTopP(**(sampling or {"top_k": 100, "top_p": 0.95})),
             guidance=LinearGuidance(scale=guidance),
-            cache=Full(),
-            decoding=PlainDecoding(),
+            cache=cache or Full(),
+            decoding=decoding or PlainDecoding(),
         )
         images += [event.image for event in run(setup) if isinstance(event, ImageReady)]
     pixels = torch.stack([torch.from_numpy(image) for image in images])
@@ -73,6 +81,8 @@ def sample_sheet(
     styles: Sequence[int | None],
     columns: int = 8,
     scale: int = 1,
+    **settings: Any,
 ) -> Image.Image:
-    """Unselected images with a fixed seed, row by row."""
-    return grid(generate(tokenizer, model, labels, styles), columns, scale=scale)
+    """Unselected images with a fixed seed, row by row; ``settings`` are those of
+    :func:`generate`."""
+    return grid(generate(tokenizer, model, labels, styles, **settings), columns, scale=scale)

@@ -173,7 +173,11 @@ class TransformerRecipe:
         """One unselected image per class (up to 64), styles in turn, fixed seed."""
         labels = range(min(GRID, model.num_classes))
         styles = [label % model.num_styles for label in labels]
-        return sample_sheet(self.tokenizer, model, labels, styles)
+        return sample_sheet(self.tokenizer, model, labels, styles, **self.sample_settings())
+
+    def sample_settings(self) -> dict[str, Any]:
+        """How the sample grid is drawn, beside the usual."""
+        return {}
 
     def state(self) -> dict[str, Any]:
         return {}

@@ -6,7 +6,8 @@ it reads several scales in one pass, ``soft-codes`` it mixes code vectors, ``sub
 tokens may replace drawn ones, ``text`` it draws what a prompt says, ``any-schedule`` it draws maps
 of any shape in any number, ``layer-guidance`` it lets guidance act between its blocks, ``bits`` its
 tokens are bits, ``instructions`` it changes a picture as a sentence asks, ``subject-text`` it draws
-prompts in which learned rows stand for a subject.
+prompts in which learned rows stand for a subject, ``masked-prediction`` it predicts masked
+tokens of a scale from the others.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ FAMILIES = {
         "var_spaces.backbones.config:VARConfig",
         frozenset({"class-labels", "kv-cache", "sub-networks", "prefill"}),
         nested=(("trainer", "var_wo_ddp"),),
+    ),
+    "hmar": Family(
+        "generator",
+        "var_spaces.backbones.hmar:HMAR",
+        "var_spaces.backbones.hmar_config:HMARConfig",
+        frozenset({"class-labels", "masked-prediction"}),
     ),
     "infinity": Family(
         "generator",

@@ -91,6 +91,7 @@ def _bitwise(module: Any) -> Manifest:
 # Buffers of the files of a family; a new family gets its line here.
 FILE_BUFFERS: dict[str, Callable[[Any], Manifest]] = {
     "var": _var,
+    "hmar": _var,
     "infinity": _key_biases,
     "varedit": _key_biases,
     "arbooth": _arbooth,
