@@ -105,7 +105,9 @@ def test_masked_path(golden, models, forced):
     loss = token_losses(logits[:, first:][:, masked], ids[:, first:][:, masked]).mean()
     torch.testing.assert_close(loss.view(1), want["tf_mask.loss"], **TIGHT)
     loss.backward()
-    torch.testing.assert_close(hmar.mask_embed.weight.grad, want["tf_mask.grad_mask_embed"], **TIGHT)
+    torch.testing.assert_close(
+        hmar.mask_embed.weight.grad, want["tf_mask.grad_mask_embed"], **TIGHT
+    )
 
 
 class Recorded(Sampling):

@@ -18,6 +18,7 @@ LAYOUTS = {
     "var-tokenizer": "vae_ch160v4096z32",
     **{f"var-d{depth}": f"var_d{depth}" for depth in (16, 20, 24, 30)},
     "var-d36-512": "var_d36_512",
+    **{f"hmar-d{depth}": f"hmar_d{depth}" for depth in (16, 20, 24, 30)},
     **{f"code-drafter-{n}": "var_d30" for n in (6, 7, 8, 9)},
     **{f"code-refiner-{n}": "var_d16" for n in (6, 7, 8, 9)},
     **{f"infinity-{size}": f"infinity_{size}" for size in ("125m", "2b", "8b")},
@@ -47,7 +48,7 @@ def test_layout(model):
     assert manifest(get_card(model)) == layout(LAYOUTS[model])
 
 
-@pytest.mark.parametrize("model", ["var-d16", "infinity-125m", "var-tokenizer"])
+@pytest.mark.parametrize("model", ["var-d16", "hmar-d16", "infinity-125m", "var-tokenizer"])
 def test_a_loader_takes_the_file_buffers(model):
     """What a manifest lists beside the module's own keys is tolerated by name."""
     import torch

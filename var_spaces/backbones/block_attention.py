@@ -95,9 +95,7 @@ def block_mask(lengths: tuple[int, ...], pattern: Pattern, device: torch.device)
     block = torch.arange(len(lengths), device=device).repeat_interleave(counts)
 
     def visible(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return (
-            block[query] == block[key] if pattern == "diagonal" else block[query] >= block[key]
-        )
+        return block[query] == block[key] if pattern == "diagonal" else block[query] >= block[key]
 
     return create_block_mask(visible, None, None, len(block), len(block), device=device)
 

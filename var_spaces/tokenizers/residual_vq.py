@@ -265,9 +265,7 @@ class ResidualVQ(nn.Module):
         added = self.quantize.contribution(codes.float(), scale, schedule)
         return area_pool(added, schedule.sizes[scale]).flatten(2).transpose(1, 2)
 
-    def own_inputs(
-        self, ids: Sequence[Tensor], schedule: ScaleSchedule | None = None
-    ) -> Tensor:
+    def own_inputs(self, ids: Sequence[Tensor], schedule: ScaleSchedule | None = None) -> Tensor:
         """:meth:`own_input` of all scales but the first, ``(B, L - l_0, z)`` float32."""
         schedule = schedule or self.schedule
         scales = range(1, schedule.num_scales)

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from var_spaces.backbones.config import VARConfig

@@ -165,7 +165,9 @@ def run_stages(
             break
         recipe = following
     trainer.at = Progress(
-        sum(at.step for at in spent), sum(at.elapsed for at in spent), sum(at.images for at in spent)
+        step=sum(at.step for at in spent),
+        elapsed=sum(at.elapsed for at in spent),
+        images=sum(at.images for at in spent),
     )
     return recipe, trainer, model
 
