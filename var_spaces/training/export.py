@@ -54,7 +54,8 @@ ROLES = {
     "flex-tokenizer": "tokenizer",
     "flex-transformer": "generator",
 }
-LABELLED = ("transformer", "hmar", "supernet", "drafter", "refiner", "judge")  # with classes and styles
+# Kinds with classes and styles
+LABELLED = ("transformer", "hmar", "supernet", "drafter", "refiner", "judge")
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
 SETTINGS = ("model", "recipe", "codebook", "train")  # sections of a recipe file
