@@ -136,10 +136,10 @@ def stream(
     planned.task.check_pictures(handed)
 
     from var_spaces.tasks.run import run
-    from var_spaces.zoo.environment import resolve_device
+    from var_spaces.zoo.placement import resolve
     from var_spaces.zoo.residency import ZOO
 
-    place = resolve_device(device)
+    place = resolve(device)
     return run(planned, ZOO, pictures=handed, previews=previews, device=place, observe=observe)
 
 

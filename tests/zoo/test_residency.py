@@ -21,9 +21,9 @@ from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.environment import (
     budget_from_environment,
     dtype_from_environment,
-    resolve_device,
 )
 from var_spaces.zoo.estimate import estimate
+from var_spaces.zoo.placement import resolve
 from var_spaces.zoo.residency import Residency, module_bytes, size_of
 from var_spaces.zoo.writer import save_model
 
@@ -236,12 +236,12 @@ def test_the_budget_comes_from_the_environment(monkeypatch):
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", "cpu cpu"])
 def test_devices_that_are_not_there_are_refused(name):
     with pytest.raises(VarSpacesError, match="use 'cpu'"):
-        resolve_device(name)
+        resolve(name)
 
 
 def test_the_device_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("VAR_SPACES_DEVICE", "cpu")
-    assert resolve_device() == CPU
+    assert resolve().main == CPU
 
 
 def test_the_type_of_weights_comes_from_the_environment(monkeypatch):

@@ -272,7 +272,7 @@ class Infinity(nn.Module):
             rotary=self.rotary(schedule, cond.device),
             blocks=tuple(block.modulation(shared) for block in layers),
             head=self.head_nm.modulation(cond.pooled),
-            memory=tuple(block.ca.memory(cond.text, cond.mask) for block in layers),
+            memory=tuple(block.memory(cond.text, cond.mask) for block in layers),
         )
 
     def rotary(self, schedule: ScaleSchedule, device: torch.device) -> Rotary:
@@ -380,7 +380,7 @@ class Infinity(nn.Module):
         turn = self.rotary(schedule, x.device).span(slice(length))
         shared = self.shared_ada_lin(cond.pooled)
         for block in self.layers:
-            memory = block.ca.memory(cond.text, cond.mask)
+            memory = block.memory(cond.text, cond.mask)
             x = block(x, block.modulation(shared), attend, turn, memory)
         return self.logits(x, cond)
 

@@ -122,6 +122,8 @@ class InfinityBlock(nn.Module):
     Attention to the text has a norm of its own, no gate and no modulation.
     """
 
+    calls = ("modulation", "memory")  # methods that a model calls beside ``forward``
+
     def __init__(self, width: int, heads: int, hidden: int, eps: float) -> None:
         super().__init__()
         self.eps = eps
@@ -134,6 +136,10 @@ class InfinityBlock(nn.Module):
     def modulation(self, shared: Tensor) -> Tensor:
         """``(B, 1, 6, C)`` float32 from the shared projection ``(B, 6 C)``."""
         return self.ada_gss.float() + shared.float().view(shared.shape[0], 1, 6, -1)
+
+    def memory(self, text: Tensor, mask: Tensor | None) -> TextMemory:
+        """Keys and values of projected text ``(B, T, C)``; ``mask (B, T)``."""
+        return self.ca.memory(text, mask)
 
     def forward(
         self, x: Tensor, modulation: Tensor, attend: Attend, rotary: Rotary, memory: TextMemory

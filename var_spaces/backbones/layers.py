@@ -149,6 +149,8 @@ class AdaLNBlock(nn.Module):
     block has its own projection.
     """
 
+    calls = ("modulation",)  # methods that a model calls beside ``forward``
+
     def __init__(
         self,
         width: int,

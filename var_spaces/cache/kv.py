@@ -99,7 +99,7 @@ class KVCache:
                 f"head_groups describes {len(per_layer)} layers, the cache has {layers}."
             )
         self.heads, self.head_dim = heads, head_dim
-        self.dtype, self.device = dtype, torch.device(device)
+        self.dtype, self.device = dtype, torch.empty(0, device=device).device
         self.scale = 0
         self.raw_queries: RawQueries | None = None  # of the attention that is running
         self._rows = rows
@@ -208,6 +208,8 @@ class KVCache:
         Returns:
             Attended values ``(rows, heads, l, D)`` in the dtype of ``q``.
         """
+        if q.device != self.device:  # a block that runs elsewhere
+            return self._attend_from_elsewhere(layer, q, k, v, scale, raw)
         self.append(layer, k, v)
         observer = self._observer and self._observer()
         if not observer:
@@ -218,6 +220,17 @@ class KVCache:
         observer.after_attention(layer, self.scale, q, scale)
         self.raw_queries = None
         return out
+
+    def _attend_from_elsewhere(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, raw: RawQueries | None
+    ) -> Tensor:
+        """:meth:`attend` for tensors on another device than the cache."""
+
+        def moved(index: Tensor) -> Tensor:
+            return raw(index.to(q.device)).to(self.device)
+
+        here = [tensor.to(self.device) for tensor in (q, k, v)]
+        return self.attend(layer, *here, scale, moved if raw else None).to(q.device)
 
     @staticmethod
     def attention(

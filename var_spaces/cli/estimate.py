@@ -78,14 +78,11 @@ def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict
 
 
 def _show(card: Card, settings: dict[str, Any], options: dict[str, Any]) -> None:
-    from var_spaces.zoo.environment import (
-        dtype_from_environment,
-        quant_from_environment,
-        resolve_device,
-    )
-    from var_spaces.zoo.estimate import estimate, free_memory, what_fits
+    from var_spaces.zoo.environment import dtype_from_environment, quant_from_environment
+    from var_spaces.zoo.estimate import estimate, what_fits
+    from var_spaces.zoo.placement import free_memory, resolve
 
-    device = resolve_device()
+    device = resolve().main
     settings["dtype"] = options.get("dtype") or dtype_from_environment()
     settings["quant"] = options.get("quant") or quant_from_environment()
     settings["together"] = device.type != "cpu"

@@ -21,9 +21,12 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card
+from var_spaces.zoo.dispatch import fill_and_dispatch
 from var_spaces.zoo.environment import NO_QUANT
+from var_spaces.zoo.estimate import block_bytes, weight_bytes
 from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.placement import Placement, resolve, spread
 from var_spaces.zoo.quantise import quantisable, quantise_layer
 
 State = dict[str, Tensor]
@@ -33,7 +36,7 @@ DONT_NEED = 4  # MADV_DONTNEED of Linux
 
 def load_module(
     card: Card,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | Placement = "cpu",
     dtype: torch.dtype = torch.float32,
     quant: str = NO_QUANT,
 ) -> nn.Module:
@@ -43,6 +46,7 @@ def load_module(
     their target type.
 
     Args:
+        device: or a list of places for its blocks, see ``placement.py``.
         dtype: of floating-point weights.
         quant: "int8" or "nf4" stores the linear layers of the blocks in so few bits.
 
@@ -58,25 +62,42 @@ def load_module(
             f"restore {card.folder} or train the model again."
         )
     state = fitting_state(card, module, files)
+    placement = resolve(device)
+    if not placement.is_spread:
+        fill(module, state, placement.main, dtype, quant)
+        return module.to(placement.main).eval().requires_grad_(False)
+    sizes = block_bytes(module, dtype, quant)
+    rest = weight_bytes(module, dtype, quant) - sum(sizes.values())
+    where = spread(sizes, rest, placement)
+    return fill_and_dispatch(
+        module,
+        where,
+        placement,
+        lambda under, place: fill(module, state, place, dtype, quant, under),
+    )
+
+
+def fill(
+    module: nn.Module,
+    state: State,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    quant: str = NO_QUANT,
+    under: str = "",
+) -> None:
+    """Move the tensors whose keys start with ``under`` out of ``state`` into a module."""
     if quant != NO_QUANT:
-        _quantise(module, state, device, dtype, quant)
+        for name in quantisable(module):
+            if name.startswith(under):
+                weight, bias = state.pop(f"{name}.weight"), state.pop(f"{name}.bias", None)
+                quantise_layer(module, name, weight, bias, quant, dtype, device)
+                give_back(weight)
     loaded: State = {}
-    for key in list(state):
+    for key in [key for key in state if key.startswith(under)]:
         tensor = state.pop(key)
         loaded[key] = tensor.to(device, _dtype(tensor, dtype), copy=True)
         give_back(tensor)
-    module.load_state_dict(loaded, strict=quant == NO_QUANT, assign=True)
-    return module.to(device).eval().requires_grad_(False)
-
-
-def _quantise(
-    module: nn.Module, state: State, device: torch.device | str, dtype: torch.dtype, quant: str
-) -> None:
-    """Move the weights of quantisable layers from ``state`` into layers of few bits."""
-    for name in quantisable(module):
-        weight, bias = state.pop(f"{name}.weight"), state.pop(f"{name}.bias", None)
-        quantise_layer(module, name, weight, bias, quant, dtype, device)
-        give_back(weight)
+    module.load_state_dict(loaded, strict=False, assign=True)  # fit() has been strict
 
 
 def fitting_state(card: Card, module: nn.Module, files: Iterable[Path]) -> State:

@@ -18,25 +18,6 @@ NO_QUANT = "none"
 QUANTS = (NO_QUANT, "int8", "nf4")
 
 
-def resolve_device(device: str | torch.device | None = None) -> torch.device:
-    """The device to run on: the one given, else ``VAR_SPACES_DEVICE``, else CUDA if there is one.
-
-    Raises:
-        VarSpacesError: if there is no such device.
-    """
-    name = str(device or os.environ.get(DEVICE_VARIABLE) or "")
-    if not name:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        place = torch.device(name)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise VarSpacesError(f"Device '{name[:40]}' is not available here; use 'cpu'.") from None
-    if place.type == "meta":
-        raise VarSpacesError("Device 'meta' holds no numbers; use 'cpu'.")
-    return place
-
-
 def budget_from_environment() -> int | None:
     """Bytes of weights that ``VAR_SPACES_MODEL_BYTES`` allows, e.g. ``2e9``; None without it.
 

@@ -8,10 +8,8 @@ allocator or a library adds. The text encoder is not counted.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +21,7 @@ from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card, get_card
 from var_spaces.zoo.environment import NO_QUANT, TYPES, known_dtype, known_quant
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.placement import block_names
 from var_spaces.zoo.quantise import quantised_bytes
 
 FLOAT = 4  # bytes of a float32
@@ -109,6 +108,15 @@ def weight_bytes(module: torch.nn.Module, dtype: torch.dtype, quant: str = NO_QU
     return parameters + buffers + quantised_bytes(module, dtype, quant)
 
 
+def block_bytes(module: torch.nn.Module, dtype: torch.dtype, quant: str) -> dict[str, int]:
+    """What :func:`weight_bytes` counts in every block, by name."""
+    return {
+        name: weight_bytes(module.get_submodule(name), dtype)
+        + quantised_bytes(module, dtype, quant, f"{name}.")
+        for name in block_names(module)
+    }
+
+
 def kv_bytes(
     backbone: Any, policy: CachePolicy, schedule: ScaleSchedule, rows: int, dtype: torch.dtype
 ) -> tuple[tuple[int, ...], int]:
@@ -164,21 +172,6 @@ def _decoder(config: Any, downsample: int, schedule: ScaleSchedule, images: int)
     height, width = (side * downsample // config.stem_patch for side in schedule.last)
     channels = config.ch * max(config.ch_mult[:2])
     return images * height * width * channels * MAPS * FLOAT
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on a device; None if that cannot be known."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    info = Path("/proc/meminfo")
-    if info.is_file():
-        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        if "MemAvailable" in lines:
-            return int(lines["MemAvailable"].split()[0]) * 1024
-    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
-    if "SC_PHYS_PAGES" in names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
 
 
 def what_fits(card: Card, memory: int, **settings: Any) -> str | None:

@@ -50,12 +50,17 @@ def quantise_layer(
     setattr(module.get_submodule(parent), leaf, layer)
 
 
-def quantised_bytes(module: nn.Module, dtype: torch.dtype, quant: str) -> int:
-    """Bytes that the weights of quantisable layers take beyond those in ``dtype``: at most 0."""
+def quantised_bytes(module: nn.Module, dtype: torch.dtype, quant: str, under: str = "") -> int:
+    """Bytes that the weights of quantisable layers take beyond those in ``dtype``; mostly below 0.
+
+    Args:
+        under: only layers whose names start so.
+    """
     if quant == NO_QUANT:
         return 0
     kind = KINDS[quant]
     return sum(
         kind.nbytes(*layer.weight.shape) - layer.weight.numel() * dtype.itemsize
-        for layer in quantisable(module).values()
+        for name, layer in quantisable(module).items()
+        if name.startswith(under)
     )

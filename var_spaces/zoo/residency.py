@@ -7,6 +7,7 @@ other for good. Loading is single-flight: of several leases that need a model, o
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +30,11 @@ from var_spaces.zoo.environment import (
     budget_from_environment,
     dtype_from_environment,
     quant_from_environment,
-    resolve_device,
 )
 from var_spaces.zoo.estimate import weight_bytes
 from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.placement import Placement, resolve
 
 PATIENCE = 600.0  # seconds that a lease waits for room
 
@@ -112,7 +113,7 @@ class Residency:
     def __init__(
         self,
         budget: int | None = None,
-        loader: Callable[[Card, torch.device, torch.dtype, str], nn.Module] = load_module,
+        loader: Callable[[Card, Placement, torch.dtype, str], nn.Module] = load_module,
         sizer: Callable[[Card, torch.dtype, str], int] = size_of,
         patience: float = PATIENCE,
         dtype: torch.dtype = torch.float32,
@@ -129,7 +130,7 @@ class Residency:
 
     @contextmanager
     def lease(
-        self, names: Sequence[str], device: str | torch.device | None = None
+        self, names: Sequence[str], device: str | torch.device | Placement | None = None
     ) -> Iterator[list[LoadedModel]]:
         """Models that stay in memory inside the ``with`` block, in the order of their names.
 
@@ -137,7 +138,7 @@ class Residency:
             VarSpacesError: for an unknown model, bad weights, a device this machine lacks, or if
                 running requests leave no room for too long.
         """
-        place = resolve_device(device)
+        place = resolve(device)
         chosen = [get_card(name) for name in names]
         tokenizers = [get_card(card.tokenizer, "tokenizer") for card in chosen if card.tokenizer]
         needed = {self._key(c, place): c for c in (*chosen, *tokenizers)}
@@ -157,12 +158,13 @@ class Residency:
         with self.lease([name], device) as models:
             return models[0]
 
-    def module(self, card: Card, device: torch.device) -> nn.Module:
+    def module(self, card: Card, device: str | torch.device) -> nn.Module:
         """The module of a card on a device, shared by all who ask."""
-        key = self._key(card, device)
+        place = resolve(device)
+        key = self._key(card, place)
         self._reserve({key: self._size(key, card)})
         try:
-            return self._load(key, card, device)
+            return self._load(key, card, place)
         finally:
             self._release([key])
 
@@ -228,15 +230,18 @@ class Residency:
     def _drop(self, key: Key) -> None:
         del self._slots[key]
         self.counters.evictions += 1
+        if "," in key.device:
+            gc.collect()  # hooks of a spread model refer to it
         if key.device.startswith("cuda"):
             torch.cuda.empty_cache()
 
-    def _load(self, key: Key, card: Card, device: torch.device) -> nn.Module:
+    def _load(self, key: Key, card: Card, place: Placement) -> nn.Module:
         """The module of a reserved slot; of several leases one reads it."""
         slot = self._slots[key]
         with slot.lock:
             if slot.module is None:
-                module = self.loader(card, device, *self._precision(card))
+                own = place if card.role == "generator" else resolve(place.main)
+                module = self.loader(card, own, *self._precision(card))
                 with self._changed:
                     slot.module, slot.nbytes = module, module_bytes(module)
                     self.counters.loads += 1
@@ -272,8 +277,9 @@ class Residency:
         return dtype if self.quant == NO_QUANT else f"{dtype}, blocks in {self.quant}"
 
     @staticmethod
-    def _key(card: Card, device: torch.device) -> Key:
-        return Key(card.id, card.weights_sha256, str(device))
+    def _key(card: Card, place: Placement) -> Key:
+        where = place if card.role == "generator" else place.main
+        return Key(card.id, card.weights_sha256, str(where))
 
     def _size(self, key: Key, card: Card) -> int:
         if self.budget is None:
@@ -301,12 +307,16 @@ def _check_pair(card: Card, backbone: Any, tokenizer: Any) -> None:
 
 
 def module_bytes(module: nn.Module) -> int:
-    """Bytes of parameters and buffers; tensors that share memory count once."""
+    """Bytes of parameters and buffers; tensors that share memory count once.
+
+    Blocks that wait in CPU memory count too, those on a disk do not.
+    """
     storages = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
         for tensor in (*module.parameters(), *module.buffers())
+        if not tensor.is_meta
     }
-    return sum(storages.values())
+    return sum(storages.values()) + getattr(module, "stored_bytes", 0)
 
 
 ZOO = Residency(
