@@ -36,7 +36,9 @@ LAYERS = [
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 PACKAGE_OF = {"PIL": "pillow", "huggingface_hub": "huggingface-hub"}
 OPTIONAL = {
+    "ImageReward",
     "bitsandbytes",
+    "open_clip",
     "pyarrow",
     "resvg_py",
     "spaces",

@@ -40,6 +40,13 @@ def test_drafting_all_scales_is_plain_decoding_bit_for_bit():
     assert all((a.image == b.image).all() for a, b in zip(events[-2:], plain[-2:], strict=True))
 
 
+def test_the_drafter_holds_no_more_than_its_scales():
+    decoding = Collaborative(refiner="r", drafted=3)
+    setup = tiny.setup((0,), decoding=decoding, extra={"r": tiny.shared()[1]})
+    session = decoding.session(setup, (0,))
+    assert session.run.cache.peak_bytes == session.kv_full_bytes(2)
+
+
 @pytest.mark.parametrize("drafted", range(1, SCALES))
 def test_a_model_refining_itself_is_plain_decoding(drafted):
     _, want = tiny.drain(loop.run(tiny.setup((0, 1))))

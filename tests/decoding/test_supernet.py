@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,7 +11,9 @@ from tests import tiny
 from tests.cache.policies import small
 from var_spaces import RunSpec, methods
 from var_spaces.decoding import loop
+from var_spaces.decoding.lane import Lane
 from var_spaces.decoding.supernet import Supernet
+from var_spaces.depth import cached_positions
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 
@@ -39,6 +43,19 @@ def test_skipped_blocks_hold_nothing_after_the_bridge():
         share = blocks if event.scale < bridge else 2
         assert event.kv_bytes * blocks == full.kv_bytes * share
         assert event.kv_full_bytes == full.kv_bytes
+
+
+def test_peak_is_that_of_the_formula():
+    """All blocks at the bridge, or the sub-network at the end: never both."""
+    setup, bridge, peaks = tiny.setup((0, 1)), 3, []
+    blocks, schedule = setup.backbone.config.depth, setup.schedule
+    for depth, decoding in ((2, Supernet(depth=2, bridge=bridge)), (blocks, setup.decoding)):
+        lane = Lane(replace(setup, decoding=decoding), (0, 1))
+        for scale in range(schedule.num_scales):
+            lane.advance(scale)
+        peaks.append((lane.session.run.cache.peak_bytes, depth))
+    unit = peaks[1][0] // cached_positions(schedule, blocks, blocks, bridge)[1]
+    assert peaks[0][0] == unit * cached_positions(schedule, blocks, 2, bridge)[1]
 
 
 @pytest.mark.parametrize("name", methods.names("cache"))

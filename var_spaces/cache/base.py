@@ -68,6 +68,7 @@ class CachePolicy(Method):
         head_dim: int,
         dtype: torch.dtype,
         device: torch.device | str,
+        reserve: int | None = None,
         storage: Storage | None = None,
     ) -> KVCache:
         """A cache of the size and head groups that this policy needs for a run.
@@ -77,6 +78,7 @@ class CachePolicy(Method):
             layers, heads, head_dim: ``kv_layout()`` of the backbone.
             rows: rows of the batch (twice the images with guidance).
             dtype, device: of the stored keys and values.
+            reserve: preallocate no more entries per head than these; None is the whole run.
             storage: how entries lie in memory; None is as they are.
 
         Raises:
@@ -94,6 +96,7 @@ class CachePolicy(Method):
             device=device,
             head_groups=self.head_groups(schedule, layers, heads),
             preallocate=self.preallocates,
+            reserve=reserve,
             storage=storage,
         )
 

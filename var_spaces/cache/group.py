@@ -36,6 +36,7 @@ class HeadGroup:
         heads: head indices of the group.
         rows, capacity, head_dim: sizes.
         preallocate: allocate ``capacity`` entries at once; else what is held and no more.
+        reserve: preallocate at most so many.
         storage: how entries lie in memory.
     """
 
@@ -49,6 +50,7 @@ class HeadGroup:
         device: torch.device,
         *,
         preallocate: bool = True,
+        reserve: int | None = None,
         storage: Storage = PLAIN,
     ) -> None:
         first, last = heads[0], heads[-1]
@@ -62,7 +64,7 @@ class HeadGroup:
         self._storage = storage
         self._full_entry_bytes = 2 * rows * len(heads) * head_dim * dtype.itemsize
         width, stored = storage.layout(head_dim, dtype)
-        slots = capacity if preallocate else 0
+        slots = min(capacity, reserve or capacity) if preallocate else 0
         self._buffer = _empty((2, rows, len(heads), slots, width), stored, device)
 
     @property
@@ -138,6 +140,11 @@ class HeadGroup:
         """Reallocate the buffer to exactly what is held."""
         if self._buffer.shape[3] > self.length:
             self._reallocate(self.length)
+
+    def grow(self) -> None:
+        """Allocate the whole capacity."""
+        if self._buffer.shape[3] < self._capacity:
+            self._reallocate(self._capacity)
 
     def release(self) -> None:
         self.length = self._seen = self._capacity = 0

@@ -66,6 +66,8 @@ class KVCache:
             every layer.
         preallocate: allocate all of ``capacity`` at once, so that appending never copies; else a
             buffer is as large as what it holds, for policies that drop entries.
+        reserve: preallocate no more entries than these, for runs that will not fill the cache;
+            :meth:`grow` adds the rest.
         dtype, device: of the stored keys and values; what is appended is cast to ``dtype``.
         head_groups: ``head_groups[layer]`` lists the head indices of every group; each head is in
             exactly one. None: all heads of a layer form one group.
@@ -87,6 +89,7 @@ class KVCache:
         device: torch.device | str = "cpu",
         head_groups: Sequence[Sequence[Sequence[int]]] | None = None,
         preallocate: bool = True,
+        reserve: int | None = None,
         storage: Storage | None = None,
     ) -> None:
         sizes = {"layers": layers, "rows": rows, "heads": heads, "head_dim": head_dim}
@@ -105,7 +108,8 @@ class KVCache:
         self._rows = rows
         self._observer: weakref.ref[Observer] | None = None
         self._layers: list[list[HeadGroup]] = []
-        lying = {"preallocate": preallocate, "storage": storage or PLAIN}
+        self.preallocate = preallocate
+        lying = {"preallocate": preallocate, "reserve": reserve, "storage": storage or PLAIN}
         for layer, groups in enumerate(per_layer):
             if sorted(h for group in groups for h in group) != list(range(heads)):
                 raise VarSpacesError(
@@ -277,6 +281,13 @@ class KVCache:
         """Give back memory beyond what is held, of one layer or of all."""
         for group in self._groups(layer):
             group.shrink()
+
+    def grow(self, layer: int) -> None:
+        """Allocate the whole capacity of a layer of which only a part was reserved."""
+        if self.preallocate:
+            for group in self._groups(layer):
+                group.grow()
+            self._peak = max(self._peak, self.allocated_bytes)
 
     def release(self, layer: int | None = None) -> None:
         """Drop one layer, or all, and free the memory; nothing can be appended there again."""

@@ -19,10 +19,10 @@ class Prefill:
     """
 
     def __init__(self, cache: KVCache, schedule: ScaleSchedule, scale: int) -> None:
-        lengths = torch.tensor(schedule.lengths[: scale + 1], device=cache.device)
+        lengths = torch.tensor(schedule.lengths[: scale + 1])
         ends = lengths.cumsum(0).repeat_interleave(lengths)
         self.cache = cache
-        self.visible = torch.arange(int(ends[-1]), device=cache.device) < ends[:, None]
+        self.visible = (torch.arange(len(ends)) < ends[:, None]).to(cache.device)
 
     def begin_scale(self, scale: int) -> None:
         self.cache.begin_scale(scale)

@@ -27,9 +27,12 @@ class BackboneRun:
         setup: the run.
         images: position in the run of the image that each conditional row belongs to; a strategy
             with several candidates per image repeats it.
+        scales: first scales whose tokens the cache is made for; None is all of them.
     """
 
-    def __init__(self, backbone: Any, setup: RunSetup, images: Sequence[int]) -> None:
+    def __init__(
+        self, backbone: Any, setup: RunSetup, images: Sequence[int], scales: int | None = None
+    ) -> None:
         self.backbone, self.guided = backbone, setup.guided
         self.schedule = setup.schedule
         self.cond = setup.conditioning.embed(backbone, images, self.guided)
@@ -45,6 +48,7 @@ class BackboneRun:
             head_dim=head_dim,
             dtype=next(backbone.parameters()).dtype,
             device=setup.device,
+            reserve=None if scales is None else self.schedule.offsets[scales],
         )
         self.policy = setup.cache.session(self.cache, self.schedule)
 

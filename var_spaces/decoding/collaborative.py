@@ -109,7 +109,7 @@ class CollaborativeSession(DecodingSession):
 
         self.setup, self.refining, self.drafted = setup, refining, drafted
         self.images = list(images)
-        self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, images)
+        self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, images, drafted)
         self.inputs: list[Tensor | None] = []
         self.full = full_kv_bytes  # of the drafter alone: what plain decoding would hold
 

@@ -27,10 +27,10 @@ class PlainDecoding(DecodingStrategy):
 
 
 class PlainSession(DecodingSession):
-    def __init__(self, setup: RunSetup, images: Sequence[int]) -> None:
+    def __init__(self, setup: RunSetup, images: Sequence[int], scales: int | None = None) -> None:
         from var_spaces.decoding.backbone_run import BackboneRun
 
-        self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, images)
+        self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, images, scales)
 
     def predict(self, scale: int, tokens: Tensor | None, draw: Draw) -> Drawn:
         return draw(self.run.logits(self.run.advance(scale, tokens)))

@@ -64,14 +64,16 @@ class Supernet(DecodingStrategy):
 
 class SupernetSession(PlainSession):
     def __init__(self, setup: RunSetup, images: Sequence[int], strategy: Supernet) -> None:
-        super().__init__(setup, images)
+        super().__init__(setup, images, strategy.bridge)
         self.bridge = strategy.bridge
         self.layers = setup.backbone.kv_layout()[0]
         self.blocks = sub_network(self.layers, strategy.depth)
 
     def predict(self, scale: int, tokens: Tensor | None, draw: Draw) -> Drawn:
-        if scale == self.bridge:
+        if scale == self.bridge:  # freed before the others grow: the peak is never both
             for skipped in set(range(self.layers)) - set(self.blocks):
                 self.run.cache.release(skipped)
+            for active in self.blocks:
+                self.run.cache.grow(active)
         blocks = None if scale < self.bridge else self.blocks
         return draw(self.run.logits(self.run.advance(scale, tokens, blocks)))

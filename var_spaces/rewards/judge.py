@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=4)
 def judge(device: torch.device) -> tuple[Any, dict[str, Any]]:
     """The judge and its card."""
+    from var_spaces.evaluators.folder import EVALUATORS
     from var_spaces.training.export import load_judge
-    from var_spaces.zoo.cards import ASSETS
 
-    model, card = load_judge(ASSETS / "evaluators" / "judge")
+    model, card = load_judge(EVALUATORS / "judge")
     return model.to(device), card
 
 
@@ -41,7 +41,7 @@ class JudgeReward(Reward):
     def load(self, asked: Sequence[Asked], device: torch.device) -> Score:
         import torch
 
-        from var_spaces.rewards.pixels import unit
+        from var_spaces.evaluators.pixels import as_batch
 
         model, card = judge(device)
         labels = [_number("class", one.label, card["classes"]) for one in asked]
@@ -49,7 +49,7 @@ class JudgeReward(Reward):
 
         @torch.no_grad()
         def score(images: Any, which: Sequence[int]) -> torch.Tensor:
-            concept, style = model(unit(images, card["resolution"], device) * 2 - 1)
+            concept, style = model(as_batch(images, card["resolution"]).to(device))
             rows = torch.arange(len(which), device=device)
             right = concept.softmax(-1)[rows, [labels[i] for i in which]]
             in_style = style.softmax(-1)[rows, [styles[i] or 0 for i in which]]
@@ -78,13 +78,13 @@ class JudgeFeatures(Features):
     def load(self, device: torch.device) -> Describe:
         import torch
 
-        from var_spaces.rewards.pixels import unit
+        from var_spaces.evaluators.pixels import as_batch
 
         model, card = judge(device)
 
         @torch.no_grad()
         def describe(images: Any) -> torch.Tensor:
-            maps = model.trunk(unit(images, card["resolution"], device) * 2 - 1)
+            maps = model.trunk(as_batch(images, card["resolution"]).to(device))
             return maps.flatten(2).transpose(1, 2)
 
         return describe

@@ -43,8 +43,8 @@ class ClassTask(Task):
 
     def asked(self, card: Card) -> Asked:
         task = self.resolve(card)
-        words = [task.label, task.style and f"{task.style} style"]
-        return Asked(", ".join(filter(None, words)), task.label, task.style)
+        words = filter(None, [task.label, task.style and f"in {task.style} style"])
+        return Asked(" ".join(words), task.label, task.style)
 
 
 @register

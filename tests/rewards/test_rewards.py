@@ -1,0 +1,73 @@
+"""Rewards and features on real pictures; those that need a download on tiny weights."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import var_spaces
+from var_spaces import methods
+from var_spaces.decoding.scoring import Asked
+from var_spaces.errors import VarSpacesError
+from var_spaces.rewards.dinov2 import DINOv2Features
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """One key and one banana, drawn by the embedded model."""
+    drawn = [
+        var_spaces.generate(model="var-small", class_=name, style="soft", seed=1)[0]
+        for name in ("key", "banana")
+    ]
+    return np.stack([np.asarray(image.convert("RGB")) for image in drawn])
+
+
+@pytest.mark.parametrize("name", ["clip", "judge"])
+def test_what_was_asked_for_is_better(pictures, name):
+    asked = [Asked(f"{label}, soft style", label, "soft") for label in ("key", "banana")]
+    score = methods.parse("reward", name).load(asked, CPU)
+    right, wrong = score(pictures, [0, 1]), score(pictures, [1, 0])
+    assert right.shape == (2,)
+    assert right.sum() > wrong.sum()
+    torch.testing.assert_close(score(pictures[1:], [1]), right[1:], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["clip", "judge"])
+def test_features_of_patches(pictures, name):
+    found = methods.parse("features", name).load(CPU)(pictures)
+    assert found.ndim == 3
+    assert found.shape[0] == 2
+    assert not torch.equal(found[0], found[1])
+
+
+def test_dinov2_without_its_weights(tmp_path, pictures):
+    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Dinov2WithRegistersConfig(**sizes, image_size=224, patch_size=14)
+    Dinov2WithRegistersModel(config).save_pretrained(tmp_path)
+    found = DINOv2Features(checkpoint=str(tmp_path)).load(CPU)(pictures)
+    assert found.shape == (2, 256, 16)
+    with pytest.raises(VarSpacesError, match="Choose features 'clip'"):
+        DINOv2Features(checkpoint=str(tmp_path / "none")).load(CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("image-reward", "ImageReward"), ("hps", "open_clip")]
+)
+def test_missing_packages_are_named(monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(VarSpacesError, match=r"pip install 'var-spaces\[rewards\]'"):
+        methods.parse("reward", name).load([Asked("a key")], CPU)
+
+
+def test_rewards_say_what_they_cannot_score():
+    with pytest.raises(VarSpacesError, match="asks for nothing"):
+        methods.parse("reward", "clip").load([Asked()], CPU)
+    with pytest.raises(VarSpacesError, match="cannot tell the class 'goldfish'"):
+        methods.parse("reward", "judge").load([Asked("goldfish", "goldfish")], CPU)
