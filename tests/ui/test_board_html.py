@@ -1,0 +1,107 @@
+"""The leaderboard as HTML: everything that is told, nothing unescaped."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from leaderboard.store.index import row
+from leaderboard.submissions.request import Request
+from leaderboard.submissions.verdict import Verdict
+from leaderboard.table.board import Source, build
+from leaderboard.table.view import View
+from tests.leaderboard.results import ENTRY, pair, score
+from var_spaces.ui.board import html, plot
+
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+class Tags(HTMLParser):
+    """Names of all tags, and whether they are closed in order."""
+
+    VOID = ("path", "circle", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def result(number: int, quality: float, memory: float, **more):
+    details = {"bias": 0.5} if number == 1 else {}
+    scores = (
+        score("psnr@1", quality, low=quality - 1, high=quality + 1, details=details),
+        score("kv@1", memory, better="lower", unit="KiB"),
+    )
+    entry = {**ENTRY, "model": f"model-{number}"}
+    return pair(number, **{"entry": entry, "scores": scores, **more})[0]
+
+
+@pytest.fixture
+def board():
+    found = [result(1, 30, 100), result(2, 25, 40), result(3, 24, 60, submitter=EVIL)]
+    rows = tuple(row(one, one.path) for one in found)
+    return build(Source(rows, {found[0].id: "verified"}), View())
+
+
+def test_table(board):
+    text = html.table(board)
+    assert Tags(text).names.count("tr") == 4
+    assert "model-1" in text and "Verified" in text and "±1" in text
+    assert "about 0.5 of it comes from small N" in text
+    assert text.count("vs-dominated") == 1
+    assert "python -m leaderboard run" in html.table(build(Source((), {}), View()))
+
+
+def test_plot(board):
+    text = plot.pareto(board)
+    names = Tags(text).names
+    assert names.count("circle") == 3
+    assert "2 of 3 rows are on the frontier: model-1" in text
+    assert "vs-frontier" in text
+    assert plot.pareto(build(Source((), {}), View())) == ""
+
+
+def test_details(board):
+    one = result(1, 30, 100, submitter=EVIL, note=EVIL, weights={"var-small": "b" * 64})
+    verdict = Verdict(
+        result=one.id,
+        verdict="consistent",
+        images=(0, 1),
+        equal_tokens=1,
+        equal_pixels=1,
+        unchecked=("Frechet N=2",),
+        reason=EVIL,
+        created="2026-01-01T00:00:00Z",
+    )
+    text = html.details(one, verdict, "<a href='?run=x'>these settings</a>")
+    assert "img" not in Tags(text).names
+    assert "Consistent" in text and "Not checked: Frechet N=2" in text
+    assert re.search(r"tokens of 1 and pixels of\s+1 of 2 images", text)
+    assert "leaderboard verify" in html.details(one, None, "")
+
+
+def test_submissions():
+    request = Request(suite="smoke", protocol="p", entry=ENTRY, created=0.0, submitter=EVIL)
+    running = request.taken("w", 10.0, 90.0).alive(20.0, 90.0, "draw: 1/5")
+    failed = running.failed(EVIL, 30.0)
+    done = running.finished("0" * 16, "mismatch", "psnr differs", 30.0)
+    text = html.submissions([request, running, failed, done], now=30.0)
+    assert "img" not in Tags(text).names
+    for told in ("Waiting", "Running", "draw: 1/5", "for 20", "Failed", "Done", "Mismatch"):
+        assert told in text
+    assert "Nothing was submitted" in html.submissions([], 0.0)

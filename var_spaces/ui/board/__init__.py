@@ -1,0 +1,1 @@
+"""The leaderboard on the page; what it shows is worked out in ``leaderboard/table``."""

@@ -1,0 +1,132 @@
+"""What the leaderboard tab reads and writes; no gradio here.
+
+Stores are read once and again when their head moves, however many visitors look.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+
+from leaderboard.entry import PARTS, Entry
+from leaderboard.result import Result
+from leaderboard.store import Store, open_store, reading_stores
+from leaderboard.store.folder import FolderBackend
+from leaderboard.submissions.queue import Queue
+from leaderboard.submissions.request import Request
+from leaderboard.submissions.verdict import Verdict
+from leaderboard.suites.base import get_suite
+from leaderboard.table.board import Board, Source, build
+from leaderboard.table.view import View
+from var_spaces import methods
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+
+WORKER_VARIABLE = "VAR_SPACES_LEADERBOARD_WORKER"  # on, off; else on for a local folder
+NEWEST = 30  # submissions that are listed
+
+_lock = threading.Lock()
+_worker: threading.Thread | None = None
+
+
+def source() -> Source:
+    """All rows and verdicts as they are now."""
+    stores = reading_stores()
+    return _read(tuple((str(store.backend), store.backend.head()) for store in stores))
+
+
+@lru_cache(maxsize=2)
+def _read(_heads: tuple[tuple[str, str], ...]) -> Source:
+    return Source.of(reading_stores())
+
+
+def board(view: View) -> Board:
+    return build(source(), view)
+
+
+def row(id: str) -> tuple[Result, Verdict | None]:
+    """A result and the verdict on it.
+
+    Raises:
+        VarSpacesError: if there is no such result.
+    """
+    for store in reversed(reading_stores()):
+        try:
+            result = store.result(id)
+        except VarSpacesError:
+            continue
+        return result, _verdict(id)
+    raise VarSpacesError("This row is gone: reload the page.")
+
+
+def _verdict(id: str) -> Verdict | None:
+    found = (Queue(store).verdict(id) for store in reversed(reading_stores()))
+    return next((verdict for verdict in found if verdict), None)
+
+
+def first_run(result: Result) -> RunSpec:
+    """The run that draws the first image of a row.
+
+    Raises:
+        VarSpacesError: if this program no longer has the suite or a method of the row.
+    """
+    suite = get_suite(result.suite)
+    item = suite.items()[0]
+    return Entry(**result.entry).spec(
+        suite.task, dict(item.inputs), seed=suite.seed, first=item.index, count=1
+    )
+
+
+def suites() -> list[tuple[str, str]]:
+    """``(shown, name)`` of the suites that need no download, quickest first."""
+    found = [get_suite(name) for name in methods.names("suite")]
+    ready = sorted((s for s in found if not s.downloads), key=lambda suite: suite.minutes)
+    return [(f"{suite.title} (about {suite.minutes:g} min)", suite.name) for suite in ready]
+
+
+def submit(suite: str, spec: RunSpec, submitter: str) -> Request:
+    """Put the methods of a run into the queue of a suite.
+
+    Raises:
+        VarSpacesError: see ``Queue.submit``.
+    """
+    entry = Entry(model=spec.model, **{kind: getattr(spec, kind) for kind in PARTS})
+    name = " ".join(submitter.split())
+    queue = Queue(open_store())
+    request = queue.submit(suite, entry, submitter=name, rows=source().rows)
+    ensure_worker(queue.store)
+    return request
+
+
+def newest() -> list[Request]:
+    """The newest submissions, newest first."""
+    return Queue(open_store()).requests()[::-1][:NEWEST]
+
+
+def ensure_worker(store: Store) -> None:
+    """Work off the queue in this process, if that is wanted; at most once."""
+    global _worker
+    if not works_here(store):
+        return
+    with _lock:
+        if _worker is None or not _worker.is_alive():
+            _worker = threading.Thread(target=_work, args=(store,), daemon=True)
+            _worker.start()
+
+
+def works_here(store: Store) -> bool:
+    """Whether this process is a worker: for local folders, unless told otherwise."""
+    told = os.environ.get(WORKER_VARIABLE, "").lower()
+    if told in ("on", "off"):
+        return told == "on"
+    return isinstance(store.backend, FolderBackend) and "SPACES_ZERO_GPU" not in os.environ
+
+
+def _work(store: Store) -> None:
+    """Until the queue is empty; the next submission starts it again."""
+    from leaderboard.submissions.worker import Worker
+
+    worker = Worker(Queue(store))
+    while worker.once() is not None:
+        continue

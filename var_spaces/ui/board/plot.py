@@ -1,0 +1,113 @@
+"""The Pareto plot of a board as SVG: one point per row, the frontier as a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from leaderboard.table.board import FLAGGED, Board, Column, Line
+
+WIDTH, HEIGHT = 760, 340
+LEFT, RIGHT, TOP, BOTTOM = 54, 18, 16, 44
+MARGIN = 0.06  # of the range, on both sides
+
+
+def pareto(board: Board) -> str:
+    """Quality against cost; nothing for fewer than two points."""
+    x, y = board.x, board.y
+    if x is None or y is None:
+        return ""
+    lines = [
+        line
+        for line in board.lines
+        if line.verdict != FLAGGED and None not in (line.value(x), line.value(y))
+    ]
+    if len(lines) < 2:
+        return ""
+    across = _Axis([line.value(x) for line in lines], LEFT, WIDTH - RIGHT)
+    up = _Axis([line.value(y) for line in lines], HEIGHT - BOTTOM, TOP)
+    best = [line for line in lines if not line.dominated]
+    name = (
+        f"{y.title} against {x.title}; {len(best)} of {len(lines)} rows are on the frontier: "
+        + ", ".join(line.row["label"] for line in best)
+    )
+    points = "".join(_point(line, x, y, across, up) for line in sorted(lines, key=_grey_first))
+    return (
+        '<figure class="vs-plot vs-pareto"><figcaption><b>What quality costs</b><span>'
+        f"{escape(y.title)} against {escape(x.title)}; the line joins rows that no other row "
+        "beats in both</span></figcaption>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name, quote=True)}">'
+        f"{_frame(x, y, across, up)}{_frontier(best, x, y, across, up)}{points}</svg></figure>"
+    )
+
+
+def _grey_first(line: Line) -> bool:
+    return not line.dominated
+
+
+class _Axis:
+    """A range of values and where they lie on the drawing."""
+
+    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
+        low, high = min(values), max(values)
+        pad = (high - low or abs(high) or 1.0) * MARGIN
+        self.low, self.high, self.start, self.end = low - pad, high + pad, start, end
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.start + (self.end - self.start) * share
+
+    def ticks(self, count: int = 5) -> list[float]:
+        step = (self.high - self.low) / count
+        return [self.low + step * (k + 0.5) for k in range(count)]
+
+
+def _frame(x: Column, y: Column, across: _Axis, up: _Axis) -> str:
+    guides = "".join(
+        f'<path class="vs-guide" d="M{LEFT} {up(v):.1f}H{WIDTH - RIGHT}"/>'
+        f'<text x="{LEFT - 6}" y="{up(v) + 4:.1f}" text-anchor="end">{v:.3g}</text>'
+        for v in up.ticks()
+    )
+    marks = "".join(
+        f'<text class="vs-tick" x="{across(v):.1f}" y="{HEIGHT - 24}">{v:.3g}</text>'
+        for v in across.ticks()
+    )
+    return (
+        f"{guides}{marks}"
+        f'<text class="vs-tick" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 6}">'
+        f"{_named(x)}</text>"
+        f'<text x="{LEFT}" y="{TOP - 4}">{_named(y)}</text>'
+    )
+
+
+def _named(column: Column) -> str:
+    unit = f", {column.unit}" if column.unit else ""
+    return escape(f"{column.title}{unit} ({column.better} is better)")
+
+
+def _frontier(best: Sequence[Line], x: Column, y: Column, across: _Axis, up: _Axis) -> str:
+    points = sorted((line.value(x), line.value(y)) for line in best)
+    path = "L".join(f"{across(a):.1f} {up(b):.1f}" for a, b in points)
+    return f'<path class="vs-frontier" d="M{path}"/>' if len(points) > 1 else ""
+
+
+def _point(line: Line, x: Column, y: Column, across: _Axis, up: _Axis) -> str:
+    a, b = line.value(x), line.value(y)
+    px, py = across(a), up(b)
+    label = escape(line.row["label"])
+    title = f"<title>{label}: {_value(y, b)}, {_value(x, a)}</title>"
+    tone = "vs-grey" if line.dominated else "vs-best"
+    dot = f'<circle class="{tone}" cx="{px:.1f}" cy="{py:.1f}" r="5">{title}</circle>'
+    if line.dominated:
+        return dot
+    right = px > WIDTH * 0.66
+    anchor, shift = ("end", -9) if right else ("start", 9)
+    text = label if len(label) <= 38 else f"{label[:37]}…"
+    return (
+        f'{dot}<text class="vs-value" x="{px + shift:.1f}" y="{py + 4:.1f}" '
+        f'text-anchor="{anchor}">{text}</text>'
+    )
+
+
+def _value(column: Column, value: float) -> str:
+    return escape(f"{column.title} {value:.4g} {column.unit}".strip())
