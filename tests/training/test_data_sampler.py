@@ -228,15 +228,17 @@ def test_frozen_scenes_hold_unseen_things_only() -> None:
     splits = atlas_splits(ATLAS)
     scenes = frozen_scenes.load_test_scenes()
     assert {split: len(items) for split, items in scenes.items()} == {
-        "unseen_concepts": 128,
-        "unseen_pairs": 128,
+        "unseen_concepts": 1000,
+        "unseen_pairs": 1000,
     }
     for split, items in scenes.items():
-        assert len({scene.to_json() for scene in items}) == 128
-        for scene in items:
-            found = {splits.split_of(item.concept, item.style) for item in scene.objects}
+        assert len({item.scene.to_json() for item in items}) == 1000
+        for item in items:
+            found = {splits.split_of(thing.concept, thing.style) for thing in item.scene.objects}
             assert found == {split}
-    assert render(ATLAS, pack(ATLAS, scenes["unseen_pairs"])).shape == (128, 3, 64, 64)
+        assert len({item.caption for item in items}) > 900
+    some = [item.scene for item in scenes["unseen_pairs"][:64]]
+    assert render(ATLAS, pack(ATLAS, some)).shape == (64, 3, 64, 64)
 
 
 def test_frozen_scenes_file_is_canonical(tmp_path) -> None:
@@ -245,10 +247,10 @@ def test_frozen_scenes_file_is_canonical(tmp_path) -> None:
     out = tmp_path / "scenes.json"
     assert frozen_scenes.main(["--out", str(out)]) == 0
     assert {k: len(v) for k, v in frozen_scenes.load_test_scenes(out).items()} == {
-        "unseen_concepts": 128,
-        "unseen_pairs": 128,
+        "unseen_concepts": 1000,
+        "unseen_pairs": 1000,
     }
-    for text, message in (("{", "not valid JSON"), ('{"format":2}', "format 1")):
+    for text, message in (("{", "not valid JSON"), ('{"format":1}', "format 2")):
         out.write_text(text)
         with pytest.raises(VarSpacesError, match=message):
             frozen_scenes.load_test_scenes(out)

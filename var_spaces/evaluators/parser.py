@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from var_spaces.evaluators.claims import Facts, Seen
 from var_spaces.evaluators.folder import EVALUATORS, fill, read_card
-from var_spaces.evaluators.parser_network import NONE, PLACES, Labels, Parser, ParserConfig
+from var_spaces.evaluators.parser_network import (
+    NONE,
+    PLACES,
+    SIDE,
+    Labels,
+    Parser,
+    ParserConfig,
+)
 from var_spaces.evaluators.pixels import as_batch
 
 if TYPE_CHECKING:
     from var_spaces.evaluators.clip import Pictures
 
 BATCH = 64
-SIDE = 64
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A thing in a picture: ``colour`` is None where it has its own, ``place`` one of PLACES."""
-
-    concept: str
-    style: str
-    colour: str | None
-    place: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the parser sees; ``background`` holds the top and the bottom colour."""
-
-    things: tuple[Seen, ...]
-    background: tuple[str, str]
 
 
 class SceneParser:

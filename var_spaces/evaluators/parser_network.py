@@ -12,9 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from var_spaces.evaluators.claims import POSITIONS
 from var_spaces.evaluators.clip_network import ResidualStages
 
-PLACES = ("top left", "top right", "bottom left", "bottom right", "middle")
+PLACES = tuple(POSITIONS)
 SIDE = 64  # pixels per side that it reads
 GRID = 4  # cells per side of its last map
 NONE = 0  # the concept of an empty place, and the colour of a thing left as it is

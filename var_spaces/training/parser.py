@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from var_spaces.evaluators.claims import POSITIONS
 from var_spaces.evaluators.parser_network import NONE, PLACES, Labels, Parser, ParserConfig
 from var_spaces.training.config import TrainConfig
 from var_spaces.training.data.atlas import Atlas
@@ -32,7 +33,7 @@ EVAL_SEED = 7_000_017  # never a training seed
 USUAL_INK = next(iter(INKS))
 # Tints and inks by name. Black ink is what an ink drawing has of its own.
 COLOURS = (*HUES, *(ink for ink in INKS if ink not in HUES and ink != USUAL_INK))
-_ANCHORS = torch.tensor([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75], [0.5, 0.5]])
+_ANCHORS = torch.tensor(list(POSITIONS.values())) / 4 + 0.25
 NOTES = """It covers the scene recipe named above: one large thing in the middle, or two or three
 small ones at the corners and the middle, on plain backgrounds or vertical gradients. Things
 anywhere else are read as if they stood at the nearest of these places. "Reconstructed" is its

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from var_spaces.evaluators.claims import Caption, Thing
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.counter import draw
 from var_spaces.training.data.palette import BACKGROUNDS, INKS
@@ -74,33 +75,6 @@ _SEPARATE = 0.3  # distance of centres, in sides, that people call left, right, 
 
 
 @dataclass(frozen=True)
-class Thing:
-    """What a caption says of one object, or of several that are alike.
-
-    ``colour`` is the name of a tint or ink, ``place`` a key of ``PLACES``; None is not said.
-    """
-
-    concept: str
-    count: int = 1
-    colour: str | None = None
-    place: str | None = None
-
-
-@dataclass(frozen=True)
-class Caption:
-    """A caption and its claims; None is not said.
-
-    ``relation`` is "left of" or "above": the first thing to the second.
-    """
-
-    text: str
-    things: tuple[Thing, ...]
-    background: str | tuple[str, str] | None = None
-    style: str | None = None
-    relation: str | None = None
-
-
-@dataclass(frozen=True)
 class CaptionRecipe:
     """How often captions say what, 0..1 each.
 
@@ -156,7 +130,7 @@ class CaptionWriter:
         self, groups: list[list[Object]], say_place: bool, choose: Choices
     ) -> tuple[list[Thing], str | None]:
         """What is said of every group, and how two single objects stand to each other."""
-        colours = [_colour(group[0]) for group in groups]
+        colours = [colour_name(group[0]) for group in groups]
         said = [c if choose.chance(self.recipe.colour) else None for c in colours]
         alone = len(groups) > 1 and all(len(group) == 1 for group in groups) and say_place
         relation = _relation(groups) if alone and len(groups) == 2 else None
@@ -210,8 +184,8 @@ def _groups(objects: Sequence[Object]) -> list[list[Object]]:
     return list(found.values())
 
 
-def _colour(item: Object) -> str | None:
-    """Name of a tint, or of an ink that has one."""
+def colour_name(item: Object) -> str | None:
+    """Name of a tint, or of an ink that has one; None for a thing's own colours."""
     if item.ink is None:
         return item.tint
     value = tuple(bytes.fromhex(item.ink[1:]))

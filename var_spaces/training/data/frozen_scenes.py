@@ -1,4 +1,4 @@
-"""The frozen test scenes: the same 256 pictures of unseen things for every tokenizer and model.
+"""The frozen test scenes: the same 2,000 pictures of unseen things, with captions.
 
     python -m var_spaces.training.data.frozen_scenes --out assets/atlas/test_scenes.json
 
@@ -11,35 +11,47 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import unpack
+from var_spaces.training.data.captions import CaptionWriter
 from var_spaces.training.data.index import default_folder
 from var_spaces.training.data.recipes import WIDE
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.scene import Scene
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "test_scenes.json"
 SEED = 64
-PER_SPLIT = 128
+PER_SPLIT = 1000
 FROZEN_SPLITS = ("unseen_concepts", "unseen_pairs")
 
 
-def make_test_scenes(atlas: Atlas) -> dict[str, list[Scene]]:
-    """Draw the scenes: 128 for each split of FROZEN_SPLITS, from the wide recipe."""
-    scenes = {}
+@dataclass(frozen=True)
+class Captioned:
+    """A frozen scene and its caption."""
+
+    scene: Scene
+    caption: str
+
+
+def make_test_scenes(atlas: Atlas) -> dict[str, list[Captioned]]:
+    """Draw the scenes: 1,000 for each split of FROZEN_SPLITS, from the wide recipe."""
+    writer = CaptionWriter(atlas)
+    found = {}
     for split in FROZEN_SPLITS:
         sampler = SceneSampler(atlas, replace(WIDE, split=split))
-        scenes[split] = unpack(atlas, sampler.batch(SEED, 0, PER_SPLIT))
-    return scenes
+        scenes = unpack(atlas, sampler.batch(SEED, 0, PER_SPLIT))
+        captions = writer.batch(scenes, SEED, 0)
+        found[split] = [Captioned(s, c.text) for s, c in zip(scenes, captions, strict=True)]
+    return found
 
 
-def load_test_scenes(path: Path | None = None) -> dict[str, list[Scene]]:
-    """Read the frozen scenes by split (default: the file of this checkout).
+def load_test_scenes(path: Path | None = None) -> dict[str, list[Captioned]]:
+    """Read the frozen scenes and captions by split (default: the file of this checkout).
 
     Raises:
         VarSpacesError: the file is missing, has another format, or holds a bad record.
@@ -57,15 +69,19 @@ def load_test_scenes(path: Path | None = None) -> dict[str, list[Scene]]:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise VarSpacesError(f"{path.name} is not a scene file of format {FORMAT}.")
     return {
-        split: [Scene.from_dict(item) for item in data["scenes"][split]] for split in data["scenes"]
+        split: [Captioned(Scene.from_dict(item["scene"]), item["caption"]) for item in items]
+        for split, items in data["scenes"].items()
     }
 
 
-def dump(scenes: dict[str, list[Scene]]) -> str:
+def dump(scenes: dict[str, list[Captioned]]) -> str:
     """The file's text: one scene per line."""
     parts = []
     for split, items in scenes.items():
-        lines = ",\n  ".join(scene.to_json() for scene in items)
+        lines = ",\n  ".join(
+            f'{{"caption":{json.dumps(item.caption)},"scene":{item.scene.to_json()}}}'
+            for item in items
+        )
         parts.append(f'"{split}":[\n  {lines}\n ]')
     return f'{{"format":{FORMAT},"scenes":{{\n ' + ",\n ".join(parts) + "}}\n"
 
