@@ -120,8 +120,8 @@ def score(prompts: Sequence[Prompt], facts: Sequence[Facts]) -> dict[str, dict[s
         * ``prompts``: how many there are;
         * ``accuracy``: share (0..1) of pictures of which every claim of the prompt is true;
         * ``shuffled``: the same for the pictures of other prompts of the category;
-        * ``chance``: ``accuracy`` of perfect pictures of other prompts of the category, what a model
-          reaches that knows the category and ignores the prompt;
+        * ``chance``: ``accuracy`` of perfect pictures of other prompts of the category, what a
+          model reaches that knows the category and ignores the prompt;
         * ``claims``: share of true claims by kind (object, count, colour, ...).
 
     Raises:

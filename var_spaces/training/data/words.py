@@ -63,8 +63,9 @@ _PLURAL_LABELS = ("cherries", "grapes", "pancakes", "glasses", "sunglasses", "je
 _IRREGULAR = {
     "fish": "fish", "deer": "deer", "squid": "squid", "shrimp": "shrimp", "ox": "oxen",
     "mouse": "mice", "mice": "mice", "wolf": "wolves", "knife": "knives", "leaf": "leaves",
-    "snowman": "snowmen", "man": "men", "potato": "potatoes", "tomato": "tomatoes", "volcano": "volcanoes",
-    "buffalo": "buffaloes", "sushi": "sushi", "spaghetti": "spaghetti", "rice": "rice",
+    "snowman": "snowmen", "man": "men", "potato": "potatoes", "tomato": "tomatoes",
+    "volcano": "volcanoes", "buffalo": "buffaloes", "sushi": "sushi",
+    "spaghetti": "spaghetti", "rice": "rice",
 }  # fmt: skip
 _LEADING = ("red", "green", "white", "yellow", "blue", "orange")
 
