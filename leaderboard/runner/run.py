@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from var_spaces.record import Environment
     from var_spaces.zoo.residency import Residency
 
+WARM_UPS = 3  # batches that are drawn and forgotten before times count
+
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 
@@ -65,8 +67,8 @@ def run(
 
 def _draw(job: Job, group: Processes, zoo: Residency, progress: Progress) -> None:
     todo = [n for n in range(len(job.batches)) if group.mine(n) and not job.seconds(n).exists()]
-    if todo and job.timed:
-        run_batch(job, job.batches[todo[0]], zoo, group.device)  # the first is slower: warm up
+    for number in todo[:WARM_UPS] if job.timed else []:  # the first ones are slower
+        run_batch(job, job.batches[number], zoo, group.device)
     for done, number in enumerate(todo, 1):
         draw(job, number, zoo, group.device)
         progress(f"draw {job.entry.label}", done, len(todo))

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leaderboard.metrics.base import Metric
+from leaderboard.metrics.clip_score import ClipScore
+from leaderboard.metrics.cmmd import Cmmd
+from leaderboard.metrics.codebook_use import CodebookUse
 from leaderboard.metrics.frechet import Frechet
 from leaderboard.metrics.judged import ClassAccuracy, StyleAccuracy
+from leaderboard.metrics.kid import Kid
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
+from leaderboard.metrics.precision_recall import Precision, Recall
 from leaderboard.references.atlas import AtlasScenes
 from leaderboard.references.base import Reference
 from leaderboard.suites.base import Item, Suite
@@ -19,20 +24,24 @@ from var_spaces.training.data.index import CORE_64
 
 @register
 class EmbeddedClass(Suite):
-    """Four images of each of the 320 (class, style) pairs, 1280 in all."""
+    """Two images of each of the 320 (class, style) pairs, 640 in all."""
 
     name = "embedded-class"
-    title = "Embedded class models, 1280 images"
+    title = "Embedded class models, 640 images"
 
     version = 1
     task = "generate"
     minutes = 3
 
     def items(self) -> Sequence[Item]:
-        return class_items(CORE_64, each=4)
+        return class_items(CORE_64, each=2)
 
     def metrics(self) -> tuple[Metric, ...]:
-        return (Frechet(), ClassAccuracy(), StyleAccuracy(), KvPeak(), Latency())
+        return (
+            Frechet(), Frechet(extractor="embedded-clip"), Kid(subsets=100, subset_size=320),
+            Precision(), Recall(), Cmmd(), ClipScore(), ClassAccuracy(), StyleAccuracy(),
+            CodebookUse(), KvPeak(), Latency(),
+        )  # fmt: skip
 
     def reference(self) -> Reference:
         return AtlasScenes(recipe="easy", split="all", count=4096)

@@ -1,0 +1,60 @@
+"""Weights of evaluators that others published: where they must lie, and how to get them.
+
+Nothing is downloaded by itself: a missing file is refused with the one command that fetches it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.zoo import hub
+from var_spaces.zoo.locate import digest_of
+from var_spaces.zoo.source import Source
+
+DATA_VARIABLE = "VAR_SPACES_DATA"
+
+
+def hub_file(repository: str, name: str) -> Path:
+    """A file of a Hub repository, from the Hub cache.
+
+    Raises:
+        VarSpacesError: if it is not there; says how to get it.
+    """
+    found = hub.cached(Source(repository=repository, files=(name,)))
+    if found is None:
+        raise VarSpacesError(
+            f"{name} of {repository} is not on this machine: get it with "
+            f"'hf download {repository} {name}'."
+        )
+    return found[0]
+
+
+def data_file(name: str, url: str) -> Path:
+    """A file that must be downloaded by hand, below the folder ``VAR_SPACES_DATA``.
+
+    Raises:
+        VarSpacesError: if it is not there; says where from and where to.
+    """
+    folder = Path(os.environ.get(DATA_VARIABLE) or "~/.cache/var-spaces").expanduser()
+    path = folder / name
+    if not path.exists():
+        raise VarSpacesError(
+            f"{path} is missing: download it from {url} (or set {DATA_VARIABLE} to the folder that "
+            f"holds {name})."
+        )
+    return path
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; read again only when it has changed."""
+    return digest_of([path])
+
+
+def need(package: str, install: str) -> None:
+    """Refuse with a command if an optional package is missing."""
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        raise VarSpacesError(f"This needs {package}: pip install {install}")

@@ -1,0 +1,113 @@
+"""Published CLIP models, run by open_clip with their own preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from leaderboard.extractors.base import Extractor
+from leaderboard.extractors.files import digest, hub_file, need
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+
+FILE = "open_clip_model.safetensors"
+
+
+class OpenClip(Extractor):
+    """Base class: unit-length features.
+
+    Attributes:
+        architecture: name that open_clip knows.
+        repository: of the Hub.
+    """
+
+    paper = "https://arxiv.org/abs/2103.00020"
+
+    architecture: ClassVar[str]
+    repository: ClassVar[str]
+    reads_text: ClassVar[bool] = True
+
+    def weights(self) -> Path:
+        need("open_clip", "open-clip-torch")
+        return hub_file(self.repository, FILE)
+
+    def weights_sha256(self) -> str:
+        return digest(self.weights())
+
+    def load(self, device: torch.device) -> OpenClipNetwork:
+        return OpenClipNetwork(self.architecture, str(self.weights()), device)
+
+
+@register
+class VitB32(OpenClip):
+    """``(B, 512)``."""
+
+    name = "clip-vit-b-32"
+    title = "CLIP ViT-B/32 (OpenAI)"
+    architecture = "ViT-B-32-quickgelu"
+    repository = "timm/vit_base_patch32_clip_224.openai"
+    resize = "224 bicubic antialias crop"
+    dim = 512
+
+
+@register
+class VitL14(OpenClip):
+    """``(B, 768)``."""
+
+    name = "clip-vit-l-14"
+    title = "CLIP ViT-L/14 (OpenAI)"
+    architecture = "ViT-L-14-quickgelu"
+    repository = "timm/vit_large_patch14_clip_224.openai"
+    resize = "224 bicubic antialias crop"
+    dim = 768
+
+
+@register
+class VitL14At336(OpenClip):
+    """``(B, 768)``; that of CMMD."""
+
+    name = "clip-vit-l-14-336"
+    title = "CLIP ViT-L/14, 336 px (OpenAI)"
+    architecture = "ViT-L-14-336-quickgelu"
+    repository = "timm/vit_large_patch14_clip_336.openai"
+    resize = "336 bicubic antialias crop"
+    dim = 768
+
+
+class OpenClipNetwork:
+    """See :class:`leaderboard.extractors.base.TextNetwork`.
+
+    Args:
+        architecture: name of a model of open_clip, or ``local-dir:FOLDER``.
+        weights: file of its weights; None for a folder, which has its own.
+    """
+
+    def __init__(self, architecture: str, weights: str | None, device: torch.device) -> None:
+        import open_clip
+
+        model, _, self.preprocess = open_clip.create_model_and_transforms(
+            architecture, pretrained=weights, device=device
+        )
+        self.model, self.device = model.eval(), device
+        self.words = open_clip.get_tokenizer(architecture)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        import torch
+        from PIL import Image
+
+        pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
+        with torch.no_grad():
+            found = self.model.encode_image(pixels.to(self.device), normalize=True)
+        return found.float().cpu().numpy()
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        import torch
+
+        with torch.no_grad():
+            ids = self.words(list(texts)).to(self.device)
+            return self.model.encode_text(ids, normalize=True).float().cpu().numpy()

@@ -1,0 +1,55 @@
+"""CLIP score: how well image and caption fit.
+
+Hessel et al. 2021 (arXiv 2104.08718), on the scale that most papers report: 100 times the cosine,
+not below 0, no prefix.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from leaderboard.metrics.base import Batch, Context
+from leaderboard.metrics.per_image import PerImage
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    from leaderboard.extractors.base import Extractor
+
+
+@register
+class ClipScore(PerImage):
+    """0..100."""
+
+    name = "clip-score"
+    title = "CLIP score (100 cos)"
+    paper = "https://arxiv.org/abs/2104.08718"
+    better = "higher"
+    facts = ("caption",)
+
+    extractor: str = Field("embedded-clip", description="a CLIP")
+
+    @property
+    def uses(self) -> Extractor:
+        from leaderboard.extractors.base import get_extractor
+
+        return get_extractor(self.extractor)
+
+    @property
+    def short(self) -> str:
+        return f"{self.title}, {self.uses.title}"
+
+    def measure(self, batch: Batch, context: Context) -> np.ndarray:
+        captions = [item.facts["caption"] for item in batch.items]
+        images = context.features(self.uses, batch.images)
+        texts = context.network(self.uses).texts(captions)
+        return 100 * cosines(images, texts).clip(0)
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine of every row of ``a`` with the same row of ``b``, float64."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a * b).sum(axis=1) / lengths

@@ -1,0 +1,38 @@
+"""What a cache policy or a decoding strategy changes: every image beside its full-cache twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leaderboard.metrics.base import Metric
+from leaderboard.metrics.kv_bytes import KvHistory, KvPeak
+from leaderboard.metrics.latency import Latency
+from leaderboard.metrics.lpips import JudgeDistance
+from leaderboard.metrics.psnr import Psnr
+from leaderboard.metrics.ssim import Ssim
+from leaderboard.metrics.token_agreement import TokenAgreement
+from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.classes import numbered_items
+from var_spaces.methods import register
+
+
+@register
+class Fidelity(Suite):
+    """One image of each of the first 64 classes of any class model, from the same noise as with
+    full cache and plain decoding."""
+
+    name = "fidelity"
+    title = "Fidelity to the full cache, 64 images"
+
+    version = 1
+    task = "generate"
+    minutes = 1
+    against_full = True
+
+    def items(self) -> Sequence[Item]:
+        return numbered_items(range(64))
+
+    def metrics(self) -> tuple[Metric, ...]:
+        return (
+            TokenAgreement(), Psnr(), Ssim(), JudgeDistance(), KvHistory(), KvPeak(), Latency(),
+        )  # fmt: skip

@@ -1,0 +1,340 @@
+"""Every metric equals an independent formula, written in another way with NumPy."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from leaderboard.metrics.base import Batch, Context, Cost
+from leaderboard.metrics.bootstrap import mean_interval, resampled_means, spread_interval
+from leaderboard.metrics.clip_score import ClipScore, cosines
+from leaderboard.metrics.cmmd import Cmmd
+from leaderboard.metrics.codebook_use import CodebookUse
+from leaderboard.metrics.frechet import Frechet, frechet
+from leaderboard.metrics.image_similarity import ClipI
+from leaderboard.metrics.inception_score import InceptionScore
+from leaderboard.metrics.judged import ClassAccuracy, StyleAccuracy
+from leaderboard.metrics.kid import Kid, mmd2_unbiased
+from leaderboard.metrics.kv_bytes import KvHistory, KvPeak
+from leaderboard.metrics.latency import Latency
+from leaderboard.metrics.lpips import JudgeDistance
+from leaderboard.metrics.machine import PeakMemory, Throughput
+from leaderboard.metrics.precision_recall import Precision, Recall
+from leaderboard.metrics.psnr import Psnr
+from leaderboard.metrics.ssim import Ssim
+from leaderboard.metrics.token_agreement import TokenAgreement
+from leaderboard.references.base import RealFeatures
+from leaderboard.references.features import statistics
+from leaderboard.suites.base import Item
+from var_spaces import methods
+
+RANDOM = np.random.default_rng(0)
+
+
+def real(features: np.ndarray) -> RealFeatures:
+    return RealFeatures(features, *statistics(features))
+
+
+def images(count: int = 3, side: int = 16) -> np.ndarray:
+    return RANDOM.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def batch(count: int = 3, side: int = 16, full: Batch | None = None, **changes) -> Batch:
+    items = tuple(Item(i, {}, {"caption": f"a red apple {i}"}) for i in range(count))
+    fields = {
+        "items": items,
+        "images": images(count, side),
+        "tokens": RANDOM.integers(0, 4, (count, 21)),
+        "cost": Cost(0.3, (1024, 4096, 2048), (1024, 8192, 9000), 3 * 2**20),
+        "full": full,
+    }
+    return Batch(**{**fields, **changes})
+
+
+CPU = "cpu"
+
+
+@pytest.fixture(scope="module")
+def context():
+    import torch
+
+    return Context(device=torch.device(CPU))
+
+
+# --- distributions ----------------------------------------------------------------------
+
+
+def reference_frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """The formula of the paper: tr (S1 S2)^(1/2) from the eigenvalues of the product itself."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    centred = [x - x.mean(0) for x in (a, b)]
+    s1, s2 = (x.T @ x / (len(x) - 1) for x in centred)
+    root = np.sqrt(np.linalg.eigvals(s1 @ s2).real.clip(0)).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s1 + s2) - 2 * root)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(40, 60, 5), (400, 500, 32), (20, 30, 24)])
+def test_frechet(n, m, d):
+    mix = RANDOM.normal(size=(d, d))
+    a = (RANDOM.normal(size=(n, d)) @ mix).astype(np.float32)
+    b = (RANDOM.normal(size=(m, d)) @ mix + 0.3).astype(np.float32)
+    found = Frechet().score(a, real(b))
+    assert found.value == pytest.approx(reference_frechet(a, b), rel=1e-3, abs=1e-3)
+    assert found.low < found.value < found.high
+
+
+def test_frechet_of_the_same_features_is_zero():
+    a = RANDOM.normal(size=(50, 6))
+    assert frechet(*statistics(a), *statistics(a)) == pytest.approx(0, abs=1e-9)
+
+
+def test_bias_of_small_n_is_about_what_theory_says():
+    """Identical unit Gaussians: the distance is all bias, about d^2 / 2N for the drawn side."""
+    d, n = 16, 400
+    mean, covariance = np.zeros(d), np.eye(d)
+    known = RealFeatures(np.empty((0, d)), mean, covariance)
+    found = [Frechet().score(RANDOM.normal(size=(n, d)), known) for _ in range(4)]
+    value = np.mean([f.value for f in found])
+    expected = d / n + d * (d + 1) / (4 * n)  # of the means, and of the covariances to 2nd order
+    assert value == pytest.approx(expected, rel=0.3)
+    assert np.mean([f.details["bias"] for f in found]) == pytest.approx(value, rel=0.6)
+
+
+def test_kid():
+    x, y = RANDOM.normal(size=(7, 4)), RANDOM.normal(size=(7, 4)) + 0.5
+    total = 0.0
+    for i, j in product(range(7), range(7)):
+        if i != j:
+            total += ((x[i] @ x[j]) / 4 + 1) ** 3 / 42 + ((y[i] @ y[j]) / 4 + 1) ** 3 / 42
+        total -= 2 * ((x[i] @ y[j]) / 4 + 1) ** 3 / 49
+    assert mmd2_unbiased(x, y) == pytest.approx(total)
+    score = Kid(subsets=10, subset_size=1000).score(x, real(y))  # subsets are the whole sets
+    assert score.value == pytest.approx(1000 * total)
+    same = Kid(subsets=50, subset_size=40).score(
+        RANDOM.normal(size=(200, 4)), real(RANDOM.normal(size=(200, 4)))
+    )
+    assert abs(same.value) < 200  # unbiased: about 0 even for small subsets
+
+
+def test_cmmd():
+    x, y = RANDOM.normal(size=(6, 5)), RANDOM.normal(size=(8, 5)) + 1
+
+    def k(a, b):
+        a, b = a / math.sqrt(sum(a**2)), b / math.sqrt(sum(b**2))
+        return math.exp(-sum((a - b) ** 2) / 200)
+
+    def mean(p, q):
+        return sum(k(a, b) for a in p for b in q) / (len(p) * len(q))
+
+    expected = 1000 * (mean(x, x) + mean(y, y) - 2 * mean(x, y))
+    assert Cmmd().score(x, real(y)).value == pytest.approx(expected, rel=1e-9)
+
+
+def test_precision_and_recall():
+    drawn, known = RANDOM.normal(size=(30, 3)), RANDOM.normal(size=(25, 3)) * 2
+
+    def share(points, of, k):
+        found = 0
+        for point in points:
+            for centre in of:
+                to_others = sorted(np.linalg.norm(of - centre, axis=1))
+                if np.linalg.norm(point - centre) <= to_others[k]:
+                    found += 1
+                    break
+        return found / len(points)
+
+    for k in (1, 3):
+        precision = Precision(k=k).score(drawn, real(known)).value
+        recall = Recall(k=k).score(drawn, real(known)).value
+        assert precision == pytest.approx(share(drawn, known, k))
+        assert recall == pytest.approx(share(known, drawn, k))
+
+
+def test_inception_score():
+    logits = RANDOM.normal(size=(20, 6)) * 3
+    found = []
+    for part in (logits[:10], logits[10:]):
+        p = np.exp(part) / np.exp(part).sum(1, keepdims=True)
+        kl = [sum(row * np.log(row / p.mean(0))) for row in p]
+        found.append(math.exp(sum(kl) / len(kl)))
+    score = InceptionScore(splits=2).score(logits, None)
+    assert score.value == pytest.approx(sum(found) / 2)
+    assert InceptionScore(splits=1).score(np.zeros((5, 4)), None).value == pytest.approx(1)
+    sure = InceptionScore(splits=1).score(1000 * np.eye(4), None)
+    assert sure.value == pytest.approx(4)
+
+
+# --- against the full cache ----------------------------------------------------------------------
+
+
+def test_psnr(context):
+    full = batch()
+    drawn = batch(full=full)
+    found = Psnr().measure(drawn, context)
+    for value, a, b in zip(found, drawn.images, full.images, strict=True):
+        error = np.mean((a.astype(float) / 255 - b.astype(float) / 255) ** 2)
+        assert value == pytest.approx(-10 * math.log10(error))
+    assert Psnr().measure(batch(images=full.images, full=full), context).tolist() == [99] * 3
+
+
+def test_ssim(context):
+    full = batch(1, side=13)
+    near = (full.images.astype(int) + RANDOM.integers(-20, 20, full.images.shape)).clip(0, 255)
+    drawn = batch(1, side=13, full=full, images=near.astype(np.uint8))
+    line = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window = np.outer(line, line) / line.sum() ** 2
+    found = []
+    for y, x, c in product(range(3), range(3), range(3)):
+        a, b = (z[0, y : y + 11, x : x + 11, c].astype(float) for z in (drawn.images, full.images))
+        ma, mb = (window * a).sum(), (window * b).sum()
+        va, vb = (window * (a - ma) ** 2).sum(), (window * (b - mb) ** 2).sum()
+        cov = (window * (a - ma) * (b - mb)).sum()
+        c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        top = (2 * ma * mb + c1) * (2 * cov + c2)
+        found.append(top / ((ma**2 + mb**2 + c1) * (va + vb + c2)))
+    assert Ssim().measure(drawn, context) == pytest.approx([np.mean(found)], abs=1e-9)
+    same = batch(1, side=13, full=full, images=full.images)
+    assert Ssim().measure(same, context) == pytest.approx([1])
+
+
+def test_token_agreement(context):
+    full = batch(2, tokens=np.array([[1, 2, 3, 4], [1, 1, 1, 1]]))
+    drawn = batch(2, full=full, tokens=np.array([[1, 2, 0, 0], [1, 1, 1, 1]]))
+    assert TokenAgreement().measure(drawn, context).tolist() == [0.5, 1.0]
+    bits = batch(1, tokens=np.array([[[0, 1], [1, 1]]]))
+    other = batch(1, full=bits, tokens=np.array([[[0, 1], [1, 0]]]))
+    assert TokenAgreement().measure(other, context).tolist() == [0.75]
+
+
+def test_judge_distance(context):
+    full = batch(2, side=64)
+    drawn = batch(2, side=64, full=full)
+    network = context.network(JudgeDistance().uses)
+    expected = np.zeros(2)
+    layers = [network.layers(x) for x in (drawn.images, full.images)]
+    for a, b in zip(*layers, strict=True):
+        a, b = a.double().numpy(), b.double().numpy()
+        for row in range(2):
+            total = [np.sum((a[row, :, i, j] - b[row, :, i, j]) ** 2)
+                     for i in range(a.shape[2]) for j in range(a.shape[3])]  # fmt: skip
+            expected[row] += np.mean(total) / len(layers[0])
+    assert JudgeDistance().measure(drawn, context) == pytest.approx(expected, rel=1e-5)
+    assert JudgeDistance().measure(batch(2, 64, full, images=full.images), context).max() == 0
+
+
+# --- texts, labels, features ----------------------------------------------------------------------
+
+
+def test_clip_score_and_clip_i(context):
+    full = batch(2, side=64)
+    drawn = batch(2, side=64, full=full)
+    network = context.network(ClipScore().uses)
+    seen, read = network(drawn.images), network.texts(["a red apple 0", "a red apple 1"])
+    expected = [100 * max(0, float(a @ b)) for a, b in zip(seen, read, strict=True)]
+    assert ClipScore().measure(drawn, context) == pytest.approx(expected, abs=1e-4)
+    pairs = zip(seen, network(full.images), strict=True)
+    expected = [float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in pairs]
+    assert ClipI().measure(drawn, context) == pytest.approx(expected, abs=1e-5)
+    assert cosines(np.array([[2.0, 0]]), np.array([[3.0, 0]])) == pytest.approx([1])
+
+
+def test_accuracies(context):
+    """On real pictures of the judge's own data, with right and with wrong labels."""
+    from leaderboard.references.atlas import AtlasScenes
+
+    (pixels,) = AtlasScenes(count=16).images()
+    classes, styles = context.network(ClassAccuracy().uses).names(pixels)
+    items = tuple(
+        Item(i, {}, {"class": name if i % 2 else "nothing", "style": style})
+        for i, (name, style) in enumerate(zip(classes, styles, strict=True))
+    )
+    drawn = batch(16, items=items, images=pixels)
+    assert ClassAccuracy().measure(drawn, context).tolist() == [0.0, 1.0] * 8
+    assert StyleAccuracy().measure(drawn, context).tolist() == [1.0] * 16
+
+
+def test_codebook_use(context):
+    metric = CodebookUse()
+    four = metric.score(np.array([[0, 1], [2, 3]]), None)
+    assert (four.value, four.details["distinct"]) == (pytest.approx(4), 4)
+    assert metric.score(np.array([[5, 5], [5, 5]]), None).value == pytest.approx(1)
+    bits = batch(1, tokens=np.array([[[1, 0, 1], [0, 1, 1]]]))
+    assert metric.measure(bits, context).tolist() == [[5, 6]]
+
+
+# --- costs ----------------------------------------------------------------------
+
+
+def test_costs(context):
+    drawn = batch()
+    assert KvPeak().measure(drawn, context).tolist() == [4.0] * 3
+    assert KvHistory().measure(drawn, context).tolist() == [0.5] * 3
+    assert Latency().measure(drawn, context).tolist() == [[pytest.approx(100), 3]] * 3
+    times = np.stack([np.arange(101.0), np.ones(101)], 1)
+    latency = Latency().score(np.concatenate([times, [[999, 8]]]), None)
+    assert (latency.value, latency.details["p95"], latency.details["batch"]) == (50, 95, 1)
+    sizes = [batch(4, cost=Cost(2.0, (1, 1), (1, 1))), batch(1, cost=Cost(9.0, (1, 1), (1, 1)))]
+    seen = np.concatenate([Throughput().measure(b, context) for b in sizes])
+    assert Throughput().score(seen, None).value == pytest.approx(2)
+    memory = PeakMemory().score(PeakMemory().measure(drawn, context), None)
+    assert memory.value == pytest.approx(3)
+    assert PeakMemory().score(np.zeros(3), None) is None
+
+
+# --- intervals ----------------------------------------------------------------------
+
+
+def test_intervals_cover():
+    values = RANDOM.normal(3, 2, size=400)
+    low, high = mean_interval(values)
+    assert low < values.mean() < high
+    assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.2)
+    assert mean_interval(values) == (low, high)
+    assert len(resampled_means(values, 37)) == 37
+    low, high = spread_interval(values.mean(), lambda i: values[i].mean(), 400, 200)
+    assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.25)
+
+
+# --- identities ----------------------------------------------------------------------
+
+
+def test_identities_hold_what_makes_numbers_comparable():
+    from leaderboard.references.atlas import AtlasScenes
+
+    metric, reference = Frechet(), AtlasScenes(count=100)
+    text = metric.identity(320, reference)
+    assert text.startswith("frechet@1 [judge 64 area ")
+    assert metric.uses.weights_sha256()[:8] in text
+    assert text.endswith("M=100) N=320")
+    assert metric.heading(320) == "Frechet distance (judge) N=320"
+    others = [
+        metric.identity(321, reference),
+        metric.identity(320, AtlasScenes(count=101)),
+        Frechet(extractor="embedded-clip").identity(320, reference),
+    ]
+    assert len({text, *others}) == 4
+
+
+@pytest.mark.parametrize("name", methods.names("metric"))
+def test_every_metric_says_what_it_is(name):
+    cls = methods.get("metric", name)
+    assert cls.better in ("higher", "lower")
+    assert cls.version >= 1
+    assert cls.__doc__
+
+
+def test_what_is_not_here_is_named_with_the_way_to_get_it(monkeypatch, tmp_path):
+    from var_spaces.errors import VarSpacesError
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("VAR_SPACES_DATA", str(tmp_path))
+    for name in methods.names("extractor"):
+        extractor = methods.get("extractor", name)()
+        if name in ("judge", "embedded-clip"):
+            assert extractor.identity.startswith(name)
+            continue
+        with pytest.raises(VarSpacesError, match=r"hf download|download it from|pip install"):
+            extractor.weights_sha256()
