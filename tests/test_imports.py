@@ -42,6 +42,9 @@ OPTIONAL = {
     "pyarrow",
     "resvg_py",
     "spaces",
+    "timm",
+    "torchmetrics",
+    "torchvision",
 }  # imported where they are found, with a clear way without them
 LIGHT = ["var_spaces.spec", "var_spaces.record", "var_spaces.events", "var_spaces.zoo.cards"]
 

@@ -49,9 +49,9 @@ def processes(device: str | None = None) -> Processes:
     Raises:
         VarSpacesError: for a device this machine lacks, or if the launch went wrong.
     """
-    from var_spaces.zoo.environment import resolve_device
+    from var_spaces.zoo.placement import resolve
 
-    place, world = resolve_device(device), int(os.environ.get("WORLD_SIZE", "1"))
+    place, world = resolve(device).main, int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Processes(0, 1, place, lambda: None)
     from accelerate import PartialState

@@ -41,6 +41,4 @@ class CostSuite(Suite):
 
 def _batched() -> list[Item]:
     """Images of batches, which must be of one class."""
-    return [
-        Item(SINGLES + number, {"class": number // SIZE}) for number in range(BATCHES * SIZE)
-    ]
+    return [Item(SINGLES + number, {"class": number // SIZE}) for number in range(BATCHES * SIZE)]
