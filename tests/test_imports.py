@@ -30,6 +30,7 @@ LAYERS = [
     {"api", "rewards"},
     {"cli"},
     {"leaderboard"},
+    {"compare"},
     {"ui"},
     {"app"},
 ]

@@ -68,7 +68,7 @@ def test_refusals_come_as_a_view_before_any_work():
 
 
 def test_errors_of_ours_tell_the_visitor_nothing(monkeypatch, caplog):
-    def broken(spec):
+    def broken(spec, images):
         raise RuntimeError("secret path /srv/private")
         yield
 

@@ -9,13 +9,13 @@ from html.parser import HTMLParser
 import pytest
 
 from var_spaces import RunSpec, ScaleSchedule
-from var_spaces.ui import stage
+from var_spaces.ui import stage, tabs
 from var_spaces.ui.cost import cost, full_cache
 from var_spaces.ui.view import RunView, ScaleView
 
 SCHEDULE = ScaleSchedule.square([1, 2, 4])
 PIXEL = "data:image/png;base64,AAAA"
-EMPTY = RunView(schedule=SCHEDULE)
+EMPTY = RunView(promise=tabs.words("generate").promise, schedule=SCHEDULE)
 
 
 def scale(k: int, kept: float = 1.0) -> ScaleView:
@@ -89,7 +89,7 @@ def test_pictures_are_shown_in_whole_multiples_of_their_pixels():
     assert "vs-many" in many
     assert one.count("vs-picture vs-crisp") == 1
     assert many.count("vs-picture vs-crisp") == 12
-    large = stage.stage(replace(running(1), resolution=1024))
+    large = stage.stage(replace(running(1), size=(1024, 1024)))
     assert "640px" in large
     assert "vs-picture vs-crisp" not in large
 

@@ -6,6 +6,7 @@ Nothing starts at import. ``python app.py`` calls :func:`main`; tests build and 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
@@ -15,19 +16,22 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui import handlers, links
+from var_spaces.ui import handlers, links, tabs
+from var_spaces.ui.compare import build_compare
 from var_spaces.ui.endpoints import add_endpoints
+from var_spaces.ui.form import Form
 from var_spaces.ui.limits import MIB, Limits
 from var_spaces.ui.line import Guard
 from var_spaces.ui.recall import add_recall
 from var_spaces.ui.server import app_options
 from var_spaces.ui.stage import mark
-from var_spaces.ui.tab import build_tab
+from var_spaces.ui.tab import Tab, build_tab
 from var_spaces.ui.theme import ICON, css, theme
 
-# Tasks with a tab, in the order of the tabs.
-TASKS = ("generate",)
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
+
+# Tabs that are not of tasks: title, and what builds them inside the current Blocks.
+PAGES: dict[str, tuple[str, Callable[[], None]]] = {"compare": ("Compare", build_compare)}
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
 <p>Pictures drawn from coarse to fine, scale by scale (visual autoregressive models)</p></div>
@@ -38,13 +42,29 @@ def build_app() -> gr.Blocks:
     """The page, ready to launch with :func:`launch_options`."""
     with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         gr.HTML(HEADER)
-        tabs = {task: build_tab(task) for task in TASKS}
-        add_recall(page, tabs)
-        add_endpoints(TASKS)
+        shown = visible_tabs()
+        with gr.Tabs(elem_id="tabs", elem_classes="vs-tabs") as holder:
+            built = {name: _task_tab(name) for name in shown}
+            for name, (title, build) in PAGES.items():
+                with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
+                    build()
+        add_recall(page, built, holder)
+        add_endpoints(tab for tab in shown if not Form(tab).takes_pictures)
     limits = Limits.from_environment()
     page.queue(max_size=limits.max_waiting, api_open=False)
     Guard(page, limits)
     return page
+
+
+def _task_tab(name: str) -> Tab:
+    with gr.Tab(tabs.words(name).title, id=name, elem_id=f"tab-{name}"):
+        return build_tab(name)
+
+
+def visible_tabs() -> list[str]:
+    """Tabs that can do something here; the first one also tells who finds no model at all."""
+    first, *others = tabs.names()
+    return [first, *(name for name in others if handlers.first_model(name))]
 
 
 def launch_options() -> dict[str, Any]:
@@ -70,7 +90,7 @@ def warm_up() -> None:
     from var_spaces import api
 
     try:
-        model = handlers.first_model(TASKS[0])
+        model = handlers.first_model(tabs.names()[0])
         if model:
             api.load(model)
     except VarSpacesError as error:

@@ -7,18 +7,26 @@ import shlex
 from collections.abc import Iterator
 
 from var_spaces import methods
+from var_spaces.api import default_task
 from var_spaces.spec import RunSpec
 from var_spaces.ui.form import KINDS, Form
+from var_spaces.ui.words import asked
 from var_spaces.zoo.cards import Card
 
 
 def command(spec: RunSpec, card: Card) -> str:
-    """``python -m var_spaces generate ...`` with what differs from the defaults of the card."""
-    form = Form(spec.task)
+    """``python -m var_spaces generate ...`` with what differs from the defaults of the card.
+
+    Empty for a run that starts from pictures: the command line takes none.
+    """
+    task = methods.get("task", spec.task)
+    if any(option.content == "picture" for option in methods.cli_options(task)):
+        return ""
+    form = Form(task.tab)
     usual = dict(zip(form.keys, form.defaults(card), strict=True))
     words = ["python", "-m", "var_spaces", "generate", "--model", spec.model]
-    words += ["--task", spec.task] if spec.task != "generate" else []
-    for option in methods.cli_options(methods.get("task", spec.task)):
+    words += ["--task", spec.task] if spec.task != default_task(card) else []
+    for option in methods.cli_options(task):
         value = spec.inputs.get(option.field)
         words += _flag(option.flag, value) if value is not None else []
     words += ["--seed", str(spec.seed)]
@@ -50,6 +58,5 @@ def _flag(flag: str, value: object) -> list[str]:
 
 def stem(spec: RunSpec) -> str:
     """Name for files of a run: ``red-apple-soft-7``, safe on every system."""
-    said = [str(value) for value in spec.inputs.values() if value is not None]
-    text = "-".join([*said, str(spec.seed)]).lower()
+    text = "-".join([*asked(spec), str(spec.seed)]).lower()
     return re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:80] or "picture"

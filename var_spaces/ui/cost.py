@@ -40,26 +40,27 @@ def _cache_plot(view: RunView) -> str:
     held = [float(scale.kv_bytes) for scale in view.scales]
     full = full_cache(view, schedule)
     top = max([*held, *full, 1.0])
-    plot = _Plot(schedule, top)
+    plot = Plot(schedule, top)
     last = bytes_text(held[-1]) if held else "nothing yet"
     name = f"Bytes that the key-value cache holds after each scale; now {last}"
     if full:
         name += f", a cache of every token ends at {bytes_text(full[-1])}"
     legend = '<i class="vs-key-held"></i>held <i class="vs-key-full"></i>if every token were kept'
     drawing = plot.bars(held, "vs-held") + plot.steps(full) + plot.value(held, bytes_text)
-    return _figure("Cache held (KV cache)", legend, name, plot.frame() + drawing)
+    return figure("Cache held (KV cache)", legend, name, plot.frame() + drawing)
 
 
 def _time_plot(view: RunView) -> str:
     seconds = [scale.seconds for scale in view.scales]
-    plot = _Plot(view.schedule, max([*seconds, 1e-9]))
+    plot = Plot(view.schedule, max([*seconds, 1e-9]))
     total = seconds_text(sum(seconds)) if seconds else "nothing yet"
     name = f"Seconds of each scale; together {total}"
     drawing = plot.frame() + plot.bars(seconds, "vs-time") + plot.value(seconds, seconds_text)
-    return _figure("Time per scale", "model and cache, without previews", name, drawing)
+    return figure("Time per scale", "model and cache, without previews", name, drawing)
 
 
-def _figure(title: str, legend: str, name: str, drawing: str) -> str:
+def figure(title: str, legend: str, name: str, drawing: str) -> str:
+    """A plot with its title and legend; ``name`` says it in words."""
     return (
         f'<figure class="vs-plot"><figcaption><b>{title}</b><span>{legend}</span></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">{drawing}</svg>'
@@ -67,7 +68,7 @@ def _figure(title: str, legend: str, name: str, drawing: str) -> str:
     )
 
 
-class _Plot:
+class Plot:
     """One band per scale from left to right; values from 0 to ``top`` upwards."""
 
     def __init__(self, schedule: ScaleSchedule, top: float) -> None:
@@ -110,6 +111,13 @@ class _Plot:
             for k, v in enumerate(values)
         )
         return f'<path class="vs-full" d="{path}"/>'
+
+    def line(self, values: Sequence[float], tone: str) -> str:
+        """A line through the middles of the bands, with a dot per scale."""
+        points = [(self.x(k + 0.5), self.y(value)) for k, value in enumerate(values)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in points)
+        return f'<g class="{tone}"><polyline points="{path}"/>{dots}</g>'
 
     def value(self, values: Sequence[float], text: Callable[[float], str]) -> str:
         """The newest value over its bar."""

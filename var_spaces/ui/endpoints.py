@@ -8,7 +8,7 @@ so that the last one is the result.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import reduce
@@ -20,20 +20,20 @@ import gradio as gr
 
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui import handlers
+from var_spaces.ui import handlers, tabs
 from var_spaces.ui.form import Field, Form, show
 from var_spaces.ui.line import LANE
-from var_spaces.ui.tab import refusal, refusing
 from var_spaces.ui.view import RunView
+from var_spaces.ui.wiring import refusal, refusing
 from var_spaces.zoo.cards import cards, get_card
 
 Endpoint = Callable[..., Iterator[dict[str, Any]]]
 
 
-def add_endpoints(tasks: Sequence[str]) -> None:
+def add_endpoints(names: Iterable[str]) -> None:
     """Add the endpoints to the current Blocks."""
-    for task in tasks:
-        gr.api(endpoint(Form(task)), api_name=task, **LANE)
+    for name in names:
+        gr.api(endpoint(Form(name)), api_name=name, **LANE)
     gr.api(list_models, api_name="models", queue=False)
     gr.api(list_methods, api_name="methods", queue=False)
 
@@ -63,7 +63,6 @@ def endpoint(form: Form) -> Endpoint:
                     raise refusal(view.message)
                 yield as_json(view)
 
-    task = methods.get("task", form.task)
     signature = [
         inspect.Parameter(
             name,
@@ -73,7 +72,7 @@ def endpoint(form: Form) -> Endpoint:
         )
         for name, fields in parameters(form).items()
     ]
-    draw.__name__, draw.__doc__ = form.task, f"{task.title}. {__doc__}"
+    draw.__name__, draw.__doc__ = form.tab, f"{tabs.words(form.tab).promise} {__doc__}"
     draw.__signature__ = inspect.Signature(signature, return_annotation=dict[str, Any])
     draw.__annotations__ = {parameter.name: parameter.annotation for parameter in signature}
     return draw

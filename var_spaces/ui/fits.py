@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from var_spaces import methods
-from var_spaces.api import make_spec
+from var_spaces.api import default_method, default_task
 from var_spaces.errors import VarSpacesError
-from var_spaces.spec import RunSpec
 from var_spaces.tasks.plan import fit_together
+from var_spaces.ui import tabs
 from var_spaces.zoo.cards import Card, cards
 
 PARTS = ("guidance", "sampling", "cache", "decoding")
 
 
-def models(task: str) -> dict[str, Card]:
-    """Cards of the models that can do a task, by id."""
-    return {name: card for name, card in cards("generator").items() if _works(card, task)}
+def models(tab: str) -> dict[str, Card]:
+    """Cards of the models that can do a task of a tab, by id."""
+    return {name: card for name, card in cards("generator").items() if tasks(tab, card)}
+
+
+def tasks(tab: str, card: Card) -> list[str]:
+    """Tasks of a tab that a model can do; what it is for comes first."""
+    found = [task for task in tabs.tasks(tab) if _works(card, task)]
+    return sorted(found, key=lambda task: task != default_task(card))
 
 
 def method_names(task: str, card: Card, kind: str) -> list[str]:
     """Methods of a kind that work with a model when all else is as its card says."""
+    usual = _name(default_method(card, kind))
     return [
-        name
-        for name in methods.names(kind)
-        if _works(card, task, {kind: name}) or name == _usual(task, card)[kind]["name"]
+        name for name in methods.names(kind) if name == usual or _works(card, task, {kind: name})
     ]
 
 
 def _works(card: Card, task: str, changes: dict[str, str] | None = None) -> bool:
     try:
-        chosen = {**_usual(task, card), **(changes or {})}
-        parts = [methods.parse(kind, chosen[kind]) for kind in ("task", *PARTS)]
-        fit_together(card, parts)
+        chosen = {kind: default_method(card, kind) for kind in PARTS} | (changes or {})
+        parts = [methods.parse(kind, chosen[kind]) for kind in PARTS]
+        # What a task needs does not depend on its inputs, and some inputs have no default.
+        fit_together(card, [methods.get("task", task).model_construct(), *parts])
     except VarSpacesError:
         return False
     return True
 
 
-def _usual(task: str, card: Card) -> dict[str, object]:
-    """Task and methods of a run with all defaults."""
-    spec: RunSpec = make_spec(card.id, task=task)[0]
-    usual: dict[str, object] = {kind: getattr(spec, kind) for kind in PARTS}
-    return {"task": {"name": task, **spec.inputs}, **usual}
+def _name(method: Any) -> str:
+    return method if isinstance(method, str) else method["name"]

@@ -1,21 +1,23 @@
-"""The form of a task as data: its fields, and how their values become a run spec and back.
+"""The form of a tab as data: its fields, and how their values become a run spec and back.
 
-Fields come from the task class and from the classes of all methods; nothing here knows any of
-them by name, and nothing here knows the page.
+Fields come from the classes of the tab's tasks and of all methods; nothing here knows any of them
+by name, and nothing here knows the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from var_spaces import methods
-from var_spaces.api import make_spec
+from var_spaces.api import default_method
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Option
 from var_spaces.spec import RunSpec
+from var_spaces.ui import examples, fits, tabs
+from var_spaces.ui.pictures import KEPT, taken
 from var_spaces.validation import Bounds, bounds, shorten
 from var_spaces.zoo.cards import Card
 
@@ -23,7 +25,8 @@ KINDS = ("guidance", "sampling", "cache", "decoding")
 RUN_FIELDS = ("seed", "count", "first")
 MAX_EXACT = 2**53  # the largest integer up to which JavaScript counts one by one
 
-Role = Literal["model", "input", "run", "method", "parameter"]
+Role = Literal["model", "task", "input", "run", "method", "parameter"]
+ROLES: tuple[Role, ...] = ("model", "task", "input", "run", "method", "parameter")
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class Field:
     """One control of a form.
 
     Attributes:
-        key: unique in the form: ``model``, ``inputs.class``, ``seed``, ``cache`` (which policy),
-            ``cache.full.budget`` (a parameter of one policy).
+        key: unique in the form: ``model``, ``task``, ``inputs.class``, ``seed``, ``cache`` (which
+            policy), ``cache.full.budget`` (a parameter of one policy).
         role: what it stands for.
         option: type, default, range and help.
         kind, method: of the method a parameter belongs to.
+        tasks: that have this input.
+        mask: input of the same tasks that is drawn over this picture, if there is one.
     """
 
     key: str
@@ -43,24 +48,40 @@ class Field:
     option: Option
     kind: str = ""
     method: str = ""
+    tasks: tuple[str, ...] = ()
+    mask: str = ""
 
     @property
     def word(self) -> str:
         """Key for :func:`var_spaces.ui.words.label`: without the name of the method."""
         return f"{self.kind}.{self.option.field}" if self.role == "parameter" else self.key
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether it holds a picture, which travels beside the spec."""
+        return self.option.content == "picture"
+
 
 @dataclass(frozen=True)
 class Form:
-    """All fields of a task, in the order in which values are handed around."""
+    """All fields of a tab, in the order in which values are handed around.
 
-    task: str
+    Attributes:
+        roles: of the fields; fewer than all make a part of a form, which has values but no spec.
+    """
+
+    tab: str
+    roles: tuple[Role, ...] = ROLES
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks of the tab; which of them a model does is for the model to say."""
+        return tabs.tasks(self.tab)
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        found = [Field("model", "model", _text("model"))]
-        inputs = methods.cli_options(methods.get("task", self.task))
-        found += [Field(f"inputs.{option.field}", "input", option) for option in inputs]
+        found = [Field("model", "model", _text("model")), Field("task", "task", _text("task"))]
+        found += _inputs(self.tasks)
         found += [Field(name, "run", _run_option(name)) for name in RUN_FIELDS]
         for kind in KINDS:
             found.append(Field(kind, "method", _text(kind), kind))
@@ -68,24 +89,41 @@ class Form:
                 for option in methods.cli_options(methods.get(kind, name)):
                     key = f"{kind}.{name}.{option.field}"
                     found.append(Field(key, "parameter", option, kind, name))
-        return tuple(found)
+        return tuple(field for field in found if field.role in self.roles)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
         return tuple(field.key for field in self.fields)
 
-    def spec(self, values: Sequence[Any]) -> RunSpec:
-        """The run spec of a filled form; parameters of methods that are not chosen are left out.
+    @property
+    def takes_pictures(self) -> bool:
+        return any(field.is_picture for field in self.fields)
+
+    def field(self, key: str) -> Field:
+        return self.fields[self.keys.index(key)]
+
+    # --- values to a run --------------------------------------------------------------------------
+
+    def request(self, values: Sequence[Any]) -> tuple[RunSpec, dict[str, Any]]:
+        """The run spec of a filled form, and the pictures that it names by content hash.
+
+        Parameters of methods and inputs of tasks that are not chosen are left out.
 
         Raises:
             VarSpacesError: for a value that is refused.
         """
         given = dict(zip(self.keys, values, strict=True))
-        data: dict[str, Any] = {"task": self.task, "inputs": {}}
+        data: dict[str, Any] = {"task": given["task"] or "", "inputs": {}}
+        pictures: dict[str, Any] = {}
         for field in self.fields:
-            value = read(given[field.key], field.option)
+            if field.is_picture and given["task"] in field.tasks:
+                names, handed = taken(given[field.key], field)
+                data["inputs"] |= names
+                pictures |= handed
+                continue
+            value = None if field.is_picture else read(given[field.key], field.option)
             match field.role:
-                case "input" if value is not None:
+                case "input" if value is not None and given["task"] in field.tasks:
                     data["inputs"][field.option.field] = value
                 case "model":
                     data["model"] = value or ""
@@ -95,18 +133,28 @@ class Form:
                     data[field.kind] = {"name": value}
                 case "parameter" if value is not None and given[field.kind] == field.method:
                     data[field.kind][field.option.field] = value
-        return RunSpec(**data)
+        return RunSpec(**data), pictures
+
+    def spec(self, values: Sequence[Any]) -> RunSpec:
+        """The run spec of a filled form; see :meth:`request`."""
+        return self.request(values)[0]
+
+    # --- a run, or a model, to values -------------------------------------------------------------
 
     def values(self, spec: RunSpec) -> list[Any]:
-        """The values that fill the form with a spec, in the order of ``fields``."""
-        return [show(self._value(field, spec), field.option) for field in self.fields]
+        """The values that fill the form with a spec; pictures stay as they are."""
+        return [
+            KEPT if field.is_picture else show(self._value(field, spec), field.option)
+            for field in self.fields
+        ]
 
     def _value(self, field: Field, spec: RunSpec) -> Any:
         match field.role:
-            case "model" | "run":
+            case "model" | "run" | "task":
                 return getattr(spec, field.key)
             case "input":
-                return spec.inputs.get(field.option.field)
+                chosen = spec.inputs if spec.task in field.tasks else {}
+                return chosen.get(field.option.field, field.option.default)
             case "method":
                 return getattr(spec, field.kind)["name"]
         chosen = getattr(spec, field.kind)
@@ -118,18 +166,77 @@ class Form:
         """Values with the defaults of a model's card.
 
         Args:
-            keep: values by key of a form for another model: its inputs stay where this model knows
-                them, and so do seed and number of images.
+            keep: values by key of a form for another model: its task and inputs stay where this
+                model knows them, and so do seed and number of images.
         """
         keep = keep or {}
-        inputs = {}
-        for field in self.fields:
-            names = card_choices(card, field)
-            if names:
-                kept = keep.get(field.key)
-                inputs[field.option.field] = kept if kept in names else names[0]
-        filled = dict(zip(self.keys, self.values(_spec(self.task, card, inputs)), strict=True))
-        return list({**filled, **{key: keep[key] for key in RUN_FIELDS if key in keep}}.values())
+        possible = fits.tasks(self.tab, card)
+        task = keep.get("task") if keep.get("task") in possible else possible[0]
+        usual = {
+            kind: methods.dump(methods.parse(kind, default_method(card, kind))) for kind in KINDS
+        }
+        return [self._default(field, card, task, usual, keep) for field in self.fields]
+
+    def _default(
+        self,
+        field: Field,
+        card: Card,
+        task: str,
+        usual: Mapping[str, Mapping[str, Any]],
+        keep: Mapping[str, Any],
+    ) -> Any:
+        match field.role:
+            case "model":
+                return card.id
+            case "task":
+                return task
+            case "run":
+                return keep.get(field.key, show(field.option.default, field.option))
+            case "input" if field.is_picture:
+                return KEPT
+            case "input":
+                return _input(field, card, task, keep)
+            case "method":
+                return usual[field.kind]["name"]
+        chosen = usual[field.kind]
+        own = chosen["name"] == field.method
+        return show(chosen[field.option.field] if own else field.option.default, field.option)
+
+
+def _inputs(tasks: Sequence[str]) -> list[Field]:
+    """Inputs of some tasks; equal ones are shared."""
+    found: dict[str, Field] = {}
+    for task in tasks:
+        options = methods.cli_options(methods.get("task", task))
+        mask = next((option.field for option in options if option.content == "mask"), "")
+        for option in options:
+            if option.content == "mask":
+                continue
+            key = f"inputs.{option.field}"
+            known = found.get(key)
+            if known and known.option != option:
+                key, known = f"inputs.{task}.{option.field}", None
+            drawn = mask if option.content == "picture" else ""
+            found[key] = (
+                replace(known, tasks=(*known.tasks, task), mask=known.mask or drawn)
+                if known
+                else Field(key, "input", option, tasks=(task,), mask=drawn)
+            )
+    return sorted(found.values(), key=lambda field: not field.is_picture)
+
+
+def _input(field: Field, card: Card, task: str, keep: Mapping[str, Any]) -> Any:
+    """What was asked for if this model knows it, else what a fresh form asks for."""
+    kept, known = keep.get(field.key), card_choices(card, field)
+    if kept in known if is_card_input(field) else kept is not None:
+        return kept
+    fresh = examples.start(task, card) if task in field.tasks else {}
+    return show(fresh.get(field.option.field, field.option.default), field.option)
+
+
+def is_card_input(field: Field) -> bool:
+    """Whether the choices of an input are names that the model knows."""
+    return field.role == "input" and field.option.field in ("class", "style")
 
 
 def card_choices(card: Card | None, field: Field) -> tuple[str, ...]:
@@ -137,6 +244,18 @@ def card_choices(card: Card | None, field: Field) -> tuple[str, ...]:
     if card is None or field.role != "input":
         return ()
     return {"class": card.classes, "style": card.styles}.get(field.option.field, ())
+
+
+def applies(field: Field, card: Card | None, task: str | None) -> bool:
+    """Whether a model that does a task has a use for an input."""
+    if field.role != "input" or card is None:
+        return True
+    offered = card.kind.offers
+    return (
+        task in field.tasks
+        and (not field.option.needs or field.option.needs in offered)
+        and (not is_card_input(field) or bool(card_choices(card, field)))
+    )
 
 
 def is_text(option: Option) -> bool:
@@ -180,11 +299,6 @@ def _convert(value: Any, option: Option) -> int | float | str:
         name = option.flag.removeprefix("--")
         raise VarSpacesError(f"{name} = {shorten(value)} must be {kind}{allowed}.") from None
     return converted
-
-
-def _spec(task: str, card: Card, inputs: Mapping[str, Any]) -> RunSpec:
-    settings = {"class_" if key == "class" else key: value for key, value in inputs.items()}
-    return make_spec(card.id, task=task, **settings)[0]
 
 
 def _text(name: str) -> Option:

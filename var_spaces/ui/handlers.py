@@ -13,14 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from var_spaces import api
+import numpy as np
+
+from var_spaces import api, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.tasks.plan import plan
-from var_spaces.ui import fits
-from var_spaces.ui.form import Form
+from var_spaces.tasks.edit import rectangle_mask
+from var_spaces.tasks.pictures import fit
+from var_spaces.tasks.plan import Plan, plan
+from var_spaces.ui import fits, tabs
+from var_spaces.ui.examples import Example, examples
+from var_spaces.ui.form import Form, show
 from var_spaces.ui.gpu import on_gpu
 from var_spaces.ui.limits import Limits
+from var_spaces.ui.pictures import for_editor
+from var_spaces.ui.pixels import preview
 from var_spaces.ui.view import RunView
 from var_spaces.zoo.cards import get_card
 
@@ -29,12 +36,13 @@ UNEXPECTED = "Something went wrong on this computer; its log says what. Please t
 log = logging.getLogger(__name__)
 
 
-def empty(model: str | None) -> RunView:
-    """The page before a run of a model."""
+def empty(model: str | None, tab: str = "generate") -> RunView:
+    """The screen of a tab before a run of a model."""
     if not model:
         return RunView()
     card = get_card(model, "generator")
-    return RunView(schedule=card.schedule, resolution=card.resolution)
+    size = card.resolution, card.resolution
+    return RunView(schedule=card.schedule, size=size, promise=tabs.words(tab).promise)
 
 
 def _specs(form: Form, values: Sequence[Any]) -> Iterator[RunSpec]:
@@ -51,10 +59,11 @@ def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
     most = Limits.from_environment().max_run_seconds
     ending = time.monotonic() + most
     try:
-        spec = plan(form.spec(values)).spec
-        view = empty(spec.model).loading()
+        spec, pictures = form.request(values)
+        planned = plan(spec)
+        view = empty(spec.model).loading(planned.schedule, before(planned, pictures))
         yield view
-        with closing(api.stream(spec)) as events:
+        with closing(api.stream(planned.spec, images=pictures)) as events:
             for event in events:
                 shown, view = view, view.after(event)
                 if view is not shown:
@@ -77,19 +86,21 @@ def restore(form: Form, path: str | Path) -> RunSpec:
     Raises:
         VarSpacesError: if there is none, it is damaged, or it cannot run here.
     """
-    return accept(form.task, RunSpec.from_file(path))
+    return accept(form.tab, RunSpec.from_file(path))
 
 
-def accept(task: str, spec: RunSpec) -> RunSpec:
-    """The spec of a stranger in canonical spelling, if the form of a task can show it.
+def accept(tab: str, spec: RunSpec) -> RunSpec:
+    """The spec of a stranger in canonical spelling, if the form of a tab can show it.
 
     Raises:
         VarSpacesError: if it cannot run here.
     """
     spec = plan(spec).spec
-    if spec.task != task:
+    if spec.task not in tabs.tasks(tab):
+        place = methods.get("task", spec.task).tab
         raise VarSpacesError(
-            f"This picture was made by the task '{spec.task}', which has no form here."
+            f"This picture was made by the task '{spec.task}': restore it in the tab "
+            f"{tabs.words(place).title}."
         )
     if spec.schedule is not None:
         raise VarSpacesError(
@@ -105,6 +116,40 @@ def change_model(form: Form, values: Sequence[Any]) -> list[Any]:
     return form.defaults(get_card(given["model"] or "", "generator"), keep=given)
 
 
-def first_model(task: str) -> str | None:
-    """The model that a fresh page starts with."""
-    return next(iter(fits.models(task)), None)
+def example(form: Form, number: int, model: str, task: str) -> list[Any]:
+    """Values of an example; the picture it starts from is drawn by the model itself."""
+    card = get_card(model or "", "generator")
+    chosen = examples(task, card)[number]
+    filled = dict(zip(form.keys, form.defaults(card, {"task": task}), strict=True))
+    for field in form.fields:
+        if field.role == "input" and task in field.tasks and not field.is_picture:
+            value = chosen.inputs.get(field.option.field, field.option.default)
+            filled[field.key] = show(value, field.option)
+        elif field.is_picture and chosen.source:
+            filled[field.key] = _start(model, chosen, bool(field.mask))
+    return list({**filled, "seed": str(chosen.seed)}.values())
+
+
+@on_gpu
+def _start(model: str, chosen: Example, drawn_on: bool) -> Any:
+    """The picture that an example starts from, as its control holds it."""
+    settings = {"class_": chosen.source.get("class"), "style": chosen.source.get("style")}
+    (image,) = api.generate(model=model, task="generate", seed=chosen.seed, **settings)
+    pixels = np.asarray(image)
+    region = chosen.region and rectangle_mask(chosen.region, *pixels.shape[:2])
+    return for_editor(pixels, region) if drawn_on else pixels
+
+
+def before(planned: Plan, pictures: Mapping[str, np.ndarray]) -> str:
+    """The picture a run starts from as the model sees it; empty if it starts from none."""
+    source = pictures.get(planned.spec.inputs.get("source", ""))
+    if source is None:
+        return ""
+    side, (height, width) = planned.card.resolution, planned.schedule.last
+    per_token = side // planned.card.schedule.last[0]
+    return preview(fit(source, height * per_token, width * per_token))
+
+
+def first_model(tab: str) -> str | None:
+    """The model that a fresh tab starts with."""
+    return next(iter(fits.models(tab)), None)

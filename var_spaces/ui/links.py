@@ -7,7 +7,6 @@ The browser's part is in ``js/share.js``.
 from __future__ import annotations
 
 import os
-import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui import pixels
 from var_spaces.ui.view import RunView
+from var_spaces.ui.words import asked
 
 SCRIPT = Path(__file__).with_name("js") / "share.js"
 PARAMETER = "run"
@@ -75,6 +75,4 @@ def share(view: RunView) -> dict[str, Any] | None:
 
 def title(spec: RunSpec) -> str:
     """What a run draws, in a few words; hashes of pictures are no words."""
-    said = (str(value) for value in spec.inputs.values() if isinstance(value, str | int | float))
-    words = [text for text in said if text and not re.fullmatch("[0-9a-f]{64}", text)]
-    return f"{' · '.join(words) or spec.task}, seed {spec.seed}"[:120]
+    return f"{' · '.join(asked(spec)) or spec.task}, seed {spec.seed}"[:120]

@@ -7,18 +7,20 @@ from typing import Any
 
 import gradio as gr
 
+from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui import handlers, links
-from var_spaces.ui.tab import CAREFUL, Tab, refusing
+from var_spaces.ui.tab import Tab
+from var_spaces.ui.wiring import CAREFUL, refusing
 
 
 def add_recall(page: gr.Blocks, tabs: Mapping[str, Tab], shown: gr.Tabs | None = None) -> None:
     """Add the list of own runs, and let the page open links.
 
     Args:
-        tabs: by task.
-        shown: what holds the tabs, by task, to show the one of the run.
+        tabs: by name.
+        shown: what holds the tabs, to show the one of the run.
     """
     with gr.Accordion("My runs in this browser", open=False, elem_id="runs"):
         runs = gr.HTML(links.RUNS, js_on_load=links.SHOW, elem_id="runs-list")
@@ -48,10 +50,11 @@ def recall(tabs: Mapping[str, Tab], parameter: object) -> list[Any]:
         VarSpacesError: if the link is damaged, or its run cannot run here.
     """
     spec = RunSpec.from_link(str(parameter))
-    if spec.task not in tabs:
+    own = methods.get("task", spec.task).tab
+    if own not in tabs:
         raise VarSpacesError(f"The run is of the task '{spec.task}', which has no tab here.")
-    spec = handlers.accept(spec.task, spec)
+    spec = handlers.accept(own, spec)
     changes: list[Any] = []
-    for task, tab in tabs.items():
-        changes += tab.restore(spec) if task == spec.task else [gr.skip()] * len(tab.restored)
-    return [*changes, gr.Tabs(selected=spec.task)]
+    for name, tab in tabs.items():
+        changes += tab.restore(spec) if name == own else [gr.skip()] * len(tab.restored)
+    return [*changes, gr.Tabs(selected=own)]

@@ -13,8 +13,9 @@ from var_spaces.ui import cost, links, stage
 from var_spaces.ui.command import command
 from var_spaces.ui.controls import element_id
 from var_spaces.ui.downloads import enlargement
+from var_spaces.ui.slider import MOVE
 from var_spaces.ui.view import ACTIVE, RunView
-from var_spaces.ui.words import plural
+from var_spaces.ui.words import pixels_text, plural
 from var_spaces.zoo.cards import get_card
 
 # A screen reader says what changes in here, without being asked and without interrupting.
@@ -31,7 +32,9 @@ class Screen:
 
         status, pictures, costs = self.pictures(view)
         self.status = gr.HTML(status, elem_id=name("status"), js_on_load=LIVE)
-        self.stage = gr.HTML(pictures, elem_id=name("stage"), elem_classes="vs-card")
+        self.stage = gr.HTML(
+            pictures, elem_id=name("stage"), elem_classes="vs-card", js_on_load=MOVE
+        )
         with gr.Row(elem_classes="vs-actions"):
             self.plain = gr.DownloadButton(
                 "Download PNG", interactive=False, elem_id=name("download"), size="md"
@@ -92,11 +95,20 @@ class Screen:
 def _downloads(view: RunView, paths: tuple[Path, Path] | None) -> tuple[Any, ...]:
     if paths is None:
         return (*(gr.update(interactive=False),) * 3, None)
-    side, times = view.resolution, enlargement(view.images[0])
+    times = enlargement(view.images[0])
+    plain, large = pixels_text(view.size), pixels_text(view.size, times)
     what = "PNG" if len(view.images) == 1 else f"{plural(len(view.images), 'PNG')} (zip)"
     return (
-        gr.update(label=f"Download {what}, {side} px", value=str(paths[0]), interactive=True),
-        gr.update(label=f"Enlarged, {side * times} px", value=str(paths[1]), interactive=times > 1),
+        gr.update(
+            label=f"Download {what}, {plain}",
+            value=str(paths[0]),
+            interactive=True,
+        ),
+        gr.update(
+            label=f"Enlarged, {large}",
+            value=str(paths[1]),
+            interactive=times > 1,
+        ),
         gr.update(interactive=True),
         links.share(view),
     )
@@ -110,7 +122,7 @@ def _details(view: RunView) -> tuple:
     line = command(view.spec, get_card(view.spec.model))
     return (
         _identity(view),
-        gr.update(value=line, visible=True),
+        gr.update(value=line, visible=bool(line)),
         gr.update(value=text, visible=True),
     )
 

@@ -6,12 +6,12 @@ Pure functions of a :class:`RunView`. Everything that did not come from this fil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from html import escape
 
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.ui.slider import slider
 from var_spaces.ui.view import RunView, ScaleView
-from var_spaces.ui.words import bytes_text, plural, seconds_text
+from var_spaces.ui.words import asked, bytes_text, plural, seconds_text
 
 SHOWN_SIDE = 384  # a single picture is shown at least this large, in whole multiples of its pixels
 LARGEST_SIDE = 640
@@ -48,20 +48,21 @@ def status(view: RunView) -> str:
     """One line that says where the run is, with a bar that fills token by token."""
     total = view.schedule.total if view.schedule else 0
     share = view.tokens / total if total else 0.0
-    return _status(view.phase, _words(view), 1.0 if view.phase == "done" else share)
+    return line(view.phase, _words(view), 1.0 if view.phase == "done" else share)
 
 
 def stopped() -> str:
     """The line after a visitor's Stop."""
-    return _status("stopped", "<b>Stopped.</b> What was drawn so far stays here.", 0.0)
+    return line("stopped", "<b>Stopped.</b> What was drawn so far stays here.", 0.0)
 
 
 def notice(text: str) -> str:
     """The line for a message that is no state of a run."""
-    return _status("notice", escape(text), 0.0)
+    return line("notice", escape(text), 0.0)
 
 
-def _status(phase: str, words: str, share: float) -> str:
+def line(phase: str, words: str, share: float) -> str:
+    """State, words as HTML, and the filled part of the bar."""
     return (
         f'<div class="vs-status" data-phase="{phase}"><span class="vs-dot" aria-hidden="true">'
         f'</span><p>{words}</p><span class="vs-bar" aria-hidden="true">'
@@ -87,7 +88,7 @@ def _words(view: RunView) -> str:
             return f"<b>Not drawn.</b> {escape(view.message)}"
     if view.schedule is None:
         return "<b>No model yet.</b> Put a model into assets/models or set VAR_SPACES_MODELS."
-    return "<b>Ready.</b> Choose what to draw and press Generate."
+    return f"<b>Ready.</b> {escape(view.promise)}"
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -102,24 +103,28 @@ def stage(view: RunView) -> str:
 
 
 def _pictures(view: RunView) -> str:
-    count, side = len(view.pictures), view.resolution
+    count, (height, side) = len(view.pictures), view.size
     columns = math.ceil(math.sqrt(count)) if count <= 9 else 0
     zoom = max(1, -(-SHOWN_SIDE // (side * max(columns, 1)))) if columns else max(1, 128 // side)
     shown = min(side * zoom, LARGEST_SIDE)
     crisp = "" if shown < side else " vs-crisp"
     images = "".join(
-        f'<img class="vs-picture{crisp}" src="{uri}" alt="{_alt(view, i)}" width="{side}" '
-        f'height="{side}" decoding="sync">'
+        f'<img class="vs-picture{crisp}" src="{uri}" alt="{alt(view, i)}" width="{side}" '
+        f'height="{height}" decoding="sync">'
         for i, uri in enumerate(view.pictures)
     )
+    if view.before and count == 1 and view.phase == "done":
+        sides = ("Before", view.before), ("After", view.pictures[0])
+        return slider(*sides, view.size, min(shown, LARGEST_SIDE), alt(view, 0))
     grid = f"repeat({columns}, minmax(0, {shown}px))" if columns else ""
     many = "" if columns else " vs-many"
     style = f"grid-template-columns:{grid};" if grid else ""
     return f'<div class="vs-pictures{many}" style="{style}--side:{side}px">{images}</div>'
 
 
-def _alt(view: RunView, position: int) -> str:
-    title = " · ".join(_inputs(view)) or "picture without a class"
+def alt(view: RunView, position: int) -> str:
+    """What a picture shows, for who does not see it; escaped."""
+    title = " · ".join(asked(view.spec)) or "picture without a class"
     number = view.spec.first + position
     state = "" if view.phase == "done" else f", after {plural(len(view.scales), 'scale')}"
     return escape(f"{title}, seed {view.spec.seed}, picture {number}{state}", quote=True)
@@ -129,15 +134,9 @@ def _blank(view: RunView) -> str:
     return f'<div class="vs-blank" style="--shown:{SHOWN_SIDE}px">{mark()}</div>'
 
 
-def _inputs(view: RunView) -> Iterator[str]:
-    """What was asked for, in words."""
-    if view.spec is not None:
-        yield from (str(value) for value in view.spec.inputs.values() if value is not None)
-
-
 def _facts(view: RunView) -> str:
     if view.spec is None:
-        return f'<div class="vs-facts">{_promise(view.schedule)}</div>'
+        return f'<div class="vs-facts">{_explained(view.schedule)}</div>'
     rows = {"Seed": str(view.spec.seed), "Model": view.spec.model}
     if view.scales:
         total = view.schedule.total
@@ -147,7 +146,7 @@ def _facts(view: RunView) -> str:
             rows["Tokens"] += " each"
         rows["Cache at most"] = bytes_text(view.peak_kv_bytes) + _saving(view)
     rows["Run"] = f'<span class="vs-mono">{view.spec.id}</span>'
-    title = escape(" · ".join(_inputs(view))) or "Any class"
+    title = escape(" · ".join(asked(view.spec))) or ("Anew" if view.before else "Any class")
     items = "".join(
         f"<div><dt>{name}</dt><dd>{text if name == 'Run' else escape(text)}</dd></div>"
         for name, text in rows.items()
@@ -162,7 +161,7 @@ def _saving(view: RunView) -> str:
     return f" ({share:.0%} of full)" if share < 1 else ""
 
 
-def _promise(schedule: ScaleSchedule | None) -> str:
+def _explained(schedule: ScaleSchedule | None) -> str:
     if schedule is None:
         return "<h2>Nothing to draw with</h2><p>No model was found on this computer.</p>"
     (first_h, first_w), (last_h, last_w) = schedule.sizes[0], schedule.last
@@ -170,8 +169,8 @@ def _promise(schedule: ScaleSchedule | None) -> str:
         "<h2>From coarse to fine</h2>"
         f"<p>A next-scale model draws the whole picture {schedule.num_scales} times: first as "
         f"{first_h}×{first_w} token, at last as {last_h}×{last_w}. Each time it looks back at "
-        "everything it drew before.</p><p>Press <b>Generate</b>, or click an example above, and "
-        "watch the picture become sharp.</p>"
+        "everything it drew before.</p><p>Click an example above, and watch the picture become "
+        "sharp.</p>"
     )
 
 
@@ -186,9 +185,10 @@ def _film(view: RunView) -> str:
         for k, size in enumerate(view.schedule.sizes)
     )
     title = "First picture, scale by scale" if len(view.pictures) > 1 else "Scale by scale"
+    height, width = view.schedule.last
     return (
         f'<h3 class="vs-heading">{title}</h3>'
-        f'<ol class="vs-film" style="--frames:{view.schedule.num_scales}">{frames}</ol>'
+        f'<ol class="vs-film" style="--shape:{width}/{height}">{frames}</ol>'
     )
 
 

@@ -1,44 +1,33 @@
-"""The tab of a task: its form on one side, its screen on the other, wired together.
+"""A tab of tasks: its form on one side, its screen on the other, wired together.
 
-This is the only layout and the only wiring of the app; a task brings its class, not a tab.
+This is the only layout and the only wiring of the task tabs; a task brings its class, not a tab.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from typing import Any
 
 import gradio as gr
 from gradio.events import Dependency
 
-from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.ui import handlers, stage
-from var_spaces.ui.controls import element_id, update
+from var_spaces.ui import handlers, stage, tabs
+from var_spaces.ui.chips import Chips
+from var_spaces.ui.controls import Controls, element_id
 from var_spaces.ui.downloads import files
-from var_spaces.ui.examples import examples
 from var_spaces.ui.form import Form
 from var_spaces.ui.form_layout import FormLayout
 from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import Screen
+from var_spaces.ui.wiring import CAREFUL, PRIVATE_LANE, QUICK, look, refusal, refusing
 from var_spaces.zoo.cards import get_card
 
-DICE = "() => String(crypto.getRandomValues(new Uint32Array(1))[0])"
-# On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
-LOOK = """(...values) => {{
-  if (window.innerWidth <= 640) document.getElementById("{status}").scrollIntoView(
-    {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
-  return values;
-}}"""
 COPY = "(run) => {{ varSpaces.copy(run, '{button}'); }}"
 REMEMBER = "(run) => { varSpaces.remember(run); }"
-HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
-QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what reports errors
-CAREFUL = {**HIDDEN, "concurrency_limit": None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,72 +38,69 @@ class Tab:
         runs: events that draw.
     """
 
-    form: Form
+    controls: Controls
     layout: FormLayout
     screen: Screen
+    chips: Chips
     runs: Sequence[Dependency]
+
+    @property
+    def form(self) -> Form:
+        return self.controls.form
 
     @property
     def restored(self) -> list[gr.components.Component]:
         """What :meth:`restore` changes."""
-        return [self.screen.status, *self.layout.controls]
+        return [self.screen.status, *self.layout.components, *self.chips.buttons]
 
     def restore(self, spec: RunSpec) -> list[Any]:
         """The form filled with an accepted spec, and a line that says so."""
-        said = f"Settings of run {spec.id} are back. Press Generate to draw it again."
-        return [stage.notice(said), *_fill(self.form, self.form.values(spec))]
+        said = f"Settings of run {spec.id} are back. "
+        if self.form.takes_pictures:
+            said += "Hand in its picture again, too, which is not part of them. "
+        said += f"Press {tabs.words(self.form.tab).go} to draw it again."
+        filled = self.controls.updates(self.form.values(spec))
+        return [stage.notice(said), *filled, *self.chips.updates(spec.model, spec.task)]
 
 
-def build_tab(task: str) -> Tab:
-    """Lay out and wire the tab of a task inside the current Blocks."""
-    form, model = Form(task), handlers.first_model(task)
+def build_tab(name: str) -> Tab:
+    """Lay out and wire a tab inside the current Blocks."""
+    form, model = Form(name), handlers.first_model(name)
     card = get_card(model) if model else None
-    chips = _chips(form, examples(card)) if card else []
+    controls, chips = Controls(form), Chips(form, card)
     with gr.Row(elem_classes="vs-tab"):
         with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
-            layout = FormLayout(form, card)
+            layout = FormLayout(controls, card)
         with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
-            screen = Screen(task, handlers.empty(model))
-    tab = Tab(form, layout, screen, _wire_runs(form, layout, screen, chips))
+            screen = Screen(name, handlers.empty(model, name))
+    tab = Tab(controls, layout, screen, chips, _wire_runs(controls, layout, screen, chips))
     _wire(tab)
     return tab
 
 
-def _chips(form: Form, specs: Sequence[Any]) -> list[tuple[gr.Button, list[Any]]]:
-    """A button per example, with the values it fills in."""
-    with gr.Row(elem_classes="vs-chips"):
-        gr.HTML("Try one:", elem_classes="vs-chips-label")
-        return [
-            (
-                gr.Button(
-                    " · ".join(str(value) for value in spec.inputs.values() if value is not None),
-                    size="sm",
-                    elem_classes="vs-chip",
-                    elem_id=element_id(form.task, f"example-{i}"),
-                ),
-                form.values(spec),
-            )
-            for i, spec in enumerate(specs)
-        ]
-
-
 def _wire_runs(
-    form: Form, layout: FormLayout, screen: Screen, chips: Sequence[tuple]
+    controls: Controls, layout: FormLayout, screen: Screen, chips: Chips
 ) -> list[Dependency]:
     """Everything that starts and stops a run."""
-    controls, seed = layout.controls, layout.control("seed")
+    form = controls.form
     filled = [
-        button.click(partial(_fill, form, values), None, controls, **CAREFUL)
-        for button, values in chips
+        button.click(
+            partial(_example, controls, number),
+            [layout.component("model"), layout.component("task")],
+            layout.components,
+            **(PRIVATE_LANE if form.takes_pictures else CAREFUL),
+        )
+        for number, button in enumerate(chips.buttons)
     ]
+    seed = layout.component("seed")
     starts = [layout.go.click, seed.submit, *(event.success for event in filled)]
     outputs = [*screen.outputs, layout.stop]
     runs = [
         start(
             partial(_draw, form),
-            controls,
+            layout.components,
             outputs,
-            js=LOOK.format(status=element_id(form.task, "status")),
+            js=look(element_id(form.tab, "status")),
             api_visibility="private",
             show_progress="full",  # says the place in the queue
             show_progress_on=screen.status,
@@ -130,20 +116,19 @@ def _wire_runs(
 
 def _wire(tab: Tab) -> None:
     """What changes the form, and what a visitor takes home."""
-    form, layout, screen = tab.form, tab.layout, tab.screen
-    controls = layout.controls
-    layout.dice.click(None, None, layout.control("seed"), js=DICE, **QUICK)
-    layout.control("model").input(
-        partial(_change_model, form),
-        [screen.phase, *controls],
-        [screen.status, screen.stage, screen.cost, *controls],
-        **CAREFUL,
-    )
+    layout, screen = tab.layout, tab.screen
+    for key in ("model", "task"):
+        layout.component(key).input(
+            partial(_change, tab, key),
+            [screen.phase, *layout.components],
+            [screen.stage, screen.cost, *tab.restored],
+            **CAREFUL,
+        )
     restored = layout.drop.upload(partial(_restore, tab), layout.drop, tab.restored, **CAREFUL)
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
     layout.show_chosen_methods(QUICK)
-    copy = COPY.format(button=element_id(form.task, "link"))
+    copy = COPY.format(button=element_id(tab.form.tab, "link"))
     screen.link.click(None, screen.share, None, js=copy, **QUICK)
     for run in tab.runs:
         run.success(None, screen.share, None, js=REMEMBER, **QUICK)
@@ -164,38 +149,23 @@ def _stop(phase: str) -> tuple:
     return (*Screen.stopped(phase), gr.update(interactive=False))
 
 
-def _fill(form: Form, values: Sequence[Any]) -> list[Any]:
+def _example(controls: Controls, number: int, model: str, task: str) -> list[Any]:
     with refusing():
-        card = get_card(values[form.keys.index("model")], "generator")
-        return [
-            update(form.task, field, card, value)
-            for field, value in zip(form.fields, values, strict=True)
-        ]
+        return controls.updates(handlers.example(controls.form, number, model, task))
 
 
-def _change_model(form: Form, phase: str, *values: Any) -> list[Any]:
-    """New defaults; a screen that is still empty shows the scales of the new model."""
+def _change(tab: Tab, key: str, phase: str, *values: Any) -> list[Any]:
+    """What another model or task changes; a screen that is still empty shows its scales."""
+    form = tab.form
     with refusing():
-        new = handlers.change_model(form, values)
-        view = handlers.empty(new[form.keys.index("model")])
-    fresh = Screen.pictures(view) if phase == "empty" else (gr.skip(),) * 3
-    return [*fresh, *_fill(form, new)]
+        new = handlers.change_model(form, values) if key == "model" else list(values)
+        given = dict(zip(form.keys, new, strict=True))
+        view = handlers.empty(given["model"], form.tab)
+        status, pictures, costs = Screen.pictures(view) if phase == "empty" else (gr.skip(),) * 3
+        chips = tab.chips.updates(given["model"], given["task"])
+        return [pictures, costs, status, *tab.controls.updates(new), *chips]
 
 
 def _restore(tab: Tab, path: str) -> list[Any]:
     with refusing():
         return tab.restore(handlers.restore(tab.form, path))
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Our own refusals reach the visitor as their one line."""
-    try:
-        yield
-    except VarSpacesError as error:
-        raise refusal(str(error)) from None
-
-
-def refusal(message: str) -> gr.Error:
-    """One line for the visitor; nothing else, and no traceback in the log."""
-    return gr.Error(escape(message, quote=False), print_exception=False)

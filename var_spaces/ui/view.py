@@ -38,7 +38,9 @@ class RunView:
     Attributes:
         phase: where the run is.
         schedule: of the model; None where there is no model.
-        resolution: pixels along a side of its images.
+        size: ``(H, W)`` of its images in pixels.
+        promise: what the page offers while nothing has been drawn.
+        before: the picture that an edit starts from, as a data URI.
         spec: of the run; None before it is accepted.
         scales: those that have been drawn.
         pictures: all images as they are now, as data URIs.
@@ -49,7 +51,9 @@ class RunView:
 
     phase: Phase = "empty"
     schedule: ScaleSchedule | None = None
-    resolution: int = 64
+    size: tuple[int, int] = (64, 64)
+    promise: str = ""
+    before: str = ""
     spec: RunSpec | None = None
     scales: tuple[ScaleView, ...] = ()
     pictures: tuple[str, ...] = ()
@@ -67,7 +71,7 @@ class RunView:
                     self,
                     scales=(*self.scales, _scale(event)),
                     pictures=tuple(pixels.preview(image) for image in event.preview),
-                    resolution=event.preview.shape[1],
+                    size=event.preview.shape[1:3],
                 )
             case Finished():
                 spec = event.record.spec
@@ -82,9 +86,9 @@ class RunView:
                 )
         return self
 
-    def loading(self) -> RunView:
+    def loading(self, schedule: ScaleSchedule | None = None, before: str = "") -> RunView:
         """The state when a run was accepted and its model may still have to load."""
-        return replace(self, phase="loading")
+        return replace(self, phase="loading", schedule=schedule or self.schedule, before=before)
 
     def failed(self, message: str) -> RunView:
         """The state after an error; what was drawn stays."""

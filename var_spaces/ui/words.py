@@ -6,14 +6,25 @@ Parameters that are not listed here are called by their own name, so a new metho
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 
+from var_spaces import methods
 from var_spaces.methods import Method
+from var_spaces.spec import RunSpec
 
 # by field of the form: "seed", "inputs.class", the kind of a method, or "<kind>.<parameter>"
 LABELS: Mapping[str, str] = {
     "model": "Model",
+    "task": "What to do (task)",
+    "inputs.source": "Your picture; paint over what is to change",
+    "inputs.prompt": "What to draw (prompt)",
+    "inputs.negative_prompt": "What to avoid (negative prompt)",
+    "inputs.aspect": "Width : height (aspect ratio)",
+    "inputs.mode": "What to paint (mode)",
+    "inputs.rectangle": "Region in numbers, if none is painted (rectangle)",
+    "inputs.composite": "Keep all other pixels exactly (composite)",
+    "inputs.keep": "Coarse scales that stay (keep)",
     "inputs.class": "What to draw (class)",
     "inputs.style": "Drawing style (style)",
     "seed": "Seed",
@@ -34,7 +45,7 @@ LABELS: Mapping[str, str] = {
 
 # Sections of the form, by the kinds of method they hold; the first one is open.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Following the class (guidance)": ("guidance",),
+    "Following the class or prompt (guidance)": ("guidance",),
     "Choosing tokens (sampling)": ("sampling",),
     "Memory and speed (cache, decoding)": ("cache", "decoding"),
 }
@@ -45,6 +56,15 @@ def label(key: str) -> str:
     if key in LABELS:
         return LABELS[key]
     return key.rpartition(".")[2].replace("_", " ").capitalize()
+
+
+def asked(spec: RunSpec) -> Iterator[str]:
+    """What a run was asked for, in words: inputs that are not as usual, pictures left out."""
+    for option in methods.cli_options(methods.get("task", spec.task)):
+        value = spec.inputs.get(option.field)
+        is_word = option.type is str and not option.many and option.content in ("", "prompt")
+        if is_word and value not in (None, option.default):
+            yield str(value)
 
 
 def explanation(cls: type[Method]) -> str:
@@ -71,6 +91,12 @@ def bytes_text(count: float) -> str:
 def seconds_text(seconds: float) -> str:
     """``0.0123`` -> ``12 ms``; from one second on ``1.23 s``."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def pixels_text(size: tuple[int, int], times: int = 1) -> str:
+    """``(64, 64)`` -> ``64 px``, ``(64, 96)`` -> ``96 x 64 px``: width first, as people say it."""
+    height, width = (side * times for side in size)
+    return f"{width} px" if height == width else f"{width}×{height} px"
 
 
 def plural(count: int, noun: str, several: str = "") -> str:

@@ -1,0 +1,117 @@
+"""Votes and rankings: nothing gets lost, the true order comes out, intervals hold it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from var_spaces import RunSpec
+from var_spaces.compare import battle, votes
+from var_spaces.compare.ranking import MEAN, ranking, strengths
+from var_spaces.errors import VarSpacesError
+
+TRUTH = {"best": 1200.0, "good": 1100.0, "fair": 950.0, "poor": 750.0}
+SPEC = RunSpec(model="tiny-var", inputs={"class": "key"}, seed=4)
+
+
+def simulated(count: int, seed: int = 1) -> list[tuple[str, str, str]]:
+    """Votes of people who follow the model, a tenth of them undecided."""
+    dice, names = random.Random(seed), list(TRUTH)
+    found = []
+    for _ in range(count):
+        a, b = dice.sample(names, 2)
+        odds = 1 / (1 + 10 ** ((TRUTH[b] - TRUTH[a]) / 400))
+        tie = dice.random() < 0.1
+        found.append((a, b, "tie" if tie else "a" if dice.random() < odds else "b"))
+    return found
+
+
+def test_simulated_votes_recover_the_true_order():
+    ranks = ranking(simulated(1500), rounds=60)
+    assert [rank.name for rank in ranks] == list(TRUTH)
+    assert all(rank.low < rank.points < rank.high for rank in ranks)
+    assert np.mean([rank.points for rank in ranks]) == pytest.approx(MEAN)
+    assert sum(rank.votes for rank in ranks) == 3000
+
+
+def test_strengths_solve_the_likelihood():
+    """At the maximum, expected and counted wins are equal; here with the prior's two half votes."""
+    a, b = np.array([0, 0, 1, 1, 2]), np.array([1, 2, 2, 0, 0])
+    score = np.array([1.0, 1, 0.5, 0, 1])
+    points = strengths(a, b, score, 3)
+    theta = np.exp((points - MEAN) * np.log(10) / 400)
+    wins, expected = np.full(3, 0.5), theta / (theta + 1)
+    np.add.at(wins, a, score)
+    np.add.at(wins, b, 1 - score)
+    np.add.at(expected, a, theta[a] / (theta[a] + theta[b]))
+    np.add.at(expected, b, theta[b] / (theta[a] + theta[b]))
+    assert np.allclose(wins - wins.mean(), expected - expected.mean(), atol=0.05)
+
+
+def test_fewer_votes_are_less_sure():
+    few, many = ranking(simulated(60), rounds=100), ranking(simulated(2000), rounds=100)
+    assert np.mean([r.high - r.low for r in few]) > 2 * np.mean([r.high - r.low for r in many])
+
+
+def test_who_always_wins_stays_finite():
+    ranks = ranking([("a", "b", "a")] * 20, rounds=20)
+    assert ranks[0].name == "a"
+    assert all(np.isfinite([rank.points, rank.low, rank.high]).all() for rank in ranks)
+    assert ranking([]) == []
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "deep" / "votes.jsonl"
+
+
+def vote(winner: str = "a", when: int = 5) -> votes.Vote:
+    return votes.Vote(when=when, a="x", b="y", run_a="0" * 16, run_b="1" * 16, winner=winner)
+
+
+def test_votes_are_appended_and_never_changed(file):
+    for winner in ("a", "tie", "both-bad"):
+        before = file.read_bytes() if file.exists() else b""
+        votes.add(vote(winner), file)
+        assert file.read_bytes().startswith(before)
+    found, damaged = votes.read(file)
+    assert ([v.winner for v in found], damaged) == (["a", "tie", "both-bad"], 0)
+    assert votes.decided(found) == [("x", "y", "a"), ("x", "y", "tie")]
+
+
+def test_damaged_lines_are_passed_over(file):
+    votes.add(vote(), file)
+    with open(file, "ab") as out:
+        out.write(b"not json\n{}\n[1]\n" + b"[" * 9000 + b"\n")
+    votes.add(vote("b"), file)
+    found, damaged = votes.read(file)
+    assert ([v.winner for v in found], damaged) == (["a", "b"], 4)
+
+
+def test_a_full_file_takes_no_more(file, monkeypatch):
+    votes.add(vote(), file)
+    monkeypatch.setattr(votes, "MAX_FILE", file.stat().st_size)
+    with pytest.raises(VarSpacesError, match="full"):
+        votes.add(vote(), file)
+    assert len(votes.read(file)[0]) == 1
+
+
+def test_pairs_meet_equally_often(use_tiny_models):
+    found: list[votes.Vote] = []
+    dice = random.Random(3)
+    names = battle.contestants(SPEC)
+    pairs = len(names) * (len(names) - 1) // 2
+    assert pairs >= 3
+    for when in range(2 * pairs):
+        found.append(battle.next_battle(SPEC, found, dice).vote("a", when))
+    assert set(Counter(frozenset((v.a, v.b)) for v in found).values()) == {2}
+
+
+def test_both_sides_draw_the_same_thing(use_tiny_models):
+    first, second = battle.next_battle(SPEC, []).runs
+    same = ("model", "task", "inputs", "seed", "count", "first", "sampling")
+    assert all(getattr(first, name) == getattr(second, name) for name in same)
+    assert first != second

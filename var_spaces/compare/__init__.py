@@ -1,0 +1,1 @@
+"""Runs side by side: interleaved events, where and how much they differ, grids, votes, rankings."""

@@ -1,0 +1,101 @@
+"""Votes of blind battles: one JSON line each, appended and never changed.
+
+The file is ``VAR_SPACES_VOTES``, else ``votes.jsonl`` in the user's data folder; a Space mounts a
+volume there or its votes end with it. Lines that are no votes are passed over and counted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from var_spaces import codecs
+from var_spaces.errors import VarSpacesError
+from var_spaces.validation import FrozenModel
+
+VARIABLE = "VAR_SPACES_VOTES"
+MAX_LINE = 4096
+MAX_FILE = 64 * 1024 * 1024
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+_lock = Lock()
+
+
+class Vote(FrozenModel):
+    """One vote.
+
+    ``both-bad`` says nothing about who is better and stays out of the ranking.
+    """
+
+    version: Literal[1] = 1
+    when: int = Field(ge=0, description="seconds since 1970")
+    a: Name
+    b: Name
+    run_a: RunId = Field(description="id of the run spec")
+    run_b: RunId = Field(description="id of the run spec")
+    winner: Literal["a", "b", "tie", "both-bad"]
+
+    @classmethod
+    def described_as(cls) -> str:
+        return "vote"
+
+
+def place() -> Path:
+    """The file of the votes."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "var-spaces" / "votes.jsonl"
+
+
+def add(vote: Vote, path: Path | None = None) -> None:
+    """Append a vote; a line is written whole or not at all.
+
+    Raises:
+        VarSpacesError: if the file cannot be written or is full.
+    """
+    path = path or place()
+    line = (codecs.canonical(vote.model_dump(mode="json")) + "\n").encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock, open(path, "ab", buffering=0) as file:
+            if file.tell() + len(line) > MAX_FILE:
+                raise VarSpacesError("The file of votes is full.")
+            file.write(line)
+    except OSError as error:
+        raise VarSpacesError(f"The vote cannot be kept: {error.strerror}.") from None
+
+
+def read(path: Path | None = None) -> tuple[list[Vote], int]:
+    """All votes in order, and how many lines are none."""
+    path = path or place()
+    votes, damaged = [], 0
+    try:
+        with open(path, "rb") as file:
+            for line in file.read(MAX_FILE).splitlines():
+                try:
+                    votes.append(Vote(**codecs.parse_json(line, "A vote", MAX_LINE)))
+                except (TypeError, VarSpacesError):
+                    damaged += 1
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise VarSpacesError(f"The votes cannot be read: {error.strerror}.") from None
+    return votes, damaged
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def decided(votes: Sequence[Vote]) -> list[tuple[str, str, str]]:
+    """Votes that say who is better, for :func:`var_spaces.compare.ranking.ranking`."""
+    return [(vote.a, vote.b, vote.winner) for vote in votes if vote.winner != "both-bad"]

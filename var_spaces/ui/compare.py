@@ -1,0 +1,267 @@
+"""The tab that puts runs side by side: shared inputs, two to four columns, where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from var_spaces.compare.interleave import LETTERS
+from var_spaces.compare.presets import PRESETS, presets
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.ui import battle, compare_html, comparing, fits, grid, handlers, stage
+from var_spaces.ui.comparing import COLUMN, FEWEST, MOST, SHARED, TAB, Board
+from var_spaces.ui.controls import Controls
+from var_spaces.ui.form_layout import Fields
+from var_spaces.ui.line import LANE
+from var_spaces.ui.screen import LIVE
+from var_spaces.ui.slider import MOVE
+from var_spaces.ui.view import RunView
+from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing
+from var_spaces.zoo.cards import Card, get_card
+
+NONE = "Choose one, or set the columns below"
+CHOOSE = """element.addEventListener("change", event => {
+  if (event.target.name === "vs-pair") element.querySelectorAll(".vs-pair").forEach(
+    part => part.hidden = part.dataset.pair !== event.target.value);
+});"""
+
+
+def build_compare() -> None:
+    """Lay out and wire the tab inside the current Blocks."""
+    model = handlers.first_model(TAB)
+    card = get_card(model) if model else None
+    with gr.Tabs(elem_classes="vs-inner"):
+        with gr.Tab("Side by side", elem_id="compare-side"):
+            if card:
+                _side_by_side(card)
+            else:
+                gr.HTML(compare_html.status(Board(phase="failed", message="No model was found.")))
+        if card:
+            with gr.Tab("Grid (X/Y)", elem_id="compare-grid"):
+                grid.build_grid(card)
+            with gr.Tab("Blind battle", elem_id="compare-battle"):
+                battle.build_battle(card)
+
+
+class Shared(Fields):
+    """What all columns have in common."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(Controls(SHARED, "compare"), card)
+        with gr.Group(elem_classes="vs-card"):
+            with gr.Row(elem_classes="vs-inputs"):
+                choices = [preset.name for preset in presets(start(card))]
+                self.preset = gr.Dropdown(
+                    [NONE, *choices], value=NONE, label="Comparison", elem_id=self.id("preset")
+                )
+                self.count = gr.Radio(
+                    list(range(FEWEST, MOST + 1)), value=2, label="Columns", elem_id=self.id("n")
+                )
+            self.add_inputs()
+            self.add_seed()
+            for key in ("count", "first"):  # one picture each
+                with gr.Row(visible=False):
+                    self.add(key)
+        self.add_buttons("Compare")
+
+
+class Column(Fields):
+    """Model and methods of one column."""
+
+    def __init__(self, number: int, card: Card, task: str) -> None:
+        letter = LETTERS[number].lower()
+        super().__init__(Controls(COLUMN, f"compare-{letter}"), card, task)
+        gr.HTML(f'<h3 class="vs-letter">{LETTERS[number]}</h3>')
+        with gr.Group(elem_classes="vs-card"):
+            self.add("model")
+            for kind in ("cache", "decoding", "guidance"):
+                self.add_kind(kind)
+            with gr.Accordion("Choosing tokens (sampling)", open=False):
+                self.add_kind("sampling")
+        self.show_chosen_methods(QUICK)
+
+
+def start(card: Card) -> RunSpec:
+    """The plain run that a fresh comparison varies."""
+    values = dict(zip(SHARED.keys, SHARED.defaults(card), strict=True))
+    values |= dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
+    return comparing.WHOLE.spec([values[key] for key in comparing.WHOLE.keys])
+
+
+def _side_by_side(card: Card) -> None:
+    shared = Shared(card)
+    holders, columns = [], []
+    with gr.Row(elem_classes="vs-columns"):
+        for number in range(MOST):
+            with gr.Column(visible=number < FEWEST, min_width=230) as holder:
+                columns.append(Column(number, card, shared.task))
+            holders.append(holder)
+    status = gr.HTML(compare_html.status(Board()), elem_id="compare-status", js_on_load=LIVE)
+    views = []
+    with gr.Row(elem_classes="vs-columns"):
+        for number in range(MOST):
+            html = compare_html.column(RunView(schedule=card.schedule), number)
+            views.append(
+                gr.HTML(html, visible=number < FEWEST, elem_classes="vs-card", min_width=230)
+            )
+    pairs = gr.HTML(
+        visible=False, elem_id="compare-pairs", elem_classes="vs-card", js_on_load=MOVE + CHOOSE
+    )
+    cost = gr.HTML(visible=False, elem_id="compare-cost", elem_classes="vs-card")
+    phase = gr.State("empty")
+    screen = [status, *views, pairs, cost, phase]
+    _wire(shared, columns, holders, screen)
+
+
+def _wire(
+    shared: Shared,
+    columns: Sequence[Column],
+    holders: Sequence[gr.Column],
+    screen: list[gr.components.Component],
+) -> None:
+    every = [component for column in columns for component in column.components]
+    inputs = [shared.count, *shared.components, *every]
+    outputs = [*screen, shared.stop]
+    views = screen[1 : 1 + MOST]
+    chosen = shared.preset.input(
+        partial(_preset, shared, columns),
+        [
+            shared.preset,
+            shared.component("task"),
+            *shared.components,
+            columns[0].component("model"),
+        ],
+        [shared.count, *every],
+        **CAREFUL,
+    )
+    starts = [shared.go.click, shared.component("seed").submit]
+    runs = [
+        begin(
+            _draw,
+            inputs,
+            outputs,
+            js=look("compare-status"),
+            api_visibility="private",
+            show_progress="full",
+            show_progress_on=screen[0],
+            **LANE,
+        )
+        for begin in starts
+    ]
+    for begin in starts:
+        begin(lambda: gr.update(interactive=True), None, shared.stop, **QUICK)
+    shared.stop.click(_stop, screen[-1], outputs, cancels=runs, **QUICK)
+    for changed in (shared.count.change, chosen.success):
+        changed(
+            lambda n: [gr.update(visible=i < n) for i in range(MOST)] * 2,
+            shared.count,
+            [*holders, *views],
+            **QUICK,
+        )
+    for number, column in enumerate(columns):
+        targets = [*column.components, *(shared.components if number == 0 else ())]
+        column.component("model").input(
+            partial(_change_model, shared, column, number == 0),
+            [shared.component("task"), *shared.components, *column.components],
+            [*targets, *([shared.preset] if number == 0 else [])],
+            **CAREFUL,
+        )
+    shared.component("task").input(
+        lambda task, *values: shared.controls.updates(list(values[:-1]), model=values[-1]),
+        [shared.component("task"), *shared.components, columns[0].component("model")],
+        shared.components,
+        **CAREFUL,
+    )
+
+
+def _preset(
+    shared: Shared, columns: Sequence[Column], name: str, task: str, *values: Any
+) -> list[Any]:
+    """The columns that a preset sets; those it does not need stay as they are."""
+    preset = next((preset for preset in PRESETS if preset.name == name), None)
+    if preset is None:
+        return [gr.skip()] * (1 + len(columns) * len(COLUMN.keys))
+    with refusing():
+        card = get_card(values[-1] or "", "generator")
+        given = dict(zip(SHARED.keys, values[:-1], strict=True))
+        given |= dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
+        base = comparing.WHOLE.spec([given[key] for key in comparing.WHOLE.keys])
+        filled = comparing.preset_values(preset, base)
+        updates: list[Any] = []
+        for number, column in enumerate(columns):
+            if number < len(filled):
+                updates += column.controls.updates(filled[number], task=task)
+            else:
+                updates += [gr.skip()] * len(COLUMN.keys)
+        return [len(filled), *updates]
+
+
+def _change_model(
+    shared: Shared, column: Column, is_first: bool, task: str, *values: Any
+) -> list[Any]:
+    """Defaults of the new model; the first column's model also says what can be asked for."""
+    common, own = values[: len(SHARED.keys)], values[len(SHARED.keys) :]
+    with refusing():
+        card = get_card(dict(zip(COLUMN.keys, own, strict=True))["model"] or "", "generator")
+        fresh = COLUMN.defaults(card)
+        possible = fits.tasks(TAB, card)
+        if not is_first:
+            known = task if task in possible else possible[0]
+            return column.controls.updates(fresh, task=known)
+        kept = dict(zip(SHARED.keys, common, strict=True))
+        asked = SHARED.defaults(card, keep=kept)
+        task = dict(zip(SHARED.keys, asked, strict=True))["task"]
+        choices = [preset.name for preset in presets(start(card))]
+        return [
+            *column.controls.updates(fresh, task=task),
+            *shared.controls.updates(asked, model=card.id),
+            gr.update(choices=[NONE, *choices], value=NONE),
+        ]
+
+
+def _draw(count: int, *values: Any) -> Iterator[tuple]:
+    """Run all columns, and show what changed; closing it stops them."""
+    common, rest = values[: len(SHARED.keys)], values[len(SHARED.keys) :]
+    width = len(COLUMN.keys)
+    try:
+        specs = comparing.specs(common, [rest[i * width : (i + 1) * width] for i in range(count)])
+    except VarSpacesError as error:
+        yield _refused(str(error))
+        raise refusal(str(error)) from None
+    with closing(comparing.run(specs)) as boards:
+        for board in boards:
+            yield _show(board)
+            if board.phase == "failed":
+                raise refusal(board.message)
+
+
+def _show(board: Board) -> tuple:
+    columns = [
+        compare_html.column(view, number) if board.changed in (None, number) else gr.skip()
+        for number, view in enumerate(board.views)
+    ]
+    columns += [gr.skip()] * (MOST - len(columns))
+    pairs, cost = compare_html.pairs(board), compare_html.cost(board)
+    return (
+        compare_html.status(board),
+        *columns,
+        gr.update(value=pairs, visible=bool(pairs)),
+        gr.update(value=cost, visible=bool(cost)),
+        board.phase,
+        gr.update(interactive=board.is_active),
+    )
+
+
+def _refused(message: str) -> tuple:
+    said = compare_html.status(Board(phase="failed", message=message))
+    return (said, *[gr.skip()] * (MOST + 2), "failed", gr.update(interactive=False))
+
+
+def _stop(phase: str) -> tuple:
+    said = stage.stopped() if phase in ("loading", "running") else gr.skip()
+    return (said, *[gr.skip()] * (MOST + 2), "stopped", gr.update(interactive=False))
