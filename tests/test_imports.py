@@ -36,6 +36,7 @@ LAYERS = [
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 PACKAGE_OF = {"PIL": "pillow", "huggingface_hub": "huggingface-hub"}
+PACKAGE_OF |= dict.fromkeys(("fastapi", "starlette"), "gradio")  # which brings them along
 OPTIONAL = {
     "ImageReward",
     "bitsandbytes",
