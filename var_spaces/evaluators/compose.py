@@ -15,10 +15,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.claims import Caption, Facts, Seen, Thing, checks, holds
+
+if TYPE_CHECKING:
+    from var_spaces.evaluators.clip import ClipScorer, Pictures
 
 PROMPTS = Path(__file__).resolve().parents[2] / "assets" / "atlas" / "compose_prompts.json"
 FORMAT = 1
@@ -169,3 +172,22 @@ def _of_others(prompts: Sequence[Prompt], facts: Sequence[Facts]) -> float:
 def _mean(values: Any) -> float:
     values = list(values)
     return sum(values) / len(values) if values else 0.0
+
+
+def clip_scores(clip: ClipScorer, images: Pictures, prompts: Sequence[Prompt]) -> dict[str, float]:
+    """Mean CLIP score of pictures with their own prompts, and with others of the same category.
+
+    Args:
+        images: one picture per prompt, as :meth:`ClipScorer.images` takes them.
+    """
+    cosines = 100 * clip.similarity(images, [prompt.text for prompt in prompts])
+    places: dict[str, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        places.setdefault(prompt.category, []).append(place)
+    own, other = [], []
+    for group in places.values():
+        part = cosines[group][:, group].clamp(min=0)
+        own += part.diagonal().tolist()
+        for shift in range(1, min(OTHERS, len(group) - 1) + 1):
+            other += part.roll(shift, 1).diagonal().tolist()
+    return {"matched": _mean(own), "shuffled": _mean(other)}

@@ -1,0 +1,91 @@
+"""What a run costs at every schedule preset: tokens, seconds, bytes of the KV cache.
+
+The network is the embedded text-to-image model; at schedules other than its own it was not trained,
+so this measures cost and says nothing of pictures. The full cache is kept; guidance is on.
+
+    python benchmarks/schedules.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+from report import table, write
+
+import var_spaces
+from var_spaces.aspect import NAMES, PRESETS, published
+from var_spaces.cache.full import Full
+from var_spaces.conditioning.packed_encoder import load_minilm
+from var_spaces.decoding.loop import run
+from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.plain import PlainDecoding
+from var_spaces.decoding.setup import RunSetup
+from var_spaces.events import ScaleDone
+from var_spaces.methods import parse
+from var_spaces.schedule import ScaleSchedule
+from var_spaces.training.text_samples import Prompts
+
+PROMPT = "a red apple on a blue background in soft style"
+
+
+def cases(own: tuple[int, ...], ratios: list[str], presets: list[str]) -> dict:
+    """Schedules by name: the model's own, and the published presets in some aspect ratios."""
+    found = {"own 1:1": ScaleSchedule.square(own)}
+    for preset in presets:
+        for ratio in ratios:
+            found[f"{preset} {ratio}"] = published(preset, NAMES[ratio])
+    return found
+
+
+def measure(model: var_spaces.Model, schedule: ScaleSchedule, encoder) -> dict:
+    """Seconds and bytes of one image; decoding to pixels is not part of it."""
+    setup = RunSetup(
+        tokenizer=model.tokenizer,
+        backbone=model.backbone,
+        schedule=schedule,
+        conditioning=Prompts(encoder, (PROMPT,)),
+        images=(0,),
+        noise=SeededNoise(1),
+        sampling=parse("sampling", dict(model.card.defaults["sampling"])),
+        guidance=parse("guidance", dict(model.card.defaults["guidance"])),
+        cache=Full(),
+        decoding=PlainDecoding(),
+    )
+    started = time.perf_counter()
+    scales = [event for event in run(setup) if isinstance(event, ScaleDone)]
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "kv_bytes": scales[-1].kv_bytes}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="t2i-bit")
+    parser.add_argument("--ratios", nargs="+", default=["1:1", "2:1", "1:3"], choices=list(NAMES))
+    parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--repeats", type=int, default=3, help="runs per number, after a warm-up")
+    args = parser.parse_args()
+
+    model = var_spaces.load(args.model)
+    encoder = load_minilm(max_length=model.card.text_encoder["max_length"])
+    rows, data = [], []
+    own = tuple(model.card.architecture["patch_nums"])
+    for name, schedule in cases(own, args.ratios, args.presets).items():
+        measure(model, ScaleSchedule(schedule.sizes[:3]), encoder)  # warm-up
+        runs = [measure(model, schedule, encoder) for _ in range(args.repeats)]
+        seconds = statistics.median(found["seconds"] for found in runs)
+        kv = runs[0]["kv_bytes"]
+        grid = "x".join(map(str, schedule.last))
+        rows.append([name, schedule.num_scales, grid, schedule.total, seconds, kv / 2**20])
+        rows[-1] += [1e3 * seconds / schedule.total, kv / schedule.total]
+        data.append({"schedule": name, "sizes": schedule.sizes, "runs": runs})
+        print(rows[-1], flush=True)
+    head = ["schedule", "scales", "last map", "tokens", "seconds", "KV cache MiB", "ms per token"]
+    text = table([*head, "KV bytes per token"], rows)
+    command = f"python benchmarks/schedules.py --model {args.model} --repeats {args.repeats}"
+    print(write("schedules", "Cost of a run by schedule", command, data, text))
+
+
+if __name__ == "__main__":
+    main()
