@@ -16,7 +16,7 @@ demo: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -rs $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 from gradio_client import Client
@@ -16,7 +17,14 @@ from var_spaces.ui.app import build_app, launch_options
 def test_surface(models):
     """Change this on purpose only: programs depend on it."""
     found = build_app().get_api_info()["named_endpoints"]
-    assert sorted(found) == ["/generate", "/methods", "/models"]
+    assert sorted(found) == [
+        "/compare",
+        "/estimate",
+        "/generate",
+        "/leaderboard",
+        "/methods",
+        "/models",
+    ]
     parameters = {
         parameter["parameter_name"]: parameter["python_type"]["type"]
         for parameter in found["/generate"]["parameters"]
@@ -104,6 +112,71 @@ def test_refusals_are_one_line(client, arguments, message):
         client.predict(**arguments, api_name="/generate")
     assert message in str(error.value)
     assert "Traceback" not in str(error.value)
+
+
+def test_an_estimate_is_of_the_run_that_is_drawn(client):
+    run = {"model": "tiny-styled", "inputs": {"class": "cat", "style": "flat"}, "seed": 5}
+    found = client.predict(run, api_name="/estimate")
+    drawn = client.predict("tiny-styled", class_="cat", style="flat", seed=5, api_name="/generate")
+    assert found["id"] == drawn["id"]  # defaults of the card in both
+    assert found["kv"] == [scale["kv_bytes"] for scale in drawn["scales"]]
+    assert found["fits"] is True
+    assert found["gpu_seconds"] > 0
+    small = client.predict(run, 1000, api_name="/estimate")
+    assert small["fits"] is False and small["what_fits"] is None
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({}, "Unknown model"),
+        ([], "must be a JSON object"),
+        ({"model": "tiny-vra"}, "Did you mean 'tiny-var'?"),
+        ({"model": "tiny-var", "sed": 1}, "Did you mean 'seed'?"),
+        ({"model": "tiny-var", "inputs": {"class": "../../x"}}, "has no class"),
+        (
+            {"model": "tiny-var", "inputs": {"a": {"a": {"a": {"a": {"a": {"a": {"a": {}}}}}}}}},
+            "deep",
+        ),
+    ],
+)
+def test_estimates_are_refused_in_one_line(client, run, message):
+    with pytest.raises(AppError, match=re.escape(message)) as error:
+        client.predict(run, api_name="/estimate")
+    assert "Traceback" not in str(error.value)
+
+
+def test_comparisons_stream_and_equal_runs_do_not_differ(client):
+    run = {"model": "tiny-styled", "inputs": {"class": "cat", "style": "flat"}, "seed": 5}
+    other = {**run, "seed": 6}
+    job = client.submit([run, run, other], api_name="/compare")
+    last = job.result(timeout=60)
+    assert len(job.outputs()) > 4
+    assert [r["id"] for r in last["runs"]] == [r["record"]["id"] for r in last["runs"]]
+    assert [(pair["a"], pair["b"]) for pair in last["pairs"]] == [(0, 1), (0, 2), (1, 2)]
+    assert (last["pairs"][0]["agreement"], last["pairs"][0]["first"]) == (1, None)
+    assert last["pairs"][1]["agreement"] < 1
+    assert last["pairs"][1]["first"]["scale"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], "list of 2 to 4"),
+        ({}, "list of 2 to 4"),
+        ([{"model": "tiny-var"}] * 5, "list of 2 to 4"),
+        ([{"model": "tiny-var"}, {"model": "tiny-vra"}], "Did you mean 'tiny-var'?"),
+        ([{"model": "tiny-var", "count": 64}] * 2, "one picture of each run"),
+    ],
+)
+def test_comparisons_are_refused_in_one_line(client, runs, message):
+    with pytest.raises(AppError, match=re.escape(message)):
+        client.predict(runs, api_name="/compare")
+
+
+def test_the_leaderboard_can_be_asked(client):
+    assert isinstance(client.predict(api_name="/leaderboard"), list)
+    assert client.predict("no such suite", api_name="/leaderboard") == []
 
 
 def test_lists(client):

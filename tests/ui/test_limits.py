@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 import time
 from dataclasses import fields
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -11,8 +15,8 @@ import pytest
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.ui import handlers
-from var_spaces.ui.app import build_app, launch_options
+from var_spaces.ui import handlers, limits
+from var_spaces.ui.app import build_app, launch_options, main
 from var_spaces.ui.form import Form
 from var_spaces.ui.limits import MIB, Limits, variable
 from var_spaces.ui.line import HOUR, Guard, address
@@ -76,19 +80,14 @@ def test_only_a_space_believes_its_proxy(monkeypatch):
 
 
 def test_a_run_ends_when_its_time_is_over(models, monkeypatch):
-    clock = SimpleNamespace(now=0.0)
-
-    def monotonic() -> float:
-        clock.now += 30
-        return clock.now
-
-    monkeypatch.setattr(handlers, "time", SimpleNamespace(monotonic=monotonic))
+    clock = itertools.count(step=30)
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setenv("VAR_SPACES_MAX_RUN_SECONDS", "70")
     values = FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))
     *views, last = handlers.run(FORM, values)
     assert last.phase == "failed"
     assert "stopped after 70 seconds" in last.message
-    assert 1 < len(views) < 6
+    assert [view.phase for view in views] == ["loading", "running", "running"]
 
 
 # --- the page as it is served ---------------------------------------------------------------------
@@ -163,3 +162,35 @@ def test_large_requests_are_refused_while_they_arrive(served):
     answer = httpx.post(f"{served}gradio_api/queue/join", content=stream(), timeout=60)
     assert answer.status_code == 413
     assert "at most 4 MB" in answer.text
+
+
+# --- docs/deploy.md -------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+
+
+def test_every_variable_is_in_the_table():
+    table = set(re.findall(r"VAR_SPACES_[A-Z_]+", "".join(re.findall(r"^\|.*", DEPLOY, re.M))))
+    sources = [*ROOT.glob("var_spaces/**/*.py"), *ROOT.glob("leaderboard/**/*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    used = {name for text in texts for name in re.findall(r'"(VAR_SPACES_[A-Z_]*[A-Z])"', text)}
+    assert table == used | {variable(item.name) for item in fields(Limits)}
+
+
+@pytest.mark.parametrize("limit", fields(Limits), ids=lambda item: item.name)
+def test_the_table_has_the_defaults(limit):
+    row = next(line for line in DEPLOY.splitlines() if f"| `{variable(limit.name)}` |" in line)
+    assert row.endswith(f"| `{limit.default}` |")
+
+
+def test_the_example_is_what_health_says(served):
+    example = json.loads(re.search(r"```json\n(.*?)```", DEPLOY, re.DOTALL)[1])
+    assert example.keys() == health(served).keys()
+
+
+def test_a_wrong_limit_stops_the_page_before_it_starts(monkeypatch, capsys):
+    monkeypatch.setenv("VAR_SPACES_MAX_WAITING", "many")
+    with pytest.raises(SystemExit):
+        main([])
+    assert "give a whole number from 1 to 10000" in capsys.readouterr().err

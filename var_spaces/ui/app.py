@@ -6,7 +6,9 @@ Nothing starts at import. ``python app.py`` calls :func:`main`; tests build and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from threading import Thread
 from typing import Any
 
@@ -97,9 +99,17 @@ def warm_up() -> None:
         handlers.log.warning("%s", error)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the page until the process ends."""
-    page = build_app()
+    parser = ArgumentParser(prog="app.py", description="Serve the page of VAR Spaces.")
+    parser.add_argument("--mcp", action="store_true", help="offer the API to agents, too (MCP)")
+    agents = parser.parse_args(arguments).mcp
+    if agents and not find_spec("mcp"):
+        parser.error('--mcp needs an optional package: pip install "gradio[mcp]"')
+    try:
+        page = build_app()
+    except VarSpacesError as error:
+        parser.error(str(error))
     if "SPACES_ZERO_GPU" not in os.environ:  # there, only a run may touch the GPU
         Thread(target=warm_up, daemon=True).start()
-    page.launch(**launch_options())
+    page.launch(**launch_options(), mcp_server=agents or None)  # None: what the environment says

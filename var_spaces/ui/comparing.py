@@ -23,6 +23,7 @@ from var_spaces.tasks.plan import plan
 from var_spaces.ui.form import Form
 from var_spaces.ui.gpu import on_gpu
 from var_spaces.ui.handlers import UNEXPECTED, empty
+from var_spaces.ui.limits import in_time
 from var_spaces.ui.pixels import preview
 from var_spaces.ui.view import RunView
 
@@ -100,7 +101,7 @@ def _specs(requests: Sequence[RunSpec]) -> Sequence[RunSpec]:
 def run(requests: Sequence[RunSpec]) -> Iterator[Board]:
     """Draw all columns in turns: the board after every event, errors included.
 
-    Closing the iterator stops all runs and frees their memory.
+    Closing the iterator stops all runs and frees their memory. So does the time limit of a run.
     """
     board = Board("loading", tuple(empty(spec.model).loading() for spec in requests))
     try:
@@ -110,7 +111,7 @@ def run(requests: Sequence[RunSpec]) -> Iterator[Board]:
         yield board
         traces = [Trace(p.card.tokenizer) for p in plans]
         with closing(interleave(requests)) as events:
-            for number, event in events:
+            for number, event in in_time(events):
                 traces[number].note(event)
                 view = board.views[number].after(event)
                 if view is board.views[number]:

@@ -1,4 +1,4 @@
-"""The public API: one typed streaming endpoint per task, and lists of models and methods.
+"""The public API: one typed streaming endpoint per tab, and the services of ``services.py``.
 
 Parameters are called like the flags of the command line and come from the same classes. What is
 left out has the default of the model's card. Every message of a stream is the whole state so far,
@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from functools import reduce
 from keyword import iskeyword
 from operator import or_
@@ -23,9 +22,10 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.ui import handlers, tabs
 from var_spaces.ui.form import Field, Form, show
 from var_spaces.ui.line import LANE
-from var_spaces.ui.view import RunView
+from var_spaces.ui.services import add_services
+from var_spaces.ui.states import run_state
 from var_spaces.ui.wiring import refusal, refusing
-from var_spaces.zoo.cards import cards, get_card
+from var_spaces.zoo.cards import get_card
 
 Endpoint = Callable[..., Iterator[dict[str, Any]]]
 
@@ -34,20 +34,7 @@ def add_endpoints(names: Iterable[str]) -> None:
     """Add the endpoints to the current Blocks."""
     for name in names:
         gr.api(endpoint(Form(name)), api_name=name, **LANE)
-    gr.api(list_models, api_name="models", queue=False)
-    gr.api(list_methods, api_name="methods", queue=False)
-
-
-def list_models() -> list[dict[str, Any]]:
-    """Models that can draw, as their cards describe them."""
-    return [card.model_dump(mode="json") for card in cards("generator").values()]
-
-
-def list_methods() -> list[dict[str, Any]]:
-    """Methods of all kinds with the JSON schema of their parameters."""
-    return [
-        methods.describe(kind, name) for kind in methods.kinds() for name in methods.names(kind)
-    ]
+    add_services()
 
 
 def endpoint(form: Form) -> Endpoint:
@@ -61,7 +48,7 @@ def endpoint(form: Form) -> Endpoint:
             for view in views:
                 if view.phase == "failed":
                     raise refusal(view.message)
-                yield as_json(view)
+                yield run_state(view)
 
     signature = [
         inspect.Parameter(
@@ -126,18 +113,3 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
                 )
             values[field.key] = show(value, field.option)
     return [values[key] for key in form.keys]
-
-
-def as_json(view: RunView) -> dict[str, Any]:
-    """A view for programs: numbers per scale, pictures as data URIs, in the end the run record."""
-    scales = [asdict(scale) for scale in view.scales]
-    for scale in scales:
-        del scale["frame"]
-    return {
-        "phase": view.phase,
-        "id": view.spec.id if view.spec else None,
-        "spec": view.spec.model_dump(mode="json") if view.spec else None,
-        "scales": scales,
-        "pictures": list(view.pictures),
-        "record": view.record.model_dump(mode="json") if view.record else None,
-    }

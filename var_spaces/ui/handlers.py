@@ -6,7 +6,6 @@ Values come in the order of the form's fields; a run comes out as one :class:`Ru
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -25,7 +24,7 @@ from var_spaces.ui import fits, tabs
 from var_spaces.ui.examples import Example, examples
 from var_spaces.ui.form import Form, show
 from var_spaces.ui.gpu import on_gpu
-from var_spaces.ui.limits import Limits
+from var_spaces.ui.limits import in_time
 from var_spaces.ui.pictures import for_editor
 from var_spaces.ui.pixels import preview
 from var_spaces.ui.view import RunView
@@ -56,23 +55,16 @@ def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
     Closing the iterator stops the run and frees its memory. So does its time limit.
     """
     view = RunView()
-    most = Limits.from_environment().max_run_seconds
-    ending = time.monotonic() + most
     try:
         spec, pictures = form.request(values)
         planned = plan(spec)
         view = empty(spec.model).loading(planned.schedule, before(planned, pictures))
         yield view
         with closing(api.stream(planned.spec, images=pictures)) as events:
-            for event in events:
+            for event in in_time(events):
                 shown, view = view, view.after(event)
                 if view is not shown:
                     yield view
-                if view.is_active and time.monotonic() > ending:
-                    raise VarSpacesError(
-                        f"The run was stopped after {most} seconds, the most that is allowed here: "
-                        "ask for fewer pictures or a smaller model."
-                    )
     except VarSpacesError as error:
         yield view.failed(str(error))
     except Exception:

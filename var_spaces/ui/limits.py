@@ -6,9 +6,14 @@ The owner sets the limits with environment variables; docs/deploy.md lists them.
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from var_spaces.errors import VarSpacesError
+
+Event = TypeVar("Event")
 
 PREFIX = "VAR_SPACES_"
 MIB = 2**20
@@ -37,6 +42,23 @@ class Limits:
             VarSpacesError: for a value that is no whole number from 1 to the most that is allowed.
         """
         return cls(**{item.name: _read(item) for item in fields(cls)})
+
+
+def in_time(events: Iterable[Event]) -> Iterator[Event]:
+    """The same events, as long as the run takes no longer than it may.
+
+    Raises:
+        VarSpacesError: in place of the first event that comes too late.
+    """
+    most = Limits.from_environment().max_run_seconds
+    ending = time.monotonic() + most
+    for event in events:
+        if time.monotonic() > ending:
+            raise VarSpacesError(
+                f"The run was stopped after {most} seconds, the most that is allowed here: ask for "
+                "fewer pictures or a smaller model."
+            )
+        yield event
 
 
 def variable(name: str) -> str:

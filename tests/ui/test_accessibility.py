@@ -1,0 +1,35 @@
+"""axe-core finds nothing serious: every tab, light and dark, before and after a run."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.ui.test_browser import generate
+
+SERIOUS = ("serious", "critical")
+
+
+def complaints(page: Page) -> list[str]:
+    """What axe finds serious, with the first element of each."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{rule['id']}: {rule['help']} {rule['nodes'][0]['html'][:200]}"
+        for rule in found
+        if rule["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_violation(open_page, scheme):
+    page = open_page(color_scheme=scheme)
+    assert complaints(page) == []
+    generate(page)
+    for name in ("Run details", "My runs in this browser"):
+        page.get_by_role("button", name=name).first.click()
+    page.locator("#runs-list li button").wait_for()
+    assert complaints(page) == []
+    for tab in page.locator("main [role=tab]").all()[1:]:
+        tab.click()
+        assert complaints(page) == [], tab.text_content()
