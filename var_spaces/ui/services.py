@@ -97,14 +97,15 @@ def estimate(run: dict[str, Any], memory: float | None = None) -> dict[str, Any]
     bytes; left out, what is free here now. "what_fits" is the smallest change that makes it fit.
     """
     from var_spaces.ui.gpu import seconds
-    from var_spaces.zoo.environment import dtype_from_environment, resolve_device
+    from var_spaces.zoo.environment import dtype_from_environment, quant_from_environment
     from var_spaces.zoo.estimate import estimate as bytes_of
-    from var_spaces.zoo.estimate import free_memory, what_fits
+    from var_spaces.zoo.estimate import what_fits
+    from var_spaces.zoo.placement import free_memory, resolve
 
-    planned, device = plan(request(run)), resolve_device()
+    planned, device = plan(request(run)), resolve().main
     settings = {"cache": planned.cache, "guidance": planned.guidance, "schedule": planned.schedule}
-    settings |= {"count": planned.spec.count, "dtype": dtype_from_environment()}
-    settings["together"] = device.type != "cpu"
+    settings |= {"dtype": dtype_from_environment(), "quant": quant_from_environment()}
+    settings |= {"count": planned.spec.count, "together": device.type != "cpu"}
     found = bytes_of(planned.card, **settings)
     there = free_memory(device) if memory is None else int(memory)
     fits = None if there is None else found.total <= there
