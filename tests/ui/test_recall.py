@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import urlsafe_b64encode
+from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
 import pytest
@@ -15,6 +16,7 @@ from var_spaces import RunSpec
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 from var_spaces.ui import handlers, links
+from var_spaces.ui.compare import build_compare
 from var_spaces.ui.form import Form
 from var_spaces.ui.recall import recall
 from var_spaces.ui.tab import Tab, build_tab
@@ -129,6 +131,25 @@ def test_a_hostile_link_is_refused_in_one_line(open_page):
     phase(page, "empty")
 
 
+def test_a_link_brings_a_comparison_back(open_page, served):
+    page = open_page(
+        query="?run=" + compared({"seed": 9}, {"seed": 9, "cache": {"name": "quantised"}})
+    )
+    expect(page.locator("#compare-status")).to_contain_text("The comparison is back")
+    expect(page.locator("#compare-seed input")).to_have_value("9")
+    page.locator("#compare-go").click()
+    expect(page.locator("#compare-status .vs-status")).to_have_attribute("data-phase", "done")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#compare-link").click()
+    expect(page.locator("#compare-link")).to_have_text("Link copied")
+    address = page.evaluate("navigator.clipboard.readText()")
+    assert len(address) < 2000
+    first, second = links.read(parse_qs(urlsplit(address).query)["run"][0])
+    assert (first.seed, second.cache["name"]) == (9, "quantised")
+    open_list(page)
+    expect(page.locator(RUNS)).to_contain_text("seed 9, 2 columns")
+
+
 def test_own_runs_are_listed_and_come_back(open_page):
     page, stranger = open_page(), open_page()
     open_list(page)
@@ -179,6 +200,25 @@ def test_opening_a_link_fills_its_tab_and_shows_it(tabs):
     assert shown.selected == "generate"
 
 
+def compared(*changes: dict) -> str:
+    return parse_qs(links.link(*(spec(**change) for change in changes)).lstrip("?"))["run"][0]
+
+
+def test_a_link_of_a_comparison_fills_all_columns(tabs):
+    with gr.Blocks():
+        tabs["compare"] = build_compare()
+    one, two, three = {}, {"cache": {"name": "quantised"}}, {"guidance": {"name": "per-scale"}}
+    *changes, shown = recall(tabs, compared(one, two, three))
+    assert shown.selected == "compare"
+    own = changes[len(tabs["generate"].restored) :]
+    assert len(own) == len(tabs["compare"].restored)
+    assert own[1] == 3  # columns
+    for bad in ([one], [one] * 5, [one, {"seed": 6}], [one, {"count": 2}]):
+        with pytest.raises(VarSpacesError, match=r"one run, or 2 to 4|differ in more than"):
+            links_of = compared(*bad) if len(bad) > 1 else packed(f"[{spec().to_json()}]")
+            recall(tabs, links_of)
+
+
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
@@ -188,6 +228,7 @@ def test_opening_a_link_fills_its_tab_and_shows_it(tabs):
         ({"a": 1}, "damaged"),
         ("a" * 3000, "longer than 2000"),
         (packed("[" * 5000), "nested deeper"),
+        (packed("[1, 2]"), "must be a JSON object"),
         (packed('{"model":"tiny-styled","task":"edit","inputs":{}}'), "source"),
         (packed('{"model":"tiny-styled","inputs":{"class":"../../etc"}}'), "has no class"),
         (packed('{"model":"../../etc/passwd"}'), "Unknown model"),

@@ -24,7 +24,7 @@ from var_spaces.ui.endpoints import add_endpoints
 from var_spaces.ui.form import Form
 from var_spaces.ui.limits import MIB, Limits
 from var_spaces.ui.line import Guard
-from var_spaces.ui.recall import add_recall
+from var_spaces.ui.recall import Place, add_recall
 from var_spaces.ui.server import app_options
 from var_spaces.ui.stage import mark
 from var_spaces.ui.tab import Tab, build_tab
@@ -33,7 +33,7 @@ from var_spaces.ui.theme import ICON, css, theme
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
 
 # Tabs that are not of tasks: title, and what builds them inside the current Blocks.
-PAGES: dict[str, tuple[str, Callable[[], None]]] = {"compare": ("Compare", build_compare)}
+PAGES: dict[str, tuple[str, Callable[[], Place | None]]] = {"compare": ("Compare", build_compare)}
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
 <p>Pictures drawn from coarse to fine, scale by scale (visual autoregressive models)</p></div>
@@ -46,10 +46,12 @@ def build_app() -> gr.Blocks:
         gr.HTML(HEADER)
         shown = visible_tabs()
         with gr.Tabs(elem_id="tabs", elem_classes="vs-tabs") as holder:
-            built = {name: _task_tab(name) for name in shown}
+            built: dict[str, Place] = {name: _task_tab(name) for name in shown}
             for name, (title, build) in PAGES.items():
                 with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
-                    build()
+                    place = build()
+                if place is not None:  # links can lead there
+                    built[name] = place
         add_recall(page, built, holder)
         add_endpoints(tab for tab in shown if not Form(tab).takes_pictures)
     limits = Limits.from_environment()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from var_spaces.compare.interleave import LETTERS
 from var_spaces.compare.presets import PRESETS, presets
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.ui import battle, compare_html, comparing, fits, grid, handlers, stage
+from var_spaces.ui import battle, compare_html, comparing, fits, grid, handlers, links, stage
 from var_spaces.ui.comparing import COLUMN, FEWEST, MOST, SHARED, TAB, Board
 from var_spaces.ui.controls import Controls
 from var_spaces.ui.form_layout import Fields
@@ -24,6 +27,7 @@ from var_spaces.ui.view import RunView
 from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing
 from var_spaces.zoo.cards import Card, get_card
 
+NAME = "compare"
 NONE = "Choose one, or set the columns below"
 CHOOSE = """element.addEventListener("change", event => {
   if (event.target.name === "vs-pair") element.querySelectorAll(".vs-pair").forEach(
@@ -31,14 +35,46 @@ CHOOSE = """element.addEventListener("change", event => {
 });"""
 
 
-def build_compare() -> None:
-    """Lay out and wire the tab inside the current Blocks."""
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a link fills of the tab."""
+
+    shared: Shared
+    columns: Sequence[Column]
+    status: gr.HTML
+
+    @property
+    def restored(self) -> list[gr.components.Component]:
+        """What :meth:`restore` changes."""
+        every = [component for column in self.columns for component in column.components]
+        return [self.status, self.shared.count, *self.shared.components, *every]
+
+    def restore(self, *specs: RunSpec) -> list[Any]:
+        """The columns filled with accepted specs, and a line that says so.
+
+        Raises:
+            VarSpacesError: if they ask for different things.
+        """
+        common, each = SHARED.values(specs[0]), [COLUMN.values(spec) for spec in specs]
+        if comparing.specs(common, each) != list(specs):
+            raise VarSpacesError("The runs of this link differ in more than models and methods.")
+        said = stage.notice("The comparison is back. Press Compare to draw it again.")
+        updates = [said, len(specs), *self.shared.controls.updates(common, model=specs[0].model)]
+        for column, values in zip_longest(self.columns, each):
+            skipped = [gr.skip()] * len(COLUMN.keys)
+            new = column.controls.updates(values, task=specs[0].task) if values else skipped
+            updates += new
+        return updates
+
+
+def build_compare() -> Comparison | None:
+    """Lay out and wire the tab inside the current Blocks; None if there is no model for it."""
     model = handlers.first_model(TAB)
-    card = get_card(model) if model else None
+    card, built = get_card(model) if model else None, None
     with gr.Tabs(elem_classes="vs-inner"):
         with gr.Tab("Side by side", elem_id="compare-side"):
             if card:
-                _side_by_side(card)
+                built = _side_by_side(card)
             else:
                 gr.HTML(compare_html.status(Board(phase="failed", message="No model was found.")))
         if card:
@@ -46,6 +82,7 @@ def build_compare() -> None:
                 grid.build_grid(card)
             with gr.Tab("Blind battle", elem_id="compare-battle"):
                 battle.build_battle(card)
+    return built
 
 
 class Shared(Fields):
@@ -93,7 +130,7 @@ def start(card: Card) -> RunSpec:
     return comparing.WHOLE.spec([values[key] for key in comparing.WHOLE.keys])
 
 
-def _side_by_side(card: Card) -> None:
+def _side_by_side(card: Card) -> Comparison:
     shared = Shared(card)
     holders, columns = [], []
     with gr.Row(elem_classes="vs-columns"):
@@ -112,10 +149,15 @@ def _side_by_side(card: Card) -> None:
     pairs = gr.HTML(
         visible=False, elem_id="compare-pairs", elem_classes="vs-card", js_on_load=MOVE + CHOOSE
     )
+    link = gr.Button("Copy link", interactive=False, elem_id="compare-link", size="md")
     cost = gr.HTML(visible=False, elem_id="compare-cost", elem_classes="vs-card")
+    share = gr.JSON(visible=False)  # for the browser: what js/share.js reads
+    link.click(None, share, None, js=links.COPY.format(button="compare-link"), **QUICK)
     phase = gr.State("empty")
-    screen = [status, *views, pairs, cost, phase]
-    _wire(shared, columns, holders, screen)
+    screen = [status, *views, pairs, cost, link, share, phase]
+    for run in _wire(shared, columns, holders, screen):
+        run.success(None, share, None, js=links.REMEMBER, **QUICK)
+    return Comparison(shared, columns, status)
 
 
 def _wire(
@@ -123,7 +165,8 @@ def _wire(
     columns: Sequence[Column],
     holders: Sequence[gr.Column],
     screen: list[gr.components.Component],
-) -> None:
+) -> list[Dependency]:
+    """Everything that changes the columns; returns what draws them."""
     every = [component for column in columns for component in column.components]
     inputs = [shared.count, *shared.components, *every]
     outputs = [*screen, shared.stop]
@@ -177,6 +220,7 @@ def _wire(
         shared.components,
         **CAREFUL,
     )
+    return runs
 
 
 def _preset(
@@ -252,6 +296,8 @@ def _show(board: Board) -> tuple:
         *columns,
         gr.update(value=pairs, visible=bool(pairs)),
         gr.update(value=cost, visible=bool(cost)),
+        gr.update(interactive=board.phase == "done"),
+        links.share(*board.views) if board.phase == "done" else None,
         board.phase,
         gr.update(interactive=board.is_active),
     )
@@ -259,9 +305,9 @@ def _show(board: Board) -> tuple:
 
 def _refused(message: str) -> tuple:
     said = compare_html.status(Board(phase="failed", message=message))
-    return (said, *[gr.skip()] * (MOST + 2), "failed", gr.update(interactive=False))
+    return (said, *[gr.skip()] * (MOST + 4), "failed", gr.update(interactive=False))
 
 
 def _stop(phase: str) -> tuple:
     said = stage.stopped() if phase in ("loading", "running") else gr.skip()
-    return (said, *[gr.skip()] * (MOST + 2), "stopped", gr.update(interactive=False))
+    return (said, *[gr.skip()] * (MOST + 4), "stopped", gr.update(interactive=False))

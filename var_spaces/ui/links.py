@@ -11,9 +11,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui import pixels
+from var_spaces.ui.comparing import FEWEST, MOST
 from var_spaces.ui.view import RunView
 from var_spaces.ui.words import asked
 
@@ -25,6 +27,8 @@ SPACES = "https://huggingface.co/spaces/"
 RUNS = """<div class="vs-runs">
 <p class="vs-note">Pictures that you draw are listed here. The list stays in this browser.</p>
 <ol></ol><button type="button" hidden>Clear the list</button></div>"""
+COPY = "(run) => {{ varSpaces.copy(run, '{button}'); }}"
+REMEMBER = "(run) => { varSpaces.remember(run); }"
 SHOW = "varSpaces.show(element, (link) => trigger('select', { link }));"
 
 
@@ -33,17 +37,34 @@ def head() -> str:
     return f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>"
 
 
-def link(spec: RunSpec) -> str:
-    """Address of the page with a run in it.
+def link(*specs: RunSpec) -> str:
+    """Address of the page with a run in it, or with the runs of a comparison.
 
     Inside a Space's frame that is the address of the Space, elsewhere the page that asks: then the
     link starts with ``?``.
 
     Raises:
-        VarSpacesError: if the run does not fit into a link.
+        VarSpacesError: if it would be too long.
     """
     space = os.environ.get("SPACE_ID", "")
-    return f"{SPACES + space if space else ''}?{PARAMETER}={spec.to_link()}"
+    texts = [spec.to_json() for spec in specs]
+    packed = codecs.to_link(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]")
+    return f"{SPACES + space if space else ''}?{PARAMETER}={packed}"
+
+
+def read(parameter: str) -> list[RunSpec]:
+    """The runs of a link, which may come from anybody: one, or those of a comparison.
+
+    Raises:
+        VarSpacesError: if the link is damaged or a run is refused.
+    """
+    text = codecs.from_link(parameter)
+    found = codecs.parse_json(text, "The run link")
+    if not isinstance(found, list):
+        return [RunSpec.from_json(text)]
+    if not FEWEST <= len(found) <= MOST:
+        raise VarSpacesError(f"A link holds one run, or {FEWEST} to {MOST} that are compared.")
+    return [RunSpec.from_json(codecs.canonical(run)) for run in found]
 
 
 def anchor(spec: RunSpec) -> str:
@@ -54,22 +75,24 @@ def anchor(spec: RunSpec) -> str:
     return f'<a href="{address}" target="_blank" rel="noopener">these settings</a>'
 
 
-def _link_if_short(spec: RunSpec) -> str:
+def _link_if_short(*specs: RunSpec) -> str:
     try:
-        return link(spec)
+        return link(*specs)
     except VarSpacesError:
         return ""
 
 
-def share(view: RunView) -> dict[str, Any] | None:
-    """What the browser gets of a finished run, to copy its link and to remember it."""
-    if view.phase != "done":
+def share(*views: RunView) -> dict[str, Any] | None:
+    """What the browser gets of finished runs, to copy their link and to remember them."""
+    if any(view.phase != "done" for view in views):
         return None
+    specs = [view.spec for view in views]
+    columns = f", {len(specs)} columns" if len(specs) > 1 else ""
     return {
-        "id": view.spec.id,
-        "title": title(view.spec),
-        "link": _link_if_short(view.spec),
-        "picture": pixels.preview(view.images[0], THUMBNAIL),
+        "id": "-".join(spec.id for spec in specs),
+        "title": title(specs[0]) + columns,
+        "link": _link_if_short(*specs),
+        "picture": pixels.preview(views[0].images[0], THUMBNAIL),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 
@@ -11,11 +11,20 @@ from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui import handlers, links
-from var_spaces.ui.tab import Tab
+from var_spaces.ui.compare import NAME as COMPARE
+from var_spaces.ui.comparing import TAB as GENERATE
 from var_spaces.ui.wiring import CAREFUL, refusing
 
 
-def add_recall(page: gr.Blocks, tabs: Mapping[str, Tab], shown: gr.Tabs | None = None) -> None:
+class Place(Protocol):
+    """A tab that a link can fill: which components, and with what, from accepted specs."""
+
+    restored: list[gr.components.Component]
+
+    def restore(self, *specs: RunSpec) -> list[Any]: ...
+
+
+def add_recall(page: gr.Blocks, tabs: Mapping[str, Place], shown: gr.Tabs | None = None) -> None:
     """Add the list of own runs, and let the page open links.
 
     Args:
@@ -43,18 +52,18 @@ def add_recall(page: gr.Blocks, tabs: Mapping[str, Tab], shown: gr.Tabs | None =
     runs.select(select, None, outputs, **CAREFUL)
 
 
-def recall(tabs: Mapping[str, Tab], parameter: object) -> list[Any]:
+def recall(tabs: Mapping[str, Place], parameter: object) -> list[Any]:
     """What changes when a link is opened: its own tab is filled, and shown.
 
     Raises:
         VarSpacesError: if the link is damaged, or its run cannot run here.
     """
-    spec = RunSpec.from_link(str(parameter))
-    own = methods.get("task", spec.task).tab
+    specs = links.read(str(parameter))
+    own = COMPARE if len(specs) > 1 else methods.get("task", specs[0].task).tab
     if own not in tabs:
-        raise VarSpacesError(f"The run is of the task '{spec.task}', which has no tab here.")
-    spec = handlers.accept(own, spec)
+        raise VarSpacesError(f"The run is of the task '{specs[0].task}', which has no tab here.")
+    specs = [handlers.accept(GENERATE if own == COMPARE else own, spec) for spec in specs]
     changes: list[Any] = []
     for name, tab in tabs.items():
-        changes += tab.restore(spec) if name == own else [gr.skip()] * len(tab.restored)
+        changes += tab.restore(*specs) if name == own else [gr.skip()] * len(tab.restored)
     return [*changes, gr.Tabs(selected=own)]

@@ -15,7 +15,7 @@ import gradio as gr
 from gradio.events import Dependency
 
 from var_spaces.spec import RunSpec
-from var_spaces.ui import handlers, stage, tabs
+from var_spaces.ui import handlers, links, stage, tabs
 from var_spaces.ui.chips import Chips
 from var_spaces.ui.controls import Controls, element_id
 from var_spaces.ui.downloads import files
@@ -25,9 +25,6 @@ from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import Screen
 from var_spaces.ui.wiring import CAREFUL, PRIVATE_LANE, QUICK, look, refusal, refusing
 from var_spaces.zoo.cards import get_card
-
-COPY = "(run) => {{ varSpaces.copy(run, '{button}'); }}"
-REMEMBER = "(run) => { varSpaces.remember(run); }"
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,10 +125,10 @@ def _wire(tab: Tab) -> None:
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
     layout.show_chosen_methods(QUICK)
-    copy = COPY.format(button=element_id(tab.form.tab, "link"))
+    copy = links.COPY.format(button=element_id(tab.form.tab, "link"))
     screen.link.click(None, screen.share, None, js=copy, **QUICK)
     for run in tab.runs:
-        run.success(None, screen.share, None, js=REMEMBER, **QUICK)
+        run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
 
 
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:
