@@ -10,6 +10,7 @@ from var_spaces.api import generate, make_spec, stream
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Finished, ScaleDone, Started
 from var_spaces.spec import RunSpec
+from var_spaces.tasks.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,12 @@ def test_guidance_forms():
 def test_refusals(settings, words):
     with pytest.raises(VarSpacesError, match=words):
         pixels(**settings)
+
+
+def test_layers_that_a_model_lacks_are_refused_before_loading():
+    spec = make_spec("tiny-t2i", guidance={"name": "layers", "layers": [-3]})[0]
+    with pytest.raises(VarSpacesError, match="before the first of 2 blocks"):
+        plan(spec)
 
 
 def test_tasks_and_models_that_do_not_fit(use_tiny_models):

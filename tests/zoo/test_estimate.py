@@ -10,7 +10,8 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.events import ScaleDone
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import get_card
-from var_spaces.zoo.estimate import estimate, what_fits
+from var_spaces.zoo.estimate import estimate
+from var_spaces.zoo.fitting import report, what_fits
 from var_spaces.zoo.residency import Residency
 
 
@@ -55,14 +56,32 @@ def test_any_schedule_of_a_text_model(tmp_path, monkeypatch):
 
 def test_what_fits(use_tiny_models):
     card = get_card("tiny-var")
-    settings = {**parts(), "count": 8}
-    need = estimate(card, **settings).total
-    half = estimate(card, dtype="bfloat16", **settings).total
-    one = estimate(card, **{**settings, "count": 1}).total
-    assert half < need and one < need
-    assert what_fits(card, half, **settings) == "weights in bfloat16"
-    assert what_fits(card, min(half, one) - 1, **settings) is not None
-    assert what_fits(card, 1, **settings) is None
+    chosen = {**parts(), "count": 8}
+    need = estimate(card, **chosen).total
+    changes = {
+        "weights in bfloat16": {"dtype": "bfloat16"},
+        "one image at a time": {"count": 1},
+        "one image at a time, weights in bfloat16": {"count": 1, "dtype": "bfloat16"},
+    }
+    for words, change in changes.items():
+        total = estimate(card, **{**chosen, **change}).total
+        assert total < need
+        assert what_fits(card, total, **chosen) == words
+    assert what_fits(card, 1, **chosen) is None
+    assert "fits" in report(card, memory=need, **chosen).verdict
+    assert report(card, memory=1, **chosen).verdict.endswith("what would: a smaller model.")
+
+
+def test_few_bits_make_a_large_model_fit():
+    chosen = parts("full", 3.0)
+    big = get_card("var-d16")
+    totals = {q: estimate(big, quant=q, dtype="bfloat16", **chosen) for q in ("none", "nf4")}
+    weights = {quant: found.weights["var-d16"] for quant, found in totals.items()}
+    assert weights["none"] == pytest.approx(0.62e9, rel=0.02)
+    assert 0.25 < weights["nf4"] / weights["none"] < 0.35
+    assert what_fits(big, totals["nf4"].total, dtype="bfloat16", **chosen) == "weights in nf4"
+    least = min(estimate(big, quant=few, **chosen).total for few in ("int8", "nf4"))
+    assert "VAR_SPACES_DEVICE=cuda,cpu,disk" in what_fits(big, least - 1, **chosen)
 
 
 def test_unknown_types(use_tiny_models):

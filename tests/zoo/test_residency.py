@@ -100,6 +100,23 @@ def test_the_least_recently_used_module_leaves_first(use_tiny_models):
     assert [key.model for key in zoo.loaded()] == ["c", "b"]
 
 
+def test_memory_is_free_when_a_module_has_been_dropped(use_tiny_models):
+    """On a GPU the allocator gives back right then what nothing refers to."""
+    gone = []
+
+    class Watching(Residency):
+        def _drop(self, key):
+            module = weakref.ref(self._slots[key].module)
+            super()._drop(key)
+            gone.append(module() is None)
+
+    base = get_card("tiny-var")
+    zoo = Watching(budget=40_000, loader=Counting(), sizer=lambda card, dtype, quant: 40_000)
+    for name in "abc":
+        zoo.module(base.model_copy(update={"id": name}), CPU)
+    assert gone == [True, True]
+
+
 def test_the_module_asked_for_stays_even_when_it_is_larger_than_the_budget(use_tiny_models):
     zoo = Residency(budget=1, loader=Counting())
     zoo.module(get_card("tiny-var"), CPU)

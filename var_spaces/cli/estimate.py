@@ -78,38 +78,15 @@ def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict
 
 
 def _show(card: Card, settings: dict[str, Any], options: dict[str, Any]) -> None:
-    from var_spaces.zoo.environment import dtype_from_environment, quant_from_environment
-    from var_spaces.zoo.estimate import estimate, what_fits
-    from var_spaces.zoo.placement import free_memory, resolve
+    from var_spaces.zoo.fitting import report, text
 
-    device = resolve().main
-    settings["dtype"] = options.get("dtype") or dtype_from_environment()
-    settings["quant"] = options.get("quant") or quant_from_environment()
-    settings["together"] = device.type != "cpu"
-    found = estimate(card, **settings)
-    memory = int(options["memory"]) if "memory" in options else free_memory(device)
-    fits = None if memory is None else found.total <= memory
-    remedy = what_fits(card, memory, **settings) if fits is False else None
+    chosen = {name: options[name] for name in ("dtype", "quant") if name in options}
+    memory = int(options["memory"]) if "memory" in options else None
+    found = report(card, memory=memory, **settings, **chosen)
     if "json" in options:
-        data = {**vars(found), "total": found.total, "memory": memory, "fits": fits}
-        print(json.dumps({**data, "what_fits": remedy}, indent=1))
+        data = {**vars(found.estimate), "total": found.estimate.total, "memory": found.memory}
+        print(json.dumps({**data, "fits": found.fits, "what_fits": found.remedy}, indent=1))
         return
-    schedule = settings["schedule"] or card.schedule
-    rows = [(f"weights of {name}", text(size), "exact") for name, size in found.weights.items()]
-    for (h, w), size in zip(schedule.sizes, found.kv, strict=True):
-        rows.append((f"KV cache after {h}x{w}", text(size), "exact"))
-    rows += [("activations", text(found.activations), "estimate")]
-    rows += [("decoder", text(found.decoder), "estimate")]
-    rows += [("needed at once", text(found.total), "estimate")]
+    rows = [(part, text(size), exact) for part, size, exact in found.rows]
     print(table(("PART", "SIZE", ""), rows), end="")
-    if memory is not None:
-        ending = "fits" if fits else f"does not fit; what would: {remedy or 'a smaller model'}"
-        print(f"{text(memory)} are free on {device}: {ending}.")
-
-
-def text(size: int) -> str:
-    """Bytes in words."""
-    for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= bytes_:
-            return f"{size / bytes_:.2f} {unit}"
-    return f"{size} B"
+    print(found.verdict)

@@ -67,6 +67,8 @@ def plan(spec: RunSpec) -> Plan:
     for drawing in (card, *extra.values()):
         if layout := drawing.kv_layout:
             parts["cache"].check(schedule, *layout)
+            for scale in range(schedule.num_scales):  # refuses layers that the model lacks
+                parts["guidance"].hidden_weights(scale, schedule, layout[0])
     return Plan(spec=spec, card=card, extra=extra, task=task, schedule=schedule, **parts)
 
 

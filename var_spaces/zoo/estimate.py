@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -78,7 +79,7 @@ def estimate(
     kind = TYPES[known_dtype(dtype)]
     schedule = schedule or card.schedule
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
-    backbone, tokenizer = build(card), build(tokenizer_card)
+    backbone, tokenizer = _skeleton(card), _skeleton(tokenizer_card)
     rows = 2 if guidance.is_active(schedule) else 1
     kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind)
     batch = count if together else 1
@@ -92,6 +93,12 @@ def estimate(
         activations=_activations(backbone.config, schedule, rows * batch),
         decoder=_decoder(tokenizer.config, tokenizer.downsample, schedule, batch),
     )
+
+
+@lru_cache(maxsize=8)
+def _skeleton(card: Card) -> torch.nn.Module:
+    """Shapes only, so it may be shared; a large model takes a second to build."""
+    return build(card)
 
 
 def weight_bytes(module: torch.nn.Module, dtype: torch.dtype, quant: str = NO_QUANT) -> int:
@@ -172,20 +179,3 @@ def _decoder(config: Any, downsample: int, schedule: ScaleSchedule, images: int)
     height, width = (side * downsample // config.stem_patch for side in schedule.last)
     channels = config.ch * max(config.ch_mult[:2])
     return images * height * width * channels * MAPS * FLOAT
-
-
-def what_fits(card: Card, memory: int, **settings: Any) -> str | None:
-    """The smallest change that makes a run fit into ``memory`` bytes, in words; None if none does.
-
-    Args:
-        settings: of :func:`estimate`, too large as they are.
-    """
-    half = {**settings, "dtype": "bfloat16"}
-    for words, changed in (
-        ("weights in bfloat16", half),
-        ("one image at a time", {**settings, "count": 1}),
-        ("one image at a time, weights in bfloat16", {**half, "count": 1}),
-    ):
-        if estimate(card, **changed).total <= memory:
-            return words
-    return None

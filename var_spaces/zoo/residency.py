@@ -215,12 +215,13 @@ class Residency:
             return True
         new = sum(size for key, size in sizes.items() if key not in self._slots)
         over = sum(slot.nbytes for slot in self._slots.values()) + new - self.budget
-        others = [(key, slot) for key, slot in self._slots.items() if key not in sizes]
-        idle = sorted((slot.used, key) for key, slot in others if not slot.leases)
+        # Keys only: whoever held a slot here would keep its module alive while it is dropped.
+        others = [key for key in self._slots if key not in sizes]
+        idle = [key for key in others if not self._slots[key].leases]
         alone = len(idle) == len(others)
-        if over > sum(self._slots[key].nbytes for _, key in idle) and not alone:
+        if over > sum(self._slots[key].nbytes for key in idle) and not alone:
             return False
-        for _, key in idle:
+        for key in sorted(idle, key=lambda key: self._slots[key].used):
             if over <= 0:
                 break
             over -= self._slots[key].nbytes
