@@ -36,7 +36,10 @@ from var_spaces.training.data.scene import Scene
 from var_spaces.training.pictures import grid
 from var_spaces.training.text_samples import draw_prompts
 
-GRID = 8  # categories and prompts of each in the picture
+GRID = 8  # prompts of each category in the picture
+ROWS = (
+    "easy", "object", "style", "unseen style", "background", "colour", "count", "two objects",
+)  # fmt: skip
 
 
 def draw(model: var_spaces.Model, prompts: Sequence[Prompt], seed: int) -> Tensor:
@@ -57,13 +60,12 @@ def perfect(model: var_spaces.Model, prompts: Sequence[Prompt]) -> dict[str, Ten
     return {"real scenes": real, "reconstructions": soft.clamp(-1, 1)}
 
 
-def sheet(prompts: Sequence[Prompt], images: Tensor, path: Path) -> list[str]:
-    """An 8x8 picture, a category a row, its first prompts; returns the categories."""
+def sheet(prompts: Sequence[Prompt], images: Tensor, path: Path) -> None:
+    """An 8x8 picture: the first prompts of a category make a row."""
     place = {id(prompt): index for index, prompt in enumerate(prompts)}
-    groups = dict(list(by_category(prompts).items())[:GRID])
-    first = [place[id(prompt)] for group in groups.values() for prompt in group[:GRID]]
+    groups = by_category(prompts)
+    first = [place[id(prompt)] for name in ROWS for prompt in groups[name][:GRID]]
     grid(images[first], GRID, scale=2).save(path)
-    return list(groups)
 
 
 def main() -> None:
@@ -81,17 +83,13 @@ def main() -> None:
     scores = {name: clip_scores(clip, pictures, prompts) for name, pictures in images.items()}
 
     picture = FOLDER / f"compose-{args.model}.png"
-    rows = sheet(prompts, images[args.model], picture)
+    sheet(prompts, images[args.model], picture)
     text = page(args.model, reports, scores)
     text += f"\n\n![{GRID} prompts of each category, unselected]({picture.name})\n\n"
-    text += "Rows: " + ", ".join(rows) + "; the first prompts of each category, unselected.\n\n"
+    groups = by_category(prompts)
     text += table(
-        ["category", "prompts of its row"],
-        [
-            [name, "; ".join(prompt.text for prompt in group[:GRID])]
-            for name, group in by_category(prompts).items()
-            if name in rows
-        ],
+        ["row", "its prompts: the first of the category, unselected"],
+        [[name, "; ".join(prompt.text for prompt in groups[name][:GRID])] for name in ROWS],
     )
     command = f"python benchmarks/compose.py --model {args.model} --seed {args.seed}"
     command += f" --per-category {args.per_category}"
