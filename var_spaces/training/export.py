@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.errors import VarSpacesError
+from var_spaces.evaluators.folder import fill
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.config import build
 from var_spaces.training.judge import Judge, JudgeNetwork
@@ -204,15 +204,6 @@ def read_card(folder: Path, recipe: str) -> dict[str, Any]:
         raise VarSpacesError(
             f"No model in {folder}: train one first, 'python -m var_spaces.training {recipe}'."
         ) from None
-
-
-def fill(model: nn.Module, folder: Path) -> Any:
-    """Load the weight shards of a folder, as float32."""
-    weights = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        weights |= load_file(path)
-    model.load_state_dict({key: value.float() for key, value in weights.items()})
-    return model.eval().requires_grad_(False)
 
 
 def device_name(device: torch.device) -> str:
