@@ -2,6 +2,7 @@
 
 The network is the embedded text-to-image model; at schedules other than its own it was not trained,
 so this measures cost and says nothing of pictures. The full cache is kept; guidance is on.
+CPU seconds do not depend on what else the machine does, seconds of the clock do.
 
     python benchmarks/schedules.py
 """
@@ -40,7 +41,7 @@ def cases(own: tuple[int, ...], ratios: list[str], presets: list[str]) -> dict:
 
 
 def measure(model: var_spaces.Model, schedule: ScaleSchedule, encoder) -> dict:
-    """Seconds and bytes of one image; decoding to pixels is not part of it."""
+    """Seconds of the clock and of the processor, and bytes, of one image; decoding to pixels is not part of it."""
     setup = RunSetup(
         tokenizer=model.tokenizer,
         backbone=model.backbone,
@@ -53,10 +54,13 @@ def measure(model: var_spaces.Model, schedule: ScaleSchedule, encoder) -> dict:
         cache=Full(),
         decoding=PlainDecoding(),
     )
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     scales = [event for event in run(setup) if isinstance(event, ScaleDone)]
-    seconds = time.perf_counter() - started
-    return {"seconds": seconds, "kv_bytes": scales[-1].kv_bytes}
+    return {
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - used,
+        "kv_bytes": scales[-1].kv_bytes,
+    }
 
 
 def main() -> None:
@@ -74,15 +78,17 @@ def main() -> None:
     for name, schedule in cases(own, args.ratios, args.presets).items():
         measure(model, ScaleSchedule(schedule.sizes[:3]), encoder)  # warm-up
         runs = [measure(model, schedule, encoder) for _ in range(args.repeats)]
-        seconds = statistics.median(found["seconds"] for found in runs)
+        seconds, cpu = (
+            statistics.median(found[kind] for found in runs) for kind in ("seconds", "cpu_seconds")
+        )
         kv = runs[0]["kv_bytes"]
         grid = "x".join(map(str, schedule.last))
-        rows.append([name, schedule.num_scales, grid, schedule.total, seconds, kv / 2**20])
-        rows[-1] += [1e3 * seconds / schedule.total, kv / schedule.total]
+        rows.append([name, schedule.num_scales, grid, schedule.total, seconds, cpu])
+        rows[-1] += [1e3 * cpu / schedule.total, kv / 2**20, kv / schedule.total]
         data.append({"schedule": name, "sizes": schedule.sizes, "runs": runs})
         print(rows[-1], flush=True)
-    head = ["schedule", "scales", "last map", "tokens", "seconds", "KV cache MiB", "ms per token"]
-    text = table([*head, "KV bytes per token"], rows)
+    head = ["schedule", "scales", "last map", "tokens", "seconds", "CPU seconds"]
+    text = table([*head, "CPU ms per token", "KV MiB", "KV bytes per token"], rows)
     command = f"python benchmarks/schedules.py --model {args.model} --repeats {args.repeats}"
     print(write("schedules", "Cost of a run by schedule", command, data, text))
 
