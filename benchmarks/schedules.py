@@ -41,7 +41,7 @@ def cases(own: tuple[int, ...], ratios: list[str], presets: list[str]) -> dict:
 
 
 def measure(model: var_spaces.Model, schedule: ScaleSchedule, encoder) -> dict:
-    """Seconds of the clock and of the processor, and bytes, of one image; decoding to pixels is not part of it."""
+    """Seconds and bytes of one image; decoding to pixels is not part of it."""
     setup = RunSetup(
         tokenizer=model.tokenizer,
         backbone=model.backbone,
