@@ -34,7 +34,7 @@ class Edit(SourceTask):
     """
 
     name = "edit"
-    title = "Paint a region anew (in-painting, class change)"
+    title = "Paint a region anew (in-painting)"
     paper = "https://arxiv.org/abs/2404.02905"
 
     mask: str | None = Field(

@@ -22,7 +22,7 @@ from var_spaces.ui.form import Form
 from var_spaces.ui.form_layout import Fields
 from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import LIVE
-from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing
+from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing, stoppable
 from var_spaces.ui.words import plural
 from var_spaces.zoo.cards import Card, get_card
 
@@ -76,7 +76,7 @@ def build_battle(card: Card) -> None:
         show_progress_on=status,
         **LANE,
     )
-    question.go.click(lambda: gr.update(interactive=True), None, question.stop, **QUICK)
+    stoppable([question.go.click], [drawing], question.stop)
     question.stop.click(
         lambda: (stage.stopped(), gr.skip(), None, *_switch(False, 1 + len(buttons))),
         None,

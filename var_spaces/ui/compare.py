@@ -24,7 +24,7 @@ from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import LIVE
 from var_spaces.ui.slider import MOVE
 from var_spaces.ui.view import RunView
-from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing
+from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing, stoppable
 from var_spaces.zoo.cards import Card, get_card
 
 NAME = "compare"
@@ -92,12 +92,19 @@ class Shared(Fields):
         super().__init__(Controls(SHARED, "compare"), card)
         with gr.Group(elem_classes="vs-card"):
             with gr.Row(elem_classes="vs-inputs"):
-                choices = [preset.name for preset in presets(start(card))]
+                known = presets(start(card))
+                self.first = next((p for p in known if len(p.columns) == FEWEST), None)
                 self.preset = gr.Dropdown(
-                    [NONE, *choices], value=NONE, label="Comparison", elem_id=self.id("preset")
+                    [NONE, *(preset.name for preset in known)],
+                    value=self.first.name if self.first else NONE,
+                    label="Comparison",
+                    elem_id=self.id("preset"),
                 )
                 self.count = gr.Radio(
-                    list(range(FEWEST, MOST + 1)), value=2, label="Columns", elem_id=self.id("n")
+                    list(range(FEWEST, MOST + 1)),
+                    value=FEWEST,
+                    label="Columns",
+                    elem_id=self.id("n"),
                 )
             self.add_inputs()
             self.add_seed()
@@ -110,17 +117,15 @@ class Shared(Fields):
 class Column(Fields):
     """Model and methods of one column."""
 
-    def __init__(self, number: int, card: Card, task: str) -> None:
+    def __init__(self, number: int, card: Card, task: str, values: Sequence[Any]) -> None:
         letter = LETTERS[number].lower()
-        super().__init__(Controls(COLUMN, f"compare-{letter}"), card, task)
+        super().__init__(Controls(COLUMN, f"compare-{letter}"), card, task, values)
         gr.HTML(f'<h3 class="vs-letter">{LETTERS[number]}</h3>')
         with gr.Group(elem_classes="vs-card"):
             self.add("model")
-            for kind in ("cache", "decoding", "guidance"):
-                self.add_kind(kind)
+            self.add_compact(("cache", "decoding", "guidance"))
             with gr.Accordion("Choosing tokens (sampling)", open=False):
-                self.add_kind("sampling")
-        self.show_chosen_methods(QUICK)
+                self.add_compact(("sampling",))
 
 
 def start(card: Card) -> RunSpec:
@@ -132,11 +137,13 @@ def start(card: Card) -> RunSpec:
 
 def _side_by_side(card: Card) -> Comparison:
     shared = Shared(card)
+    filled = comparing.preset_values(shared.first, start(card)) if shared.first else []
     holders, columns = [], []
     with gr.Row(elem_classes="vs-columns"):
         for number in range(MOST):
             with gr.Column(visible=number < FEWEST, min_width=230) as holder:
-                columns.append(Column(number, card, shared.task))
+                values = filled[number] if number < len(filled) else ()
+                columns.append(Column(number, card, shared.task, values))
             holders.append(holder)
     status = gr.HTML(compare_html.status(Board()), elem_id="compare-status", js_on_load=LIVE)
     views = []
@@ -196,8 +203,7 @@ def _wire(
         )
         for begin in starts
     ]
-    for begin in starts:
-        begin(lambda: gr.update(interactive=True), None, shared.stop, **QUICK)
+    stoppable(starts, runs, shared.stop)
     shared.stop.click(_stop, screen[-1], outputs, cancels=runs, **QUICK)
     for changed in (shared.count.change, chosen.success):
         changed(

@@ -55,10 +55,11 @@ def column(view: RunView, number: int) -> str:
     facts = ""
     if view.scales:
         facts = f"<p>{seconds_text(view.seconds)} · {bytes_text(view.peak_kv_bytes)} of cache</p>"
+    papers = f'<p class="vs-note">{_papers(view.spec)}</p>' if view.spec else ""
     return (
         f'<article class="vs-column" data-phase="{view.phase}" aria-label="Column {letter}">'
         f"<h3><b>{letter}</b><span>{said}</span></h3>{_picture(view, letter)}{facts}"
-        f'<ol class="vs-strip">{_strip(view)}</ol></article>'
+        f'<ol class="vs-strip">{_strip(view)}</ol>{papers}</article>'
     )
 
 
@@ -80,6 +81,17 @@ def _strip(view: RunView) -> str:
         if k < len(view.scales)
         else f'<li title="{h}×{w} tokens"></li>'
         for k, (h, w) in enumerate(sizes)
+    )
+
+
+def _papers(spec: RunSpec) -> str:
+    """Links to the papers of cache policy and strategy."""
+    classes = (methods.get(kind, getattr(spec, kind)["name"]) for kind in ("cache", "decoding"))
+    return " · ".join(
+        f'<a href="{escape(cls.paper, quote=True)}" target="_blank" rel="noopener">'
+        f"{escape(cls.title)} (paper)</a>"
+        for cls in classes
+        if cls.paper.startswith("https://")
     )
 
 

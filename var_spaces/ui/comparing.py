@@ -20,7 +20,7 @@ from var_spaces.compare.trace import Trace
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.plan import plan
-from var_spaces.ui.form import Form
+from var_spaces.ui.form import COMPACT, Form
 from var_spaces.ui.gpu import on_gpu
 from var_spaces.ui.handlers import UNEXPECTED, empty
 from var_spaces.ui.limits import in_time
@@ -29,8 +29,8 @@ from var_spaces.ui.view import RunView
 
 TAB = "generate"  # comparisons are of what this tab draws
 SHARED = Form(TAB, ("task", "input", "run"))
-COLUMN = Form(TAB, ("model", "method", "parameter"))
-WHOLE = Form(TAB)
+COLUMN = Form(TAB, ("model", "method", "settings"))
+WHOLE = Form(TAB, COMPACT)
 MOST, FEWEST = len(LETTERS), 2
 
 # from no difference to a difference of the whole range

@@ -11,7 +11,8 @@ from var_spaces import methods
 from var_spaces.ui import fits
 from var_spaces.ui.form import Field, Form, applies, card_choices, is_card_input, is_text
 from var_spaces.ui.pictures import BRUSH, EDITOR_SIDE, KEPT
-from var_spaces.ui.words import label, plural, sentence
+from var_spaces.ui.settings import written
+from var_spaces.ui.words import label, plain_explanation, plural, sentence
 from var_spaces.zoo.cards import Card, get_card
 
 MAX_STEPS = 1000  # finer ranges are typed, not dragged
@@ -45,6 +46,8 @@ class Controls:
             common |= {"value": _chosen(value, choices)}
             common["visible"] = common["visible"] and _is_choice(field, choices)
             return gr.Dropdown(choices, filterable=True, **common)
+        if field.role == "settings":
+            return gr.Textbox(lines=1, max_lines=3, **{**common, "visible": bool(value)})
         if is_text(option):
             lines = MAX_PROMPT_LINES if option.content == "prompt" else 1
             return gr.Textbox(lines=min(lines, 2), max_lines=lines, **common)
@@ -83,7 +86,9 @@ class Controls:
         given = {**known, **dict(zip(self.form.keys, values, strict=True))}
         card, task = get_card(given["model"] or "", "generator"), given["task"]
         return [
-            self.update(field, card, task, value)
+            settings(field.kind, given[field.kind], value)
+            if field.role == "settings"
+            else self.update(field, card, task, value)
             for field, value in zip(self.form.fields, values, strict=True)
         ]
 
@@ -106,6 +111,14 @@ class Controls:
             return None
         free = [] if field.option.required or field.option.choices else [(ANY, NOTHING)]
         return [*((str(name), name) for name in names), *free]
+
+
+def settings(kind: str, name: str, line: str | None = None) -> dict:
+    """The line of settings of a method: its defaults if none is given, and what it does."""
+    value = written(kind, {"name": name}) if line is None else line
+    return gr.update(
+        value=value, info=plain_explanation(methods.get(kind, name)), visible=bool(value)
+    )
 
 
 def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:

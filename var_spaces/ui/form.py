@@ -18,6 +18,7 @@ from var_spaces.methods import Option
 from var_spaces.spec import RunSpec
 from var_spaces.ui import examples, fits, tabs
 from var_spaces.ui.pictures import KEPT, taken
+from var_spaces.ui.settings import parsed, written
 from var_spaces.validation import Bounds, bounds, shorten
 from var_spaces.zoo.cards import Card
 
@@ -25,8 +26,10 @@ KINDS = ("guidance", "sampling", "cache", "decoding")
 RUN_FIELDS = ("seed", "count", "first")
 MAX_EXACT = 2**53  # the largest integer up to which JavaScript counts one by one
 
-Role = Literal["model", "task", "input", "run", "method", "parameter"]
+Role = Literal["model", "task", "input", "run", "method", "parameter", "settings"]
 ROLES: tuple[Role, ...] = ("model", "task", "input", "run", "method", "parameter")
+# of forms that have room for one line of settings per method
+COMPACT: tuple[Role, ...] = ("model", "task", "input", "run", "method", "settings")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Field:
     @property
     def word(self) -> str:
         """Key for :func:`var_spaces.ui.words.label`: without the name of the method."""
+        if self.role == "settings":
+            return self.role
         return f"{self.kind}.{self.option.field}" if self.role == "parameter" else self.key
 
     @property
@@ -85,6 +90,7 @@ class Form:
         found += [Field(name, "run", _run_option(name)) for name in RUN_FIELDS]
         for kind in KINDS:
             found.append(Field(kind, "method", _text(kind), kind))
+            found.append(Field(f"{kind}.settings", "settings", _text("settings"), kind))
             for name in methods.names(kind):
                 for option in methods.cli_options(methods.get(kind, name)):
                     key = f"{kind}.{name}.{option.field}"
@@ -131,6 +137,8 @@ class Form:
                     data[field.key] = value
                 case "method":
                     data[field.kind] = {"name": value}
+                case "settings":
+                    data[field.kind] |= parsed(field.kind, given[field.kind], value or "")
                 case "parameter" if value is not None and given[field.kind] == field.method:
                     data[field.kind][field.option.field] = value
         return RunSpec(**data), pictures
@@ -157,6 +165,8 @@ class Form:
                 return chosen.get(field.option.field, field.option.default)
             case "method":
                 return getattr(spec, field.kind)["name"]
+            case "settings":
+                return written(field.kind, getattr(spec, field.kind))
         chosen = getattr(spec, field.kind)
         return (
             chosen[field.option.field] if chosen["name"] == field.method else field.option.default
@@ -198,6 +208,8 @@ class Form:
                 return _input(field, card, task, keep)
             case "method":
                 return usual[field.kind]["name"]
+            case "settings":
+                return written(field.kind, usual[field.kind])
         chosen = usual[field.kind]
         own = chosen["name"] == field.method
         return show(chosen[field.option.field] if own else field.option.default, field.option)

@@ -5,17 +5,18 @@ The one place where fields become components; other layouts derive from :class:`
 
 from __future__ import annotations
 
-from html import escape
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from var_spaces import methods
 from var_spaces.ui import fits, tabs
-from var_spaces.ui.controls import Controls, element_id
+from var_spaces.ui.controls import Controls, element_id, settings
 from var_spaces.ui.form import Field
-from var_spaces.ui.wiring import QUICK
-from var_spaces.ui.words import SECTIONS, explanation, label
+from var_spaces.ui.wiring import CAREFUL, QUICK
+from var_spaces.ui.words import SECTIONS, label, method_note
 from var_spaces.zoo.cards import Card
 
 DICE = "() => String(crypto.getRandomValues(new Uint32Array(1))[0])"
@@ -28,10 +29,16 @@ class Fields:
         components: one per field, in the order of ``form.fields``.
     """
 
-    def __init__(self, controls: Controls, card: Card | None, task: str | None = None) -> None:
+    def __init__(
+        self,
+        controls: Controls,
+        card: Card | None,
+        task: str | None = None,
+        values: Sequence[Any] = (),
+    ) -> None:
         self.controls, self.form, self.card = controls, controls.form, card
         self.task = task or (fits.tasks(self.form.tab, card)[0] if card else None)
-        values = self.form.defaults(card) if card else [None] * len(self.form.fields)
+        values = values or (self.form.defaults(card) if card else [None] * len(self.form.fields))
         self._values = dict(zip(self.form.keys, values, strict=True))
         self._components: dict[str, gr.components.Component] = {}
         self._parts: dict[str, dict[str, gr.Column]] = {}  # kind -> method -> its parameters
@@ -90,6 +97,18 @@ class Fields:
                 for field in self.parameters(kind, name):
                     self.add(field.key)
             self._parts[kind][name] = part
+
+    def add_compact(self, kinds: Iterable[str]) -> None:
+        """The methods of some kinds, each with one line of settings."""
+        for kind in kinds:
+            self.add(kind)
+            self.add(f"{kind}.settings")
+            self.component(kind).input(
+                partial(settings, kind),
+                self.component(kind),
+                self.component(f"{kind}.settings"),
+                **CAREFUL,
+            )
 
     def add_seed(self) -> None:
         """The seed and the die beside it."""
@@ -159,14 +178,3 @@ class FormLayout(Fields):
 def is_wide(field: Field) -> bool:
     """Whether an input takes the whole width: pictures and sentences."""
     return field.is_picture or field.option.content == "prompt"
-
-
-def method_note(kind: str, name: str) -> str:
-    """What a method does, in one sentence, and where it comes from."""
-    cls = methods.get(kind, name)
-    link = (
-        f' <a href="{escape(cls.paper, quote=True)}" target="_blank" rel="noopener">Paper</a>'
-        if cls.paper.startswith("https://")
-        else ""
-    )
-    return explanation(cls) + link

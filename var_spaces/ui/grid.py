@@ -19,11 +19,12 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import handlers, pixels, stage
 from var_spaces.ui.comparing import WHOLE
 from var_spaces.ui.controls import Controls
+from var_spaces.ui.form import KINDS
 from var_spaces.ui.form_layout import Fields
 from var_spaces.ui.gpu import on_gpu
 from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import LIVE
-from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing
+from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing, stoppable
 from var_spaces.ui.words import bytes_text, seconds_text
 from var_spaces.zoo.cards import Card, get_card
 
@@ -123,9 +124,7 @@ class GridForm(Fields):
             self.y_values.value = "1, 2, 3"
         self.add_buttons("Draw the grid")
         with gr.Accordion("All other settings", open=False):
-            for kind in ("guidance", "sampling", "cache", "decoding"):
-                self.add_kind(kind)
-        self.show_chosen_methods(QUICK)
+            self.add_compact(KINDS)
 
     def _axis(self, name: str, title: str, choices: Sequence[str], value: str) -> tuple:
         with gr.Row(elem_classes="vs-inputs"):
@@ -156,7 +155,7 @@ def build_grid(card: Card) -> None:
         show_progress_on=status,
         **LANE,
     )
-    form.go.click(lambda: gr.update(interactive=True), None, form.stop, **QUICK)
+    stoppable([form.go.click], [drawing], form.stop)
     form.stop.click(
         lambda: (stage.stopped(), gr.skip(), gr.update(interactive=False)),
         None,
@@ -171,7 +170,7 @@ def build_grid(card: Card) -> None:
             [*form.components, form.x, form.y],
             **CAREFUL,
         )
-    for kind in ("guidance", "sampling", "cache", "decoding"):
+    for kind in KINDS:
         form.component(kind).input(_choices, form.components, [form.x, form.y], **CAREFUL)
 
 
@@ -232,5 +231,6 @@ def _plain(given: dict[str, Any]) -> RunSpec:
     """The run without anything that could be refused while it is typed."""
     card = get_card(given["model"] or "", "generator")
     fresh = dict(zip(WHOLE.keys, WHOLE.defaults(card, keep={"task": given["task"]}), strict=True))
-    chosen = {kind: given[kind] for kind in ("guidance", "sampling", "cache", "decoding")}
-    return WHOLE.spec(list({**fresh, **chosen}.values()))
+    for kind in KINDS:
+        fresh |= {kind: given[kind], f"{kind}.settings": ""}
+    return WHOLE.spec(list(fresh.values()))

@@ -23,7 +23,7 @@ from var_spaces.ui.form import Form
 from var_spaces.ui.form_layout import FormLayout
 from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import Screen
-from var_spaces.ui.wiring import CAREFUL, PRIVATE_LANE, QUICK, look, refusal, refusing
+from var_spaces.ui.wiring import CAREFUL, PRIVATE_LANE, QUICK, look, refusal, refusing, stoppable
 from var_spaces.zoo.cards import get_card
 
 
@@ -105,8 +105,7 @@ def _wire_runs(
         )
         for start in starts
     ]
-    for start in starts:  # a run that waits can be stopped, too
-        start(lambda: gr.update(interactive=True), None, layout.stop, **QUICK)
+    stoppable(starts, runs, layout.stop)
     layout.stop.click(_stop, screen.phase, outputs, cancels=runs, **QUICK)
     return runs
 

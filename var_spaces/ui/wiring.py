@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 
 import gradio as gr
+from gradio.events import Dependency
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.line import LANE
@@ -22,6 +23,14 @@ _LOOK = """(...values) => {{
     {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
   return values;
 }}"""
+
+
+def stoppable(starts: Iterable[Callable], runs: Iterable[Dependency], stop: gr.Button) -> None:
+    """Stop can be pressed from the start of a run, waiting included, until it ends."""
+    for start in starts:
+        start(lambda: gr.update(interactive=True), None, stop, **QUICK)
+    for run in runs:  # asked for after the run, so that it is answered after the line above
+        run.then(lambda: gr.update(interactive=False), None, stop, **QUICK)
 
 
 def look(target: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from html import escape
+from html import escape, unescape
 
 from var_spaces import methods
 from var_spaces.methods import Method
@@ -40,6 +40,7 @@ LABELS: Mapping[str, str] = {
     "sampling.smooth": "Smooth picture (more_smooth)",
     "cache.budget": "Share that is kept (budget)",
     "cache": "What stays in memory (cache policy)",
+    "settings": "Its settings",
     "decoding": "Who draws what (decoding strategy)",
 }
 
@@ -67,11 +68,27 @@ def asked(spec: RunSpec) -> Iterator[str]:
             yield str(value)
 
 
+def plain_explanation(cls: type[Method]) -> str:
+    """First sentence of a method's docstring as plain text."""
+    return unescape(re.sub(r"</?code>", "", explanation(cls)))
+
+
 def explanation(cls: type[Method]) -> str:
     """First sentence of a method's docstring as HTML; its title if there is none."""
     text = escape(" ".join((cls.__doc__ or "").split()), quote=False)
     sentence = re.match(r".+?\.(?=\s|$)", text)
     return re.sub(r"``(.+?)``", r"<code>\1</code>", sentence[0] if sentence else f"{cls.title}.")
+
+
+def method_note(kind: str, name: str) -> str:
+    """What a method does, in one sentence, and where it comes from."""
+    cls = methods.get(kind, name)
+    link = (
+        f' <a href="{escape(cls.paper, quote=True)}" target="_blank" rel="noopener">Paper</a>'
+        if cls.paper.startswith("https://")
+        else ""
+    )
+    return explanation(cls) + link
 
 
 def sentence(text: str) -> str:

@@ -1,0 +1,150 @@
+"""The tabs beside Generate in a real browser: each does its job with tiny models."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from var_spaces.compare import votes
+
+
+def show(page: Page, *names: str) -> None:
+    for name in names:
+        page.get_by_role("tab", name=name).click()
+
+
+def phase(page: Page, part: str, name: str) -> None:
+    status = page.locator(f"#{part}-status .vs-status")
+    expect(status).to_have_attribute("data-phase", name)
+
+
+def test_an_edit_starts_from_a_picture_and_shows_both(open_page):
+    page = open_page()
+    show(page, "Edit")
+    page.locator("#edit-example-0").click()
+    phase(page, "edit", "done")
+    pictures = page.locator("#edit-stage .vs-slider img")
+    expect(pictures).to_have_count(2)
+    first, second = (pictures.nth(i).get_attribute("src") for i in (0, 1))
+    assert first != second
+    handle = page.locator("#edit-stage .vs-slider input")
+    handle.focus()
+    handle.press("Home")  # by keyboard, too
+    expect(page.locator("#edit-stage .vs-slider")).to_have_attribute(
+        "style", re.compile("--at: ?0%")
+    )
+
+
+def test_an_own_picture_is_edited_where_numbers_say(open_page, tmp_path):
+    path = tmp_path / "own.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(path)
+    page = open_page()
+    show(page, "Edit")
+    page.locator("#edit-go").click()
+    phase(page, "edit", "failed")
+    expect(page.locator("#edit-status")).to_contain_text("There is no picture yet")
+    page.locator("#edit-inputs-source input[type=file]").first.set_input_files(str(path))
+    page.locator("#edit-inputs-rectangle input, #edit-inputs-rectangle textarea").fill(
+        "0, 0.5, 1, 1"
+    )
+    page.locator("#edit-go").click()
+    phase(page, "edit", "done")
+    expect(page.locator("#edit-stage .vs-slider img")).to_have_count(2)
+
+
+def test_equal_columns_show_exactly_no_difference(open_page):
+    page = open_page()
+    show(page, "Compare")
+    choose(page, "Twice the same")
+    page.locator("#compare-go").click()
+    phase(page, "compare", "done")
+    expect(page.locator("#compare-pairs")).to_contain_text(
+        "No difference: every token and every pixel is equal."
+    )
+    sources = [page.locator(".vs-column .vs-picture").nth(i).get_attribute("src") for i in (0, 1)]
+    assert sources[0].startswith("data:image/png")
+    expect(page.locator("#compare-cost .vs-table tbody tr")).to_have_count(2)
+
+
+def test_four_columns_and_every_pair_of_them(open_page):
+    page = open_page()
+    show(page, "Compare")
+    page.locator("#compare-n").get_by_text("4", exact=True).click()
+    line(page, "d").fill("scale=7")
+    page.locator("#compare-go").click()
+    phase(page, "compare", "done")
+    expect(page.locator(".vs-choose label")).to_have_count(6)
+    expect(page.locator(".vs-pair:visible")).to_have_count(1)
+    page.get_by_text("A and D", exact=True).click()
+    shown = page.locator(".vs-pair:visible")
+    expect(shown).to_have_attribute("data-pair", "AD")
+    expect(shown.locator("tbody tr")).to_have_count(4)
+
+
+def test_a_refused_column_is_named(open_page):
+    page = open_page()
+    show(page, "Compare")
+    line(page, "b").fill("scael=7")
+    page.locator("#compare-go").click()
+    phase(page, "compare", "failed")
+    expect(page.locator("#compare-status")).to_contain_text("Column B")
+    expect(page.locator("#compare-status")).to_contain_text("Did you mean 'scale'?")
+
+
+def test_a_comparison_is_stopped(open_page, gate):
+    page = open_page()
+    show(page, "Compare")
+    gate.close()
+    page.locator("#compare-go").click()
+    phase(page, "compare", "running")
+    page.locator("#compare-stop").click()
+    phase(page, "compare", "stopped")
+    gate.let_one_through()
+    assert gate.ended.wait(30)
+
+
+def test_a_grid_has_a_picture_per_cell(open_page):
+    page = open_page()
+    show(page, "Compare", "Grid")
+    page.locator("#grid-go").click()
+    phase(page, "grid", "done")
+    expect(page.locator(".vs-grid img")).to_have_count(12)
+
+
+def test_a_battle_hides_names_until_the_vote(open_page, tmp_path, monkeypatch):
+    monkeypatch.setenv(votes.VARIABLE, str(tmp_path / "votes.jsonl"))
+    page = open_page()
+    show(page, "Compare", "Blind battle")
+    page.locator("#battle-go").click()
+    expect(page.locator("#battle-vote-a")).to_be_enabled()
+    expect(page.locator("#battle-pictures .vs-picture")).to_have_count(2)
+    expect(page.locator("#battle-status")).not_to_contain_text("tiny-")
+    page.locator("#battle-vote-a").click()
+    expect(page.locator("#battle-status")).to_contain_text("Left: tiny-")
+    expect(page.locator("#battle-vote-a")).to_be_disabled()
+    expect(page.locator("#battle-ranking tbody tr")).to_have_count(2)
+    (vote,), damaged = votes.read()
+    assert (vote.winner, damaged) == ("a", 0)
+
+
+def line(page: Page, column: str):
+    """The settings of a column's guidance."""
+    part = f"#compare-{column}-guidance-settings"
+    return page.locator(f"{part} input, {part} textarea")
+
+
+def choose(page: Page, name: str) -> None:
+    page.locator("#compare-preset input").click()
+    page.get_by_role("option", name=name).click()
+
+
+def test_nothing_sticks_out_of_a_narrow_screen(open_page):
+    page = open_page(390, 800)
+    for names in (("Edit",), ("Compare",), ("Compare", "Grid"), ("Compare", "Blind battle")):
+        show(page, *names)
+        for width in (320, 390, 768):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
