@@ -86,7 +86,8 @@ def pick(what: str, wanted: str | int | None, names: tuple[str, ...], model: str
     if text.isdecimal() and int(text) < len(names):
         return names[int(text)]
     if not names:
-        raise UnknownName(f"Model '{model}' has no {what}s: leave the {what} out.")
+        several = "classes" if what == "class" else f"{what}s"
+        raise UnknownName(f"Model '{model}' has no {several}: leave the {what} out.")
     near = did_you_mean(text, names)
     some = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     raise UnknownName(

@@ -63,18 +63,19 @@ class Controls:
 
     def update(self, field: Field, card: Card, task: str, value: object) -> Any:
         """What changes in a component when the form is filled anew."""
-        shown = applies(field, card, task)
+        if not applies(field, card, task):
+            return gr.update(visible=False)  # the browser would not take a new value
         if field.is_picture:
-            return gr.update(visible=shown, **({} if value is KEPT else {"value": value}))
+            return gr.update(visible=True, **({} if value is KEPT else {"value": value}))
         if field.role == "model":
             return gr.update(value=value, info=_help(field, card))
         choices = self._choices(field, card, task)
         if choices is None or field.option.choices:
-            return gr.update(value=value, visible=shown) if field.role == "input" else value
+            return gr.update(value=value, visible=True) if field.role == "input" else value
         return gr.update(
             value=_chosen(value, choices),
             choices=choices,
-            visible=shown and _is_choice(field, choices),
+            visible=_is_choice(field, choices),
         )
 
     def updates(self, values: list[Any], **known: str) -> list[Any]:

@@ -262,12 +262,8 @@ def applies(field: Field, card: Card | None, task: str | None) -> bool:
     """Whether a model that does a task has a use for an input."""
     if field.role != "input" or card is None:
         return True
-    offered = card.kind.offers
-    return (
-        task in field.tasks
-        and (not field.option.needs or field.option.needs in offered)
-        and (not is_card_input(field) or bool(card_choices(card, field)))
-    )
+    needs = field.option.needs
+    return task in field.tasks and (not needs or needs in card.kind.offers)
 
 
 def is_text(option: Option) -> bool:

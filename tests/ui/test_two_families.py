@@ -1,0 +1,76 @@
+"""One tab for models of classes and models of prompts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.infinity import write_models
+from tests.ui.models import write
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui import comparing, fits, handlers
+from var_spaces.ui.controls import Controls
+from var_spaces.ui.form import Form
+from var_spaces.zoo import cards
+from var_spaces.zoo.cards import get_card
+
+FORM = Form("generate")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_models(write(tmp_path_factory.mktemp("both")))
+
+
+@pytest.fixture(autouse=True)
+def both(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(cards, "EMBEDDED", tmp_path)
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(folder))
+
+
+def filled(model: str, **changes) -> list:
+    values = dict(zip(FORM.keys, FORM.defaults(get_card(model)), strict=True))
+    return list({**values, **changes}.values())
+
+
+def test_the_list_holds_both_and_the_task_follows_the_model():
+    assert list(fits.models("generate")) == ["tiny-styled", "tiny-t2i", "tiny-var"]
+    assert FORM.spec(filled("tiny-var")).task == "generate"
+    assert FORM.spec(filled("tiny-t2i")).task == "text-to-image"
+
+
+def test_a_prompt_is_drawn_in_its_shape():
+    changes = {"inputs.prompt": "two cats", "inputs.aspect": "2:1", "seed": "3"}
+    *_, last = handlers.run(FORM, filled("tiny-t2i", **changes))
+    assert last.phase == "done", last.message
+    assert last.size[1] == 2 * last.size[0]
+    assert last.spec.inputs["prompt"] == "two cats"
+
+
+def test_a_fresh_form_asks_for_the_first_example():
+    assert FORM.spec(filled("tiny-t2i")).inputs["prompt"]
+    assert FORM.spec(filled("tiny-var")).inputs["class"] == "ant"
+
+
+def test_inputs_of_the_other_family_are_hidden_and_left_out():
+    controls = Controls(FORM)
+    before = dict(zip(FORM.keys, filled("tiny-styled"), strict=True))
+    new = handlers.change_model(FORM, list({**before, "model": "tiny-t2i"}.values()))
+    shown = dict(zip(FORM.keys, controls.updates(new), strict=True))
+    assert shown["inputs.class"] == shown["inputs.style"]
+    assert shown["inputs.class"]["visible"] is False
+    assert shown["inputs.prompt"]["visible"] is True
+    assert "class" not in FORM.spec(new).inputs
+
+
+def test_columns_of_two_families_are_refused_by_name():
+    shared = comparing.SHARED.defaults(get_card("tiny-var"))
+    columns = [comparing.COLUMN.defaults(get_card(name)) for name in ("tiny-var", "tiny-t2i")]
+    with pytest.raises(VarSpacesError, match="Column B: Model 'tiny-t2i' has no classes"):
+        comparing.specs(shared, columns)
+
+
+@pytest.mark.parametrize("tab", ["generate", "edit"])
+def test_every_model_of_a_tab_does_one_of_its_tasks(tab):
+    for card in fits.models(tab).values():
+        assert fits.tasks(tab, card)
+    assert "tiny-t2i" not in fits.models("edit")
