@@ -55,7 +55,7 @@ ROLES = {
     "flex-transformer": "generator",
 }
 # Kinds with classes and styles
-LABELLED = ("transformer", "hmar", "supernet", "drafter", "refiner", "judge")
+LABELLED = ("transformer", "hmar", "supernet", "drafter", "refiner", "flex-transformer", "judge")
 LICENCE = "Apache-2.0"
 DATA = "assets/atlas (tiers A and B; see assets/LICENSES.md)"
 SETTINGS = ("model", "recipe", "codebook", "train")  # sections of a recipe file

@@ -10,8 +10,9 @@ import torch
 
 from var_spaces.tokenizers.flex_vq import FlexVQ, FlexVQConfig
 from var_spaces.training.config import TrainConfig, build
-from var_spaces.training.export import fill, load_tokenizer, read_card
+from var_spaces.training.export import fill, load_tokenizer, load_transformer, read_card
 from var_spaces.training.flex_tokenizer import FlexTokenizerConfig, FlexTokenizerRecipe
+from var_spaces.training.flex_transformer import FlexTransformerConfig, FlexTransformerRecipe
 
 if TYPE_CHECKING:
     from var_spaces.training.runs import Options
@@ -41,4 +42,16 @@ def load_flex_tokenizer(folder: Path) -> FlexVQ:
     return fill(FlexVQ(build(FlexVQConfig, card["architecture"], f"the card in {folder}")), folder)
 
 
-FLEX_BUILDERS: dict[str, Callable[..., Recipe]] = {"flex-tokenizer": build_flex_tokenizer}
+def build_flex_transformer(
+    data: dict, train: TrainConfig, options: Options, device: torch.device
+) -> FlexTransformerRecipe:
+    config = build(FlexTransformerConfig, data.get("recipe", {}), "[recipe]")
+    tokenizer = load_flex_tokenizer(options.models / config.tokenizer)
+    start = load_transformer(options.models / config.start) if config.start else None
+    return FlexTransformerRecipe(tokenizer, config, train.seed, device, start)
+
+
+FLEX_BUILDERS: dict[str, Callable[..., Recipe]] = {
+    "flex-tokenizer": build_flex_tokenizer,
+    "flex-transformer": build_flex_transformer,
+}

@@ -38,9 +38,11 @@ class FlexTokenizerConfig:
     Args:
         scenes: name of the scene recipe that training images come from.
         start: id of a trained residual tokenizer whose autoencoder to begin with; empty for none.
+        freeze: keep the encoder of ``start`` and the codes fitted to it; only the decoder learns.
         l1, mse, gradient, vq: weights of the loss terms.
         scales: random smaller sizes per step at which pictures are supervised too.
         scale_weight: weight of each of them, where the full size has 1.
+        fit_images: images, a multiple of 64, whose latents the codebook is fitted to.
         warmup_steps: steps without codebook; none after a start.
         reset_every: steps between resets of dead codes.
         reset_until: share of the run after which codes are left alone, 0..1.
@@ -49,18 +51,22 @@ class FlexTokenizerConfig:
 
     scenes: str = "wide"
     start: str = ""
+    freeze: bool = False
     l1: float = 1.0
     mse: float = 2.0
     gradient: float = 0.5
     vq: float = 1.0
     scales: int = 1
     scale_weight: float = 0.5
+    fit_images: int = 512
     warmup_steps: int = 60
     reset_every: int = 50
     reset_until: float = 0.6
     eval_images: int = 192
 
     def __post_init__(self) -> None:
+        if self.freeze and not self.start:
+            raise VarSpacesError("[recipe] freeze needs a start whose encoder can stay as it is.")
         if self.reset_every < 1 or min(self.scales, self.warmup_steps) < 0:
             raise VarSpacesError(
                 "[recipe] reset_every must be 1 or more, scales and warmup_steps 0 or more."
@@ -93,10 +99,15 @@ class FlexTokenizerRecipe:
         size = self.side * self.model.downsample
         self.source = source or SceneSource(config.scenes, size, device)
         self.statistics = CodebookStatistics(model.vocab_size, device)
-        self.first = 0 if start else config.warmup_steps
+        self.statistics.counts.fill_(FIRST_COUNT)
+        self.model.to(device)
+        self.first = -1 if start else config.warmup_steps
         if start:
-            self.model.to(device)
             start_from(self.model, start.to(device), self.source.batch(seed, 0, 64))
+            self._fit_codes(0)
+        if config.freeze:
+            for part in (self.model.encoder, self.model.quant_conv, self.model.quantize):
+                part.requires_grad_(False)
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("embedding",) if train.optimizer == "muon" else ("",)
@@ -104,17 +115,23 @@ class FlexTokenizerRecipe:
 
     def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
         config = self.config
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        quantizer = self.model.quantize
         if step == self.first:
-            start_codes(quantizer, self._vectors(step, 256), generator)
-            self.statistics.counts.fill_(FIRST_COUNT)
-        elif step % config.reset_every == 0 and step > self.first and progress < config.reset_until:
+            self._fit_codes(step)
+        elif config.freeze or progress >= config.reset_until:
+            return
+        elif step > self.first and step % config.reset_every == 0:
             dead, vectors = self.statistics.dead(), self._vectors(step, 64)
-            pick = torch.randint(len(vectors), (len(dead),), generator=generator)
+            pick = torch.randint(len(vectors), (len(dead),), generator=self._generator(step))
             moved = vectors[pick.to(vectors.device)]
-            move_codes(quantizer.embedding.weight, dead, moved, optimizer)
+            move_codes(self.model.quantize.embedding.weight, dead, moved, optimizer)
             self.statistics.revive(dead)
+
+    def _fit_codes(self, step: int) -> None:
+        vectors = self._vectors(step, self.config.fit_images)
+        start_codes(self.model.quantize, vectors, self._generator(step))
+
+    def _generator(self, step: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + step)
 
     @torch.no_grad()
     def _vectors(self, step: int, count: int) -> Tensor:
