@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
+
 from tests.tiny import strict_load
 from var_spaces.backbones.flexvar import FlexVAR
 from var_spaces.backbones.flexvar_config import FlexVARConfig
 from var_spaces.tokenizers.flex_vq import FlexVQ, FlexVQConfig
+from var_spaces.zoo.writer import save_model
 
 
 def tokenizer_of(config: dict, state: dict) -> FlexVQ:
@@ -37,3 +42,24 @@ def backbone_of(config: dict, state: dict) -> FlexVAR:
         ),
         state,
     )
+
+
+def save_tiny(folder: Path) -> None:
+    """Random models of 16 px images, ``tiny-flex`` and its tokenizer, that draw any size."""
+    vq = {"ch": 8, "ch_mult": [1, 1, 2], "num_res_blocks": 1, "norm_groups": 4, "z_channels": 8}
+    vq |= {"latent_dim": 4, "vocab_size": 32, "patch_nums": (1, 2, 4)}
+    flex = {"depth": 2, "width": 32, "heads": 2, "vocab_size": 32, "latent_dim": 4, "pos_grid": 8}
+    flex |= {"num_classes": 2, "num_styles": 0, "patch_nums": (1, 2, 4)}
+    common = {"format": 1, "resolution": 16, "licence": "Apache-2.0"}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tokenizer, backbone = FlexVQ(FlexVQConfig(**vq)), FlexVAR(FlexVARConfig(**flex))
+        for parameter in backbone.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    card = {"id": "tiny-flex-tokenizer", "title": "Tiny", "family": "flex-vq", "role": "tokenizer"}
+    card |= {"architecture": vq}
+    save_model(folder / card["id"], {**common, **card}, tokenizer.state_dict())
+    card = {"id": "tiny-flex", "title": "Tiny FlexVAR", "family": "flexvar", "role": "generator"}
+    card |= {"architecture": flex, "tokenizer": "tiny-flex-tokenizer", "classes": ("key", "dog")}
+    card |= {"defaults": {"sampling": {"name": "flexvar"}, "guidance": {"name": "flexvar"}}}
+    save_model(folder / card["id"], {**common, **card}, backbone.state_dict())

@@ -47,6 +47,8 @@ def resized(own: Sequence[int], height: int, width: int, steps: int | None = Non
         raise VarSpacesError(
             f"A map of {height}x{width} tokens takes {fewest} to {most} steps, not {steps}."
         )
+    if height == width == own[-1] and steps in (None, len(own)):
+        return ScaleSchedule.square(own)
     square = height == width and tuple(own) == USUAL
     default = {16: 10, 32: 15}.get(height, 0)
     if square and (height, steps or default) in PUBLISHED:

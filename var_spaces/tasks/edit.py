@@ -1,4 +1,4 @@
-"""Edit a picture without training: in-painting, out-painting, class-conditional editing.
+"""Edit a picture without training: in-painting, out-painting, expansion, change of class.
 
 Follows VAR's editing demo (https://arxiv.org/abs/2404.02905): tokens of the source picture replace
 drawn ones outside the region to be painted. Without a class the region is filled to match its
@@ -30,7 +30,8 @@ class Edit(SourceTask):
     """Paint a region of a picture anew.
 
     The region is a mask (bright = region) or a rectangle. In-painting paints the region and keeps
-    the rest; out-painting keeps the region and paints the rest.
+    the rest; out-painting keeps the region and paints the rest; expansion lays the whole picture
+    into the rectangle of a new one, which may have another size, and paints around it.
     """
 
     name = "edit"
@@ -46,8 +47,10 @@ class Edit(SourceTask):
     rectangle: Rectangle | None = Field(
         None, description="region as fractions: top, left, bottom, right"
     )
-    mode: Literal["in-painting", "out-painting"] = Field(
-        "in-painting", description="paint the region, or everything but the region"
+    mode: Literal["in-painting", "out-painting", "expansion"] = Field(
+        "in-painting",
+        description="paint the region, everything but the region, or around the whole picture, "
+        "which is laid into the rectangle",
     )
     composite: bool = Field(
         False, description="put the picture's own pixels back where it was to be kept"
@@ -57,6 +60,8 @@ class Edit(SourceTask):
     def _check(self) -> Edit:
         if (self.mask is None) == (self.rectangle is None):
             raise VarSpacesError("give either a mask or a rectangle.")
+        if self.mode == "expansion" and self.rectangle is None:
+            raise VarSpacesError("expansion needs the rectangle that the picture is laid into.")
         if self.rectangle is not None:
             top, left, bottom, right = self.rectangle
             if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
@@ -79,7 +84,7 @@ class Edit(SourceTask):
             region = fit_mask(pictures[self.mask], height, width)
         else:
             region = rectangle_mask(self.rectangle, height, width)
-        keep = region if self.mode == "out-painting" else ~region
+        keep = ~region if self.mode == "in-painting" else region
         if keep.all():
             raise VarSpacesError(
                 "The region to paint covers less than half of every token: make it larger."
@@ -102,7 +107,19 @@ class Edit(SourceTask):
             return image
         height, width = image.shape[:2]
         keep = self.keep(height, width, pictures)[..., None]
-        return np.where(keep, fit(pictures[self.source], height, width), image)
+        return np.where(keep, self.canvas(height, width, pictures), image)
+
+    def canvas(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        if self.mode != "expansion":
+            return super().canvas(height, width, pictures)
+        inside = rectangle_mask(self.rectangle, height, width)
+        rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+        if not len(rows):
+            raise VarSpacesError("The rectangle is smaller than a pixel: make it larger.")
+        picture = fit(pictures[self.source], len(rows), len(columns))
+        around = [(at[0], size - 1 - at[-1]) for at, size in ((rows, height), (columns, width))]
+        # What lies outside is painted; the outermost pixels disturb coarse tokens least.
+        return np.pad(picture, [*around, (0, 0)], mode="edge")
 
 
 def rectangle_mask(rectangle: Rectangle, height: int, width: int) -> np.ndarray:

@@ -93,21 +93,25 @@ def _schedule(spec: RunSpec, card: Card, task: Task) -> ScaleSchedule:
     """The schedule of the spec, else that of the task; some models draw only their own."""
     own = task.schedule(card)
     if spec.schedule is None or spec.schedule == own.sizes:
-        return own
+        return own if own == card.schedule else _bounded(own, card)
     wanted = ScaleSchedule(spec.schedule)
     if own != card.schedule:
-        raise VarSpacesError("Give a schedule or an aspect ratio, not both.")
+        raise VarSpacesError("Give a schedule, or a shape and steps, not both.")
     if "any-schedule" not in card.kind.offers:
         own = " ".join(f"{h}x{w}" for h, w in card.schedule.sizes)
         raise VarSpacesError(
             f"Model '{card.id}' draws only its own schedule ({own}): leave the schedule out."
         )
-    levels = card.architecture.get("levels", 15)
+    if wanted.lengths[0] != 1:
+        raise VarSpacesError(f"Model '{card.id}' starts from one token: begin the schedule at 1x1.")
+    return _bounded(wanted, card)
+
+
+def _bounded(wanted: ScaleSchedule, card: Card) -> ScaleSchedule:
+    levels = card.architecture.get("levels", card.kind.scales)
     if wanted.num_scales > levels or wanted.total > MAX_TOKENS:
         raise VarSpacesError(
             f"A schedule of {wanted.num_scales} scales and {wanted.total} tokens is too large for "
             f"'{card.id}': at most {levels} scales and {MAX_TOKENS} tokens."
         )
-    if wanted.lengths[0] != 1:
-        raise VarSpacesError(f"Model '{card.id}' starts from one token: begin the schedule at 1x1.")
     return wanted

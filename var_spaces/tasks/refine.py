@@ -29,14 +29,19 @@ class Refine(SourceTask):
     title = "Draw the details anew (refinement)"
     paper = "https://arxiv.org/abs/2502.20313"
 
-    keep: int = Field(3, ge=1, le=32, description="coarse scales that stay as in the picture")
+    keep: int = Field(
+        3,
+        ge=0,
+        le=32,
+        description="coarse scales that stay as in the picture; 0: all that are not larger than it",
+    )
 
     def resolve(self, card: Card) -> Self:
-        scales = card.schedule.num_scales
+        scales = self.schedule(card).num_scales
         if self.keep >= scales:
             raise VarSpacesError(
                 f"keep = {self.keep} leaves nothing to draw: '{card.id}' has {scales} scales, so "
-                f"allowed is 1 to {scales - 1}."
+                f"allowed is 0 to {scales - 1}."
             )
         return super().resolve(card)
 
@@ -46,4 +51,19 @@ class Refine(SourceTask):
         from var_spaces.decoding.substitution import CoarseScales
 
         ids = self.source_ids(tokenizer, schedule, pictures)
-        return CoarseScales(tokenizer, ids, self.keep)
+        return CoarseScales(tokenizer, ids, self.keep or self._own(tokenizer, schedule, pictures))
+
+    def _own(self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures) -> int:
+        """How many scales are not larger than the picture itself.
+
+        Raises:
+            VarSpacesError: if no scale or no larger one is left.
+        """
+        height, width = (side / tokenizer.downsample for side in pictures[self.source].shape[:2])
+        fitting = sum(h <= height and w <= width for h, w in schedule.sizes)
+        if not 0 < fitting < schedule.num_scales:
+            raise VarSpacesError(
+                "keep = 0 wants a picture that is smaller than what is drawn and has at least one "
+                f"token ({tokenizer.downsample} px): give the number of scales to keep."
+            )
+        return fitting

@@ -12,6 +12,7 @@ from var_spaces.tasks.generate import ClassTask
 from var_spaces.tasks.pictures import digest, fit
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from var_spaces.schedule import ScaleSchedule
@@ -49,6 +50,10 @@ class SourceTask(ClassTask):
             if digest(pictures[key]) != key:
                 raise VarSpacesError(f"A picture is not the one its hash {key[:16]}... names.")
 
+    def canvas(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        """The picture as the model is to see it, ``(height, width, 3)`` uint8."""
+        return fit(pictures[self.source], height, width)
+
     def source_ids(
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
     ) -> list[Tensor]:
@@ -57,6 +62,6 @@ class SourceTask(ClassTask):
 
         device = next(tokenizer.parameters()).device
         height, width = (side * tokenizer.downsample for side in schedule.last)
-        pixels = torch.tensor(fit(pictures[self.source], height, width), device=device)
+        pixels = torch.tensor(self.canvas(height, width, pictures), device=device)
         with torch.no_grad():
             return tokenizer.encode(pixels.permute(2, 0, 1)[None].float() / 127.5 - 1, schedule)

@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
+from var_spaces.schedule import MAX_SCALES
+
 Role = Literal["generator", "tokenizer"]
+INFINITY_SCALES = 15  # rows of its level embedding
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Family:
         role: what models of it are for.
         model, config: ``"module:Class"`` of the torch module and of its configuration dataclass.
         offers: capabilities of every model of the family.
+        scales: most scales that its models know, unless their architecture has ``levels``.
         nested: where trainer checkpoints (``.pth``) keep the weights, one path per variant.
     """
 
@@ -36,6 +40,7 @@ class Family:
     config: str
     offers: frozenset[str] = frozenset()
     nested: tuple[tuple[str, ...], ...] = field(default=())
+    scales: int = MAX_SCALES
 
     @property
     def reads_text(self) -> bool:
@@ -69,6 +74,7 @@ FAMILIES = {
             {"text", "kv-cache", "sub-networks", "prefill", "any-schedule", "layer-guidance"}
         ),
         nested=(("trainer", "gpt_fsdp"),),
+        scales=INFINITY_SCALES,
     ),
     "varedit": Family(  # Infinity, taught to edit; other positions and attention (2508.15772)
         "generator",
@@ -76,6 +82,7 @@ FAMILIES = {
         "var_spaces.backbones.infinity_config:InfinityConfig",
         frozenset({"instructions", "kv-cache", "any-schedule"}),
         nested=(("trainer", "gpt_fsdp"),),
+        scales=INFINITY_SCALES,
     ),
     "arbooth": Family(  # Infinity, fine-tuned to one subject; other level embeddings (2504.02612)
         "generator",
@@ -83,6 +90,7 @@ FAMILIES = {
         "var_spaces.backbones.infinity_config:InfinityConfig",
         frozenset({"subject-text", "kv-cache", "any-schedule"}),
         nested=(("model",),),
+        scales=INFINITY_SCALES,
     ),
     "bitwise": Family(
         "tokenizer",
