@@ -72,7 +72,8 @@ class RandomSchedules:
         sides = sorted({*ALWAYS, *drawn, self.usual[-1]})
         chance = generator.random()
         for _ in filter(lambda threshold: chance > threshold, DROPS):
-            del sides[generator.randrange(len(ALWAYS), len(sides) - 1)]
+            if len(sides) - 1 > len(ALWAYS):  # small grids may have nothing left to drop
+                del sides[generator.randrange(len(ALWAYS), len(sides) - 1)]
         while sum(side * side for side in sides) > self.budget:
             end = len(sides) - self.keep_last
             del sides[generator.randrange(max(len(sides) - LATE_SCALES, len(ALWAYS)), end)]
