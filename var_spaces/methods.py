@@ -139,8 +139,18 @@ def parse(kind: str, value: Mapping[str, Any] | str | Method) -> Method:
 
 
 def dump(method: Method) -> dict[str, Any]:
-    """Return ``{"name": ..., **all parameters}``; ``parse`` turns it back into an equal method."""
-    return {"name": method.name, **method.model_dump(mode="json", by_alias=True)}
+    """Return ``{"name": ..., **parameters}``; ``parse`` turns it back into an equal method.
+
+    A parameter that only some models have use for (see ``needs`` of :class:`Option`) is left out
+    while it is unset, so that giving more of them to a task changes no id of other runs.
+    """
+    unset = {
+        field.alias or name
+        for name, field in type(method).model_fields.items()
+        if (field.json_schema_extra or {}).get("needs") and getattr(method, name) is None
+    }
+    values = method.model_dump(mode="json", by_alias=True)
+    return {"name": method.name, **{k: v for k, v in values.items() if k not in unset}}
 
 
 def _table() -> dict[str, dict[str, Entry]]:

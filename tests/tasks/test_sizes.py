@@ -50,7 +50,7 @@ def test_one_spelling():
 
     def inputs(**size):
         found = plan(make_spec("tiny-flex", **size)[0]).spec.inputs
-        return found["width"], found["height"], found["steps"]
+        return tuple(found.get(name) for name in ("width", "height", "steps"))
 
     assert inputs(width=17, height=15, steps=3) == inputs() == (None, None, None)
     assert inputs(width=31) == inputs(width=32, height=16) == (32, 16, None)
