@@ -69,6 +69,7 @@ def accuracy(model, judge, judged: dict, labels: Tensor, per_pair: int, setting:
         many[:, 1].tolist(),
         sampling={"top_k": setting["top_k"], "top_p": setting["top_p"]},
         guidance=setting["guidance"],
+        schedule=setting.get("schedule"),
     )
     classes = translate(many[:, 0], model.card.classes, judged["classes"])
     styles = translate(many[:, 1], model.card.styles, judged["styles"])

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.training.pictures import grid
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def generate(
     seed: int = SEED,
     cache: CachePolicy | None = None,
     decoding: DecodingStrategy | None = None,
+    schedule: ScaleSchedule | None = None,
 ) -> Tensor:
     """Draw images ``(B, 3, H, W)`` in [-1, 1], float32 on the CPU.
 
@@ -39,6 +41,7 @@ def generate(
         sampling: parameters of top-k / top-p sampling.
         guidance: weight at the last scale.
         cache, decoding: None is the full cache and plain decoding.
+        schedule: token maps; None is the model's own.
 
     Raises:
         ImportError: on a machine without pydantic, which the engine's methods need.
@@ -60,7 +63,7 @@ def generate(
         setup = RunSetup(
             tokenizer=tokenizer,
             backbone=model,
-            schedule=model.schedule,
+            schedule=schedule or model.schedule,
             conditioning=ClassConditioning(tuple(labels[part]), tuple(styles[part])),
             images=tuple(range(first, first + count)),
             noise=SeededNoise(seed),
