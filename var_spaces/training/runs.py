@@ -50,6 +50,8 @@ EMBEDDED = {
     "var-base": 58,
     "var-small": 37,
     "hmar": 25,
+    "flex-tokenizer": 12,
+    "flexvar": 17,
     "t2i-bit": 80,
 }
 
