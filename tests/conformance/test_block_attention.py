@@ -45,6 +45,7 @@ def test_training_takes_it_on_the_cpu(golden, pattern):
     check(golden, pattern, out, inputs, {"atol": 1e-4, "rtol": 1e-4})
 
 
+@pytest.mark.filterwarnings("ignore:.*flex_attention called without torch.compile")
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_block_sparse_kernel_uncompiled(golden, pattern):
     inputs, scale, sizes = case(golden, grad=False)
