@@ -46,6 +46,8 @@ def _cache_plot(view: RunView) -> str:
     if full:
         name += f", a cache of every token ends at {bytes_text(full[-1])}"
     legend = '<i class="vs-key-held"></i>held <i class="vs-key-full"></i>if every token were kept'
+    if held and not any(held):
+        legend = f"no cache: a scale sees itself alone · {legend}"
     drawing = plot.bars(held, "vs-held") + plot.steps(full) + plot.value(held, bytes_text)
     return figure("Cache held (KV cache)", legend, name, plot.frame() + drawing)
 
