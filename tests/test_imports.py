@@ -35,7 +35,7 @@ LAYERS = [
     {"app"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
-PACKAGE_OF = {"PIL": "pillow", "huggingface_hub": "huggingface-hub"}
+PACKAGE_OF = {"PIL": "pillow", "yaml": "pyyaml", "huggingface_hub": "huggingface-hub"}
 PACKAGE_OF |= dict.fromkeys(("fastapi", "starlette"), "gradio")  # which brings them along
 OPTIONAL = {
     "ImageReward",

@@ -11,6 +11,10 @@ COMMANDS = {
     "submit": "put an entry, or a result measured elsewhere, into the queue",
     "requests": "list what was submitted, with its state",
     "work": "work off the queue: run, verify, add to the table",
+    "compare": "two results, with bootstrap intervals of their difference",
+    "export": "write results as CSV, JSON or .eval_results YAML of a Hub model",
+    "reproduce": "our command, our number and their number for a row of a paper",
+    "validate": "check that the store, or a sweep file, is sound",
     "verify": "run a part of a result again and stamp it",
     "run": "run a suite, or a file of many runs, and add the results to the store",
 }

@@ -12,13 +12,14 @@ from leaderboard.suites.base import get_suite
 from var_spaces import methods
 from var_spaces.cli.arguments import Parser
 from var_spaces.cli.table import table
+from var_spaces.errors import did_you_mean
 
 WHAT = ("results", "suites", "metrics", "extractors", "references")
 
 
 def run(arguments: Sequence[str]) -> None:
     parser = Parser("list", "List what there is.", program="leaderboard")
-    parser.add_argument("what", nargs="?", choices=WHAT, help="default: results")
+    parser.add_argument("what", nargs="?", metavar="WHAT", help=", ".join(WHAT))
     parser.add_argument("--suite", metavar="NAME", help="results of one suite only")
     parser.add_argument("--store", metavar="PLACE", help="folder or hf://datasets/OWNER/NAME")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -28,6 +29,8 @@ def run(arguments: Sequence[str]) -> None:
         _results(options)
     elif what == "suites":
         _suites(options)
+    elif what not in WHAT:
+        parser.error(f"unknown '{what}'.{did_you_mean(what, WHAT)} There are {', '.join(WHAT)}")
     else:
         _methods(what.removesuffix("s"), options)
 

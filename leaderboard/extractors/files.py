@@ -16,17 +16,18 @@ from var_spaces.zoo.source import Source
 DATA_VARIABLE = "VAR_SPACES_DATA"
 
 
-def hub_file(repository: str, name: str) -> Path:
-    """A file of a Hub repository, from the Hub cache.
+def hub_file(repository: str, *names: str) -> Path:
+    """The first of some files of a Hub repository, from the Hub cache; all must be there.
 
     Raises:
-        VarSpacesError: if it is not there; says how to get it.
+        VarSpacesError: if one is not; says how to get them.
     """
-    found = hub.cached(Source(repository=repository, files=(name,)))
+    found = hub.cached(Source(repository=repository, files=names))
     if found is None:
+        listed = " ".join(names)
         raise VarSpacesError(
-            f"{name} of {repository} is not on this machine: get it with "
-            f"'hf download {repository} {name}'."
+            f"{listed} of {repository} are not all on this machine: get them with "
+            f"'hf download {repository} {listed}'."
         )
     return found[0]
 

@@ -13,6 +13,7 @@ from leaderboard.metrics.ssim import Ssim
 from leaderboard.metrics.token_agreement import TokenAgreement
 from leaderboard.suites.base import Item, Suite
 from leaderboard.suites.classes import numbered_items
+from var_spaces.evaluators.compose import read_prompts
 from var_spaces.methods import register
 
 
@@ -36,3 +37,17 @@ class Fidelity(Suite):
         return (
             TokenAgreement(), Psnr(), Ssim(), JudgeDistance(), KvHistory(), KvPeak(), Latency(),
         )  # fmt: skip
+
+
+@register
+class FidelityText(Fidelity):
+    """The same for text models: seven prompts of each of ten categories."""
+
+    name = "fidelity-text"
+    title = "Fidelity to the full cache, 70 prompts"
+
+    task = "text-to-image"
+
+    def items(self) -> Sequence[Item]:
+        prompts = [prompt.text for prompt in read_prompts(7)]
+        return [Item(index, {"prompt": text}) for index, text in enumerate(prompts)]

@@ -1,0 +1,74 @@
+"""Results in the formats of others: a CSV table, JSON, and ``.eval_results`` of Hub models."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from leaderboard.store.index import scores
+from var_spaces.errors import VarSpacesError
+
+PLAIN = (
+    "id", "protocol", "model", "label", "cache", "decoding", "n", "device", "commit", "created",
+)  # fmt: skip
+SCORE = ("title", "metric", "value", "low", "high", "better", "unit")
+
+
+def to_csv(rows: Iterable[dict[str, Any]]) -> str:
+    """One line per score: the columns of a result, then those of the score."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*PLAIN, *SCORE])
+    for row in rows:
+        for score in scores(row):
+            writer.writerow([*(row[key] for key in PLAIN), *(score[key] for key in SCORE)])
+    return buffer.getvalue()
+
+
+def to_json(rows: Iterable[dict[str, Any]]) -> str:
+    """A list of results; entries and scores are objects."""
+    plain = [
+        {**{k: row[k] for k in PLAIN}, "entry": json.loads(row["entry"]), "scores": scores(row)}
+        for row in rows
+    ]
+    return json.dumps(plain, indent=1) + "\n"
+
+
+def to_eval_results(rows: Sequence[dict[str, Any]], dataset: str, url: str = "") -> str:
+    """YAML for ``.eval_results/`` in a model's repository: one entry per score of the result.
+
+    Args:
+        rows: of one model.
+        dataset: repository of the results on the Hub, ``owner/name``.
+        url: page of the leaderboard, as the source.
+
+    Raises:
+        VarSpacesError: if the rows are of several models.
+    """
+    models = sorted({row["model"] for row in rows})
+    if len(models) != 1:
+        raise VarSpacesError(
+            f"A file of .eval_results belongs to one model, these are {', '.join(models) or 'none'}"
+            ": give --model."
+        )
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    source = {"source_url": url, "source_name": "VAR Spaces leaderboard"} if url else {}
+    entries = [
+        EvalResultEntry(
+            dataset_id=dataset,
+            task_id=row["suite"],
+            dataset_revision=None,
+            value=score["value"],
+            date=row["created"][:10],
+            notes=f"{row['label']}; {score['metric']}; {row['protocol']}; result {row['id']}",
+            **source,
+        )
+        for row in rows
+        for score in scores(row)
+    ]
+    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False)

@@ -1,0 +1,84 @@
+"""Rows of papers: what was published, the run that should give it, and what we measured.
+
+``papers.json`` holds them. ``published`` maps the name of a metric to the paper's number; ``parts``
+are methods that are not the defaults of the model's card.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from leaderboard.entry import Entry
+from leaderboard.store.index import scores
+from leaderboard.suites.base import get_suite
+from var_spaces import methods
+from var_spaces.errors import UnknownName, did_you_mean
+
+FILE = Path(__file__).parent / "papers.json"
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A published row; see the top of this file."""
+
+    id: str
+    title: str
+    paper: str
+    suite: str
+    model: str
+    published: Mapping[str, float]
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    def entry(self) -> Entry:
+        """The run that should give the published numbers."""
+        return Entry.of(self.model, **self.parts)
+
+    def command(self) -> str:
+        """The same as a command line."""
+        words = ["python", "-m", "leaderboard", "run", "--suite", self.suite, "--model", self.model]
+        for kind, part in self.parts.items():
+            words += [f"--{kind}", part["name"]]
+            for option in methods.cli_options(methods.get(kind, part["name"])):
+                if option.field in part:
+                    value = part[option.field]
+                    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+                    words += [f"--{kind}-{option.flag.removeprefix('--')}", text]
+        return shlex.join(words)
+
+    def measured(self, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """Our newest result of exactly this run, as a row of the index."""
+        protocol, entry = get_suite(self.suite).protocol, self.entry().to_json()
+        ours = [row for row in rows if row["protocol"] == protocol and row["entry"] == entry]
+        return max(ours, key=lambda row: row["created"], default=None)
+
+
+def by_metric(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Scores of an index row by the bare name of their metric."""
+    return {score["metric"].partition("@")[0]: score for score in scores(row)}
+
+
+@cache
+def paper_rows() -> dict[str, PaperRow]:
+    """All rows by id."""
+    found = [PaperRow(**row) for row in json.loads(FILE.read_text("utf-8"))["rows"]]
+    return {row.id: row for row in found}
+
+
+def paper_row(id: str) -> PaperRow:
+    """One row.
+
+    Raises:
+        UnknownName: if there is none; names the nearest one.
+    """
+    rows = paper_rows()
+    if id not in rows:
+        near = did_you_mean(id, rows)
+        raise UnknownName(f"Unknown row '{id[:60]}'.{near} See: python -m leaderboard reproduce.")
+    return rows[id]
