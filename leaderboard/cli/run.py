@@ -14,7 +14,7 @@ from typing import Any
 from leaderboard.entry import PARTS, Entry
 from leaderboard.result import Result
 from leaderboard.runner.job import BATCH, WORK, Job
-from leaderboard.store import open_store
+from leaderboard.store import index, open_store
 from leaderboard.suites.base import get_suite
 from leaderboard.sweep import read_sweep
 from var_spaces import methods
@@ -86,10 +86,14 @@ def _run(job: Job, options: dict[str, Any]) -> None:
         return
     result, samples = done
     store = open_store(options.get("store"))
-    known = any(row["fingerprint"] == result.fingerprint for row in store.rows())
-    store.add(result, samples)
+    told = index.row(result, result.path)
+    same = [row for row in store.rows() if row["fingerprint"] == result.fingerprint]
     print(_told(result), end="")
-    again = ", the same scores as before" if known else ""
+    if any(row["costs"] == told["costs"] for row in same):  # it was finished before
+        print(f"nothing new: {same[0]['id']} in {store.backend} says the same\n", flush=True)
+        return
+    store.add(result, samples)
+    again = ", the same scores as before" if same else ""
     print(f"result {result.id} in {store.backend}{again}\n", flush=True)
 
 
