@@ -140,17 +140,14 @@ class TestRun:
         assert found["fingerprint"] == result.fingerprint
         assert found["drew"] == [0, 2]
 
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [({"batch": 0}, "1 to 64"), ({"entry": "text"}, "text")],
-    )
-    def test_refusals_come_before_work(self, tmp_path, change, message):
-        if change.get("entry"):
-            entry = Entry.of("tiny-var").model_dump(mode="json")
-            change = {"entry": Entry(**{**entry, "model": "nothing"})}
-            message = "Unknown model 'nothing'"
-        with pytest.raises(VarSpacesError, match=message):
-            run(job(tmp_path, **change))
+    def test_refusals_come_before_work(self, tmp_path):
+        nothing = Entry(**{**Entry.of("tiny-var").model_dump(mode="json"), "model": "nothing"})
+        for change, message in (
+            ({"batch": 0}, "1 to 64"),
+            ({"entry": nothing}, "Unknown model 'nothing'"),
+        ):
+            with pytest.raises(VarSpacesError, match=message):
+                run(job(tmp_path, **change))
         assert list(tmp_path.iterdir()) == []
 
 
