@@ -87,10 +87,16 @@ def main() -> None:
         rows[-1] += [1e3 * cpu / schedule.total, kv / 2**20, kv / schedule.total]
         data.append({"schedule": name, "sizes": schedule.sizes, "runs": runs})
         print(rows[-1], flush=True)
+        report(args, rows, data)  # after every row: large schedules take long
+
+
+def report(args: argparse.Namespace, rows: list, data: list) -> None:
+    """Write the table."""
     head = ["schedule", "scales", "last map", "tokens", "seconds", "CPU seconds"]
     text = table([*head, "CPU ms per token", "KV MiB", "KV bytes per token"], rows)
-    command = f"python benchmarks/schedules.py --model {args.model} --repeats {args.repeats}"
-    print(write("schedules", "Cost of a run by schedule", command, data, text))
+    command = f"python benchmarks/schedules.py --model {args.model} --repeats {args.repeats} "
+    command += f"--ratios {' '.join(args.ratios)} --presets {' '.join(args.presets)}"
+    write("schedules", "Cost of a run by schedule", command, data, text)
 
 
 if __name__ == "__main__":
