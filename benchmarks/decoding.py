@@ -1,0 +1,219 @@
+"""Decoding strategies side by side: quality, time and memory on the same classes and seeds.
+
+    python benchmarks/decoding.py --images 128
+
+Quality is the Frechet distance over features of the embedded CLIP between generated images and
+real scenes (small N, so compare within this page only), the share that the embedded judge names
+right, and the loss per scale on held-out scenes. Time is processor time of one thread, without the
+decoder; rounds go over all cases in turn. Finished cells are kept in ``--cells``. Cases whose
+models are missing (``--models`` names their folder) are left out. Full-size models are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from decoding_page import page, pareto
+from image_metrics import frechet
+from report import FOLDER, write
+
+from var_spaces import methods
+from var_spaces.decoding import loop
+from var_spaces.decoding.conditioning import ClassConditioning
+from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.setup import RunSetup
+from var_spaces.depth import sub_network
+from var_spaces.evaluators.clip import embedded
+from var_spaces.evaluators.folder import EVALUATORS
+from var_spaces.events import ImageReady, ScaleDone
+from var_spaces.training.data.render import render
+from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.export import load_judge
+from var_spaces.training.judge import hits
+from var_spaces.training.losses import loss_per_scale
+from var_spaces.training.transformer import EVAL_SEED, ClassTraining, TransformerRecipe
+from var_spaces.zoo.cards import known
+from var_spaces.zoo.residency import ZOO
+
+BRIDGE, BATCH, TIMED, ROUNDS = 3, 32, 4, 3
+CPU = torch.device("cpu")
+
+
+def cases() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Name -> (model of the run, decoding), the most telling first."""
+    found = {"plain base": ("var-base", {"name": "plain"})}
+    found["plain small"] = "var-small", {"name": "plain"}
+    for state, model in (("untrained", "var-base"), ("supernet", "var-supernet")):
+        for depth in (2, 3):
+            route = {"name": "supernet", "depth": depth, "bridge": BRIDGE}
+            found[f"VARiant d={depth} {state}"] = model, route
+    found["VARiant d=6 supernet"] = "var-supernet", {"name": "plain"}
+    pairs = {"training-free": ("var-base", "var-small"), "tuned": ("var-drafter", "var-refiner")}
+    for drafted in (4, 3, 5, 2, 1):
+        for state, (drafter, refiner) in pairs.items():
+            pair = {"name": "collaborative", "refiner": refiner, "drafted": drafted}
+            found[f"CoDe N={drafted} {state}"] = drafter, pair
+    for depth in (4, 5):
+        for state, model in (("untrained", "var-base"), ("supernet", "var-supernet")):
+            route = {"name": "supernet", "depth": depth, "bridge": BRIDGE}
+            found[f"VARiant d={depth} {state}"] = model, route
+    here = known("generator")
+    return {
+        name: (model, decoding)
+        for name, (model, decoding) in found.items()
+        if {model, decoding.get("refiner", model)} <= here.keys()
+    }
+
+
+class Bench:
+    """All cases see the same classes, styles and seeds."""
+
+    def __init__(self, images: int) -> None:
+        base = ZOO.model("var-base")
+        self.recipe = TransformerRecipe(
+            base.tokenizer, ClassTraining(eval_images=64), 0, CPU, base.backbone
+        )
+        self.clip = embedded()
+        self.judge, judged = load_judge(EVALUATORS / "judge")
+        train = SceneSampler(self.recipe.atlas, replace(self.recipe.recipe, split="train"))
+        drawn = train.batch(EVAL_SEED + 1, 0, 4 * images, CPU)
+        real = render(self.recipe.atlas, drawn)
+        self.real = self.clip.images(real)
+        labels, styles = (x[:images] for x in train.labels(drawn))
+        self.labels, self.styles = labels.tolist(), styles.tolist()
+        card = base.card
+        self.asked = [
+            torch.tensor([list(names).index(own[i]) for i in given])
+            for names, own, given in (
+                (judged["classes"], card.classes, self.labels),
+                (judged["styles"], card.styles, self.styles),
+            )
+        ]
+        self.losses: dict[tuple[str, int], list[float]] = {}
+
+    def setup(self, model: str, decoding: dict[str, Any], first: int, count: int) -> RunSetup:
+        method = methods.parse("decoding", decoding)
+        loaded, usual = ZOO.model(model), ZOO.model("var-base").card.defaults
+        part = slice(first, first + count)
+        return RunSetup(
+            tokenizer=loaded.tokenizer,
+            backbone=loaded.backbone,
+            schedule=loaded.backbone.schedule,
+            conditioning=ClassConditioning(tuple(self.labels[part]), tuple(self.styles[part])),
+            images=tuple(range(first, first + count)),
+            noise=SeededNoise(1),
+            sampling=methods.parse("sampling", usual["sampling"]),
+            guidance=methods.parse("guidance", usual["guidance"]),
+            cache=methods.parse("cache", "full"),
+            decoding=method,
+            extra={name: ZOO.model(name).backbone for name in method.models},
+        )
+
+    def cell(self, model: str, decoding: dict[str, Any]) -> dict[str, Any]:
+        """Quality and memory of one case."""
+        images = []
+        for first in range(0, len(self.labels), BATCH):
+            count = min(BATCH, len(self.labels) - first)
+            events = loop.run(self.setup(model, decoding, first, count))
+            images += [event.image for event in events if isinstance(event, ImageReady)]
+        pixels = torch.stack([torch.from_numpy(image) for image in images])
+        pixels = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+        right = hits(self.judge, pixels, *self.asked).float().mean(0).tolist()
+        done = [
+            event
+            for event in loop.run(self.setup(model, decoding, 0, 1))
+            if isinstance(event, ScaleDone)
+        ]
+        weights = {model, decoding.get("refiner", model)}
+        return {
+            "images": len(images),
+            "frechet": frechet(self.clip.images(pixels), self.real),
+            "class": right[0],
+            "style": right[1],
+            "nats": self.nats(model, decoding),
+            "kv_bytes": max(event.kv_bytes for event in done),
+            "parameters": sum(
+                p.numel() for name in weights for p in ZOO.model(name).backbone.parameters()
+            ),
+        }
+
+    def nats(self, model: str, decoding: dict[str, Any]) -> list[float]:
+        """Loss per scale of whoever draws it, on ground-truth tokens."""
+        blocks = len(ZOO.model(model).backbone.blocks)
+        own = self.nats_of(model, decoding.get("depth", blocks))
+        if "refiner" not in decoding:
+            return own
+        refiner = decoding["refiner"]
+        other = self.nats_of(refiner, len(ZOO.model(refiner).backbone.blocks))
+        return [*own[: decoding["drafted"]], *other[decoding["drafted"] :]]
+
+    def nats_of(self, model: str, depth: int) -> list[float]:
+        if (model, depth) not in self.losses:
+            backbone = ZOO.model(model).backbone
+            routing = {"blocks": sub_network(len(backbone.blocks), depth), "bridge": BRIDGE}
+            losses = self.recipe.losses(backbone, "train", **routing)
+            self.losses[model, depth] = loss_per_scale(losses, backbone.schedule)
+        return self.losses[model, depth]
+
+    def seconds(self, model: str, decoding: dict[str, Any]) -> float:
+        """Processor seconds per image of the scales."""
+        steps, spent = loop.run(self.setup(model, decoding, 0, TIMED)), 0.0
+        try:
+            while True:
+                started = time.process_time()
+                if not isinstance(next(steps), ScaleDone):
+                    return spent / TIMED
+                spent += time.process_time() - started
+        finally:
+            steps.close()
+
+
+def finished(path: Path) -> Iterator[dict[str, Any]]:
+    if path.is_file():
+        yield from map(json.loads, path.read_text("utf-8").splitlines())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=256, help="generated images per case")
+    parser.add_argument("--models", default="", help="folder of further models")
+    parser.add_argument("--cells", type=Path, default=Path("decoding_cells.jsonl"))
+    parser.add_argument("--minutes", type=float, default=60, help="start no case after these")
+    args = parser.parse_args()
+    if args.models:
+        os.environ["VAR_SPACES_MODELS"] = args.models
+    limit = time.monotonic() + 60 * args.minutes
+    cells = {c["case"]: c for c in finished(args.cells) if c["images"] == args.images}
+    bench, wanted = Bench(args.images), cases()
+    for name, case in wanted.items():
+        if name not in cells and time.monotonic() < limit:
+            cells[name] = {"case": name, **bench.cell(*case)}
+            with open(args.cells, "a", encoding="utf-8") as file:
+                file.write(json.dumps(cells[name]) + "\n")
+            print(json.dumps(cells[name]), flush=True)
+    cells = {name: cells[name] for name in wanted if name in cells}
+    rounds: dict[str, list[float]] = {name: [] for name in cells}
+    for _ in range(ROUNDS):
+        for name, spent in rounds.items():
+            spent.append(bench.seconds(*wanted[name]))
+    for name, spent in rounds.items():
+        cells[name] |= {"seconds": statistics.median(spent), "rounds": spent}
+    text, full = page(cells)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    pareto(cells).save(FOLDER / "decoding.png")
+    command = f"python benchmarks/decoding.py --images {args.images}"
+    data = {"embedded": list(cells.values()), "full_size": full}
+    print(write("decoding", "Decoding strategies", command, data, text))
+
+
+if __name__ == "__main__":
+    main()

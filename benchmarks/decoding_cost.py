@@ -1,0 +1,96 @@
+"""Arithmetic and memory of decoding strategies at any size, counted without numbers.
+
+The real sessions run on tensors that have shapes but no memory: floating-point operations are
+counted by torch, bytes by the KV cache itself. What no count shows is the time that small matrices,
+memory traffic and kernel launches take, so a ratio of operations is an upper bound of a speed-up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from var_spaces.backbones.var import VAR
+from var_spaces.cache.full import Full
+from var_spaces.decoding.base import DecodingStrategy
+from var_spaces.decoding.collaborative import Collaborative
+from var_spaces.decoding.conditioning import ClassConditioning
+from var_spaces.decoding.guidance import LinearGuidance
+from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.plain import PlainDecoding
+from var_spaces.decoding.sampling import TopKTopP
+from var_spaces.decoding.setup import RunSetup
+from var_spaces.decoding.supernet import Supernet
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.manifest import build
+
+BATCH = 64  # images, of the papers' tables
+PAIR = 6  # bytes of a key and a value there: float32 and float16
+# what the papers measured on an L20: speed-up, and total MB of memory where it is stated
+PAPER = {
+    "plain d30": (1.0, 39228),
+    "CoDe N=9": (1.2, 28803),
+    "CoDe N=8": (1.7, 21019),
+    "CoDe N=7": (2.3, 19943),
+    "CoDe N=6": (2.9, 19943),
+    "VARiant d=16": (1.7, 28644),
+    "VARiant d=8": (2.6, round(39265 * 0.35)),
+    "VARiant d=2": (3.5, round(39265 * 0.2)),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one image: operations; key-value pairs held at most; parameters of all models."""
+
+    flops: int
+    pairs: int
+    parameters: int
+
+    def megabytes(self) -> float:
+        """Cache and float32 weights of a batch, by the papers' bytes; activations not counted."""
+        return (self.pairs * PAIR * BATCH + self.parameters * 4) / 2**20
+
+
+def full_size() -> dict[str, Cost]:
+    """VAR-d30 alone, with VAR-d16 as its refiner, and as a supernet."""
+    large, small = (build(get_card(name)) for name in ("var-d30", "var-d16"))
+    cases: dict[str, DecodingStrategy] = {"plain d30": PlainDecoding()}
+    cases |= {f"CoDe N={n}": Collaborative(refiner="d16", drafted=n) for n in range(9, 0, -1)}
+    cases |= {f"VARiant d={d}": Supernet(depth=d, bridge=6) for d in (16, 8, 4, 2)}
+    return {name: cost(large, case, {"d16": small}) for name, case in cases.items()}
+
+
+def cost(model: VAR, decoding: DecodingStrategy, extra: dict[str, VAR]) -> Cost:
+    """Drive a session through all scales of one guided image."""
+    schedule, latent = model.schedule, model.config.latent_dim
+    setup = RunSetup(
+        tokenizer=None,
+        backbone=model,
+        schedule=schedule,
+        conditioning=ClassConditioning((0,)),
+        images=(0,),
+        noise=SeededNoise(0),
+        sampling=TopKTopP(),
+        guidance=LinearGuidance(),
+        cache=Full(),
+        decoding=decoding,
+        extra=extra,
+    )
+    peak = 0
+
+    def draw(logits: torch.Tensor, **_: Any) -> None:
+        nonlocal peak
+        peak = max(peak, session.run.cache.peak_bytes)
+
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        session = decoding.session(setup, (0,))
+        for scale, tokens in enumerate(schedule.lengths):
+            given = torch.empty(1, tokens, latent, device="meta") if scale else None
+            session.predict(scale, given, draw)
+    models = [model, *(extra[name] for name in decoding.models)]
+    parameters = sum(p.numel() for m in models for p in m.parameters())
+    return Cost(counter.get_total_flops(), peak // 8, parameters)  # pairs of two float32

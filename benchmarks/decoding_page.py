@@ -1,0 +1,102 @@
+"""The page of ``benchmarks/decoding.py``: table and picture of the embedded models, and full size."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from decoding_cost import BATCH, PAPER, full_size
+from PIL import Image
+from report import table
+
+from var_spaces.training.charts import COLOURS, Panel
+
+GROUPS = ("plain", "CoDe", "VARiant")
+HEAD = (
+    "case",
+    "Frechet (CLIP)",
+    "class right",
+    "style right",
+    "nats per token of each scale",
+    "CPU s / image",
+    "speed-up",
+    "peak KV kB / image",
+    "parameters, M",
+)
+
+
+def page(cells: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """The text, and the numbers of the full-size part."""
+    base = cells["plain base"]
+    rows = [
+        [
+            name,
+            c["frechet"],
+            c["class"],
+            c["style"],
+            " ".join(f"{x:.2f}" for x in c["nats"]),
+            c["seconds"],
+            base["seconds"] / c["seconds"],
+            c["kv_bytes"] / 1024,
+            c["parameters"] / 1e6,
+        ]
+        for name, c in cells.items()
+    ]
+    costs = full_size()
+    plain = costs["plain d30"]
+    counted = []
+    for name, c in costs.items():
+        speed, memory = PAPER.get(name, (None, None))
+        counted.append(
+            [
+                name,
+                c.flops / 1e12,
+                plain.flops / c.flops,
+                speed or "",
+                c.pairs / plain.pairs,
+                c.megabytes() / plain.megabytes(),
+                memory / PAPER["plain d30"][1] if memory else "",
+            ]
+        )
+    head = (
+        "case",
+        "TFLOP / image",
+        "times fewer",
+        "paper: speed-up",
+        "peak KV",
+        f"KV + weights, batch {BATCH}",
+        "paper: memory",
+    )
+    text = (
+        f"## Embedded models\n\n{base['images']} images per case, the same classes, styles and "
+        "seeds; sampling and guidance are those of var-base's card. The bridge of VARiant is the "
+        "first 3 of 6 scales; its d=6 is the whole supernet. Parameters count every model of a "
+        f"case.\n\n{table(HEAD, rows)}\n\n![Quality against time](decoding.png)\n\n"
+        "## Full size, counted\n\nVAR-d30 with VAR-d16 as refiner, or with a bridge of 6 of 10 "
+        "scales; one guided image of 256 px, the real sessions on tensors without numbers. Shares "
+        "are of plain d30; weights are float32 and a key-value pair 6 bytes as in the papers, "
+        f"activations are not counted.\n\n{table(head, counted)}"
+    )
+    return text, {name: asdict(c) for name, c in costs.items()}
+
+
+def pareto(cells: dict[str, dict[str, Any]]) -> Image.Image:
+    """Frechet distance against processor time: lower left is better."""
+    points = {name: (c["seconds"], c["frechet"]) for name, c in cells.items()}
+    xs, ys = zip(*points.values(), strict=True)
+    panel = Panel(
+        "Quality against time, embedded models (dots: memory)",
+        ("CPU seconds per image", "Frechet distance (CLIP), lower is better"),
+        (min(xs), max(xs)),
+        (min(ys), max(ys)),
+    )
+    largest = max(c["kv_bytes"] for c in cells.values())
+    for name, point in points.items():
+        colour = COLOURS[[name.startswith(group) for group in GROUPS].index(True)]
+        x, y = panel.place(*point)
+        r = 2 + 5 * cells[name]["kv_bytes"] / largest
+        panel.draw.ellipse([x - r, y - r, x + r, y + r], colour)
+        short = name.replace("VARiant ", "").replace("training-free", "free")
+        left = x > panel.image.width * 0.7
+        panel.text((x - r - 2, y) if left else (x + r + 2, y), short, 10, "rm" if left else "lm")
+    return panel.image
