@@ -1,4 +1,4 @@
-"""The page of ``benchmarks/decoding.py``: table and picture of the embedded models, and full size."""
+"""The page of ``benchmarks/decoding.py``: tables and a picture, embedded and full size."""
 
 from __future__ import annotations
 
