@@ -17,11 +17,12 @@ import os
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from decoding_cost import Cost, full_size
 from decoding_page import page, pareto
 from image_metrics import frechet
 from report import FOLDER, write
@@ -182,6 +183,20 @@ def finished(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, path.read_text("utf-8").splitlines())
 
 
+def keep(path: Path, cell: dict[str, Any]) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(cell) + "\n")
+    print(json.dumps(cell), flush=True)
+
+
+def counted(path: Path) -> dict[str, Cost]:
+    """Costs at full size, counted once."""
+    if not any("counted" in cell for cell in finished(path)):
+        keep(path, {"counted": {name: asdict(c) for name, c in full_size().items()}})
+    cell = next(cell for cell in finished(path) if "counted" in cell)
+    return {name: Cost(**c) for name, c in cell["counted"].items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=256, help="generated images per case")
@@ -192,14 +207,13 @@ def main() -> None:
     if args.models:
         os.environ["VAR_SPACES_MODELS"] = args.models
     limit = time.monotonic() + 60 * args.minutes
-    cells = {c["case"]: c for c in finished(args.cells) if c["images"] == args.images}
+    done = finished(args.cells)
+    cells = {c["case"]: c for c in done if c.get("images") == args.images}
     bench, wanted = Bench(args.images), cases()
     for name, case in wanted.items():
         if name not in cells and time.monotonic() < limit:
             cells[name] = {"case": name, **bench.cell(*case)}
-            with open(args.cells, "a", encoding="utf-8") as file:
-                file.write(json.dumps(cells[name]) + "\n")
-            print(json.dumps(cells[name]), flush=True)
+            keep(args.cells, cells[name])
     cells = {name: cells[name] for name in wanted if name in cells}
     rounds: dict[str, list[float]] = {name: [] for name in cells}
     for _ in range(ROUNDS):
@@ -207,11 +221,12 @@ def main() -> None:
             spent.append(bench.seconds(*wanted[name]))
     for name, spent in rounds.items():
         cells[name] |= {"seconds": statistics.median(spent), "rounds": spent}
-    text, full = page(cells)
+    costs = counted(args.cells)
+    text = page(cells, costs)
     FOLDER.mkdir(parents=True, exist_ok=True)
     pareto(cells).save(FOLDER / "decoding.png")
     command = f"python benchmarks/decoding.py --images {args.images}"
-    data = {"embedded": list(cells.values()), "full_size": full}
+    data = {"embedded": list(cells.values()), "full_size": {k: asdict(c) for k, c in costs.items()}}
     print(write("decoding", "Decoding strategies", command, data, text))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from decoding_cost import BATCH, PAPER, full_size
+from decoding_cost import BATCH, PAPER, Cost
 from PIL import Image
 from report import table
 
@@ -25,8 +24,8 @@ HEAD = (
 )
 
 
-def page(cells: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
-    """The text, and the numbers of the full-size part."""
+def page(cells: dict[str, dict[str, Any]], costs: dict[str, Cost]) -> str:
+    """Both tables with what they show."""
     base = cells["plain base"]
     rows = [
         [
@@ -42,7 +41,6 @@ def page(cells: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
         ]
         for name, c in cells.items()
     ]
-    costs = full_size()
     plain = costs["plain d30"]
     counted = []
     for name, c in costs.items():
@@ -67,7 +65,7 @@ def page(cells: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
         f"KV + weights, batch {BATCH}",
         "paper: memory",
     )
-    text = (
+    return (
         f"## Embedded models\n\n{base['images']} images per case, the same classes, styles and "
         "seeds; sampling and guidance are those of var-base's card. The bridge of VARiant is the "
         "first 3 of 6 scales; its d=6 is the whole supernet. Parameters count every model of a "
@@ -77,7 +75,6 @@ def page(cells: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
         "are of plain d30; weights are float32 and a key-value pair 6 bytes as in the papers, "
         f"activations are not counted.\n\n{table(head, counted)}"
     )
-    return text, {name: asdict(c) for name, c in costs.items()}
 
 
 def pareto(cells: dict[str, dict[str, Any]]) -> Image.Image:
