@@ -81,7 +81,10 @@ class SearchSession(PlainSession):
     ) -> None:
         self.rows_per_image = stages.start
         self.owner = torch.tensor(list(images)).repeat_interleave(stages.start)
-        super().__init__(setup, self.owner.tolist())
+        super().__init__(setup, images)
+        if stages.start > 1:  # the condition is read once for all candidates of an image
+            rows = torch.arange(len(images), device=setup.device)
+            self.run.gather_rows(rows.repeat_interleave(stages.start))
         self.setup, self.stages, self.criteria = setup, stages, criteria
         self.last = setup.schedule.num_scales - 1
         batch = stages.batch(setup.schedule)

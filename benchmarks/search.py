@@ -1,0 +1,148 @@
+"""Searches among candidates: does more compute draw more of what a prompt says?
+
+    python benchmarks/search.py --per-category 4
+
+Candidates are chosen by the embedded CLIP; the result is judged by the scene parser, which no
+search sees. Compute counts drawn tokens as a multiple of one plain image. Intervals are 95 % over
+seeds (Student's t). Finished cells are kept in ``--cells``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from report import FOLDER, table, write
+
+from var_spaces import methods
+from var_spaces.conditioning.packed_encoder import load_minilm
+from var_spaces.decoding import loop
+from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.scoring import Asked
+from var_spaces.decoding.setup import RunSetup
+from var_spaces.evaluators.clip import embedded
+from var_spaces.evaluators.compose import OVERALL, Prompt, read_prompts, score
+from var_spaces.evaluators.parser import embedded_parser
+from var_spaces.events import ImageReady, ScaleDone
+from var_spaces.training.charts import line_chart
+from var_spaces.training.text_samples import Prompts
+from var_spaces.zoo.residency import ZOO
+
+BATCH = 8  # prompts
+T95 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t by number of seeds
+TTS, BEST = {"name": "tts-var"}, {"name": "best-of-n"}
+CASES: dict[str, dict[str, Any]] = {"plain": {"name": "plain"}}
+for few, many in ((1, 2), (2, 4), (4, 8)):  # about equal compute
+    CASES[f"TTS-VAR N={few}"] = {**TTS, "candidates": few}
+    CASES[f"best of {many}"] = {**BEST, "candidates": many}
+CASES["importance sampling of 4"] = {"name": "importance-sampling", "candidates": 4}
+CASES["TTS-VAR N=2, no clusters"] = {**TTS, "candidates": 2, "clustering": False}
+CASES["TTS-VAR N=2, no resampling"] = {**TTS, "candidates": 2, "resampling": False}
+HEAD = ("case", "compute", "composition", "95 % over seeds", "CLIP reward", "CPU s / image")
+
+
+def draw(decoding: dict[str, Any], prompts: list[Prompt], seed: int, model: str) -> dict[str, Any]:
+    """Score, reward, tokens and time of one image per prompt."""
+    loaded = ZOO.model(model)
+    usual, schedule = loaded.card.defaults, loaded.backbone.schedule
+    encoder = load_minilm(max_length=loaded.card.text_encoder["max_length"])
+    images, tokens, started = [], 0, time.process_time()
+    for first in range(0, len(prompts), BATCH):
+        texts = tuple(prompt.text for prompt in prompts[first : first + BATCH])
+        setup = RunSetup(
+            tokenizer=loaded.tokenizer,
+            backbone=loaded.backbone,
+            schedule=schedule,
+            conditioning=Prompts(encoder, texts),
+            images=tuple(range(first, first + len(texts))),
+            noise=SeededNoise(seed),
+            sampling=methods.parse("sampling", usual["sampling"]),
+            guidance=methods.parse("guidance", usual["guidance"]),
+            cache=methods.parse("cache", "full"),
+            decoding=methods.parse("decoding", decoding),
+            asked=tuple(Asked(text) for text in texts),
+        )
+        for event in loop.run(setup):
+            match event:
+                case ScaleDone():
+                    tokens += event.rows * event.tokens
+                case ImageReady():
+                    images.append(event.image)
+    seconds = (time.process_time() - started) / len(prompts)
+    pictures = np.stack(images)
+    report = score(prompts, embedded_parser()(pictures))
+    matches = embedded().score(pictures, [prompt.text for prompt in prompts])
+    return {
+        "composition": report[OVERALL]["accuracy"],
+        "categories": {name: row["accuracy"] for name, row in report.items()},
+        "reward": matches.mean().item() / 10,
+        "compute": tokens / (schedule.total * len(prompts)),
+        "seconds": seconds,
+    }
+
+
+def interval(values: list[float]) -> float:
+    """Half width of the 95 % interval of the mean."""
+    if len(values) < 2:
+        return float("nan")
+    return T95[len(values)] * statistics.stdev(values) / len(values) ** 0.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="t2i-bit")
+    parser.add_argument("--per-category", type=int, default=4, help="prompts of every category")
+    parser.add_argument("--seeds", type=int, default=3, choices=sorted(T95))
+    parser.add_argument("--cells", type=Path, default=Path("search_cells.jsonl"))
+    parser.add_argument("--minutes", type=float, default=60, help="start no cell after these")
+    args = parser.parse_args()
+    limit = time.monotonic() + 60 * args.minutes
+    prompts = read_prompts(args.per_category)
+    lines = args.cells.read_text("utf-8").splitlines() if args.cells.is_file() else []
+    cells = {(c["case"], c["seed"], c["prompts"]): c for c in map(json.loads, lines)}
+    for name, decoding in CASES.items():
+        for seed in range(1, args.seeds + 1):
+            key = (name, seed, len(prompts))
+            if key in cells or time.monotonic() > limit:
+                continue
+            found = draw(decoding, prompts, seed, args.model)
+            cells[key] = {"case": name, "seed": seed, "prompts": len(prompts), **found}
+            with open(args.cells, "a", encoding="utf-8") as file:
+                file.write(json.dumps(cells[key]) + "\n")
+            print(json.dumps(cells[key]), flush=True)
+    rows, lines = [], {"TTS-VAR": [], "best of N": []}
+    for name in CASES:
+        own = [c for c in cells.values() if c["case"] == name and c["prompts"] == len(prompts)]
+        if len(own) < args.seeds:
+            continue
+        values = [c["composition"] for c in own]
+        means = {k: statistics.mean(c[k] for c in own) for k in ("compute", "reward", "seconds")}
+        middle = statistics.mean(values)
+        width = f"± {interval(values):.3f}"
+        rows.append([name, means["compute"], middle, width, means["reward"], means["seconds"]])
+        for line, points in lines.items():
+            if name == "plain" or (name.startswith(line.removesuffix("N")) and "," not in name):
+                points.append((means["compute"], middle))
+    chart = line_chart(
+        "Composition against compute", ("tokens drawn, plain = 1", "share of prompts right"), lines
+    )
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    chart.save(FOLDER / "search.png")
+    text = (
+        f"Model {args.model}, {len(prompts)} prompts, {args.seeds} seeds, the same for all. "
+        "Composition: share of images of which every claim of the prompt is true for the scene "
+        "parser, mean of the categories. The reward that searches see is the embedded CLIP's "
+        f"(ten times the cosine).\n\n{table(HEAD, rows)}\n\n![Composition against compute]"
+        "(search.png)"
+    )
+    command = f"python benchmarks/search.py --per-category {args.per_category}"
+    print(write("search", "Searches among candidates", command, list(cells.values()), text))
+
+
+if __name__ == "__main__":
+    main()
