@@ -1,11 +1,14 @@
 """Takes the pictures of the page in ``docs/screenshots`` anew: ``python docs/take_screenshots.py``.
 
+Names of pictures as arguments take only those.
+
 Needs Chromium and the packages of ``requirements-dev.txt``. Shows the first model that there is.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -27,7 +30,7 @@ OUT = ROOT / "docs" / "screenshots"
 DESKTOP, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 844}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SCALES_WHILE_RUNNING = 4
-MAX_BYTES = 290_000
+MAX_BYTES = 200_000
 
 
 def main() -> None:
@@ -39,7 +42,8 @@ def main() -> None:
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        for name, picture in PICTURES.items():
+        for name in sys.argv[1:] or PICTURES:
+            picture = PICTURES[name]
             gate.set()
             options, act = picture
             with opened(browser, url, options) as tab:
@@ -87,8 +91,9 @@ def save(tab: Page, name: str) -> None:
 # --- what the pictures show -----------------------------------------------------------------------
 
 
-def status(tab: Page, phase: str) -> None:
-    expect(tab.locator(".vs-status")).to_have_attribute("data-phase", phase, timeout=120_000)
+def status(tab: Page, phase: str, part: str = "generate") -> None:
+    line = tab.locator(f"#{part}-status .vs-status")
+    expect(line).to_have_attribute("data-phase", phase, timeout=120_000)
 
 
 def empty(tab: Page, gate: Event) -> None:
@@ -124,7 +129,7 @@ def cost(tab: Page, gate: Event) -> None:
     tab.get_by_role("option", name="SnapKV").click()
     tab.locator("#generate-go").click()
     status(tab, "done")
-    tab.locator(".vs-table").scroll_into_view_if_needed()
+    tab.locator("#generate-cost .vs-table").scroll_into_view_if_needed()
 
 
 def error(tab: Page, gate: Event) -> None:
@@ -133,6 +138,47 @@ def error(tab: Page, gate: Event) -> None:
     tab.locator("#generate-go").click()
     status(tab, "failed")
     expect(tab.locator(".toast-body")).to_have_css("opacity", "1")
+
+
+def prompt(tab: Page, gate: Event) -> None:
+    """A text model, if there is one."""
+    tab.locator("#generate-model input").click()
+    tab.get_by_role("option", name=re.compile("text to image|t2i|prompt", re.I)).first.click()
+    expect(tab.locator("#generate-inputs-prompt")).to_be_visible()
+    example(0)(tab, gate)
+
+
+def edit(tab: Page, gate: Event) -> None:
+    """A class change in the middle of a picture."""
+    tab.get_by_role("tab", name="Edit").click()
+    tab.locator("#edit-example-0").click()
+    status(tab, "done", "edit")
+    expect(tab.locator("#edit-stage .vs-slider")).to_be_visible()
+
+
+def compare(tab: Page, gate: Event) -> None:
+    """Four caches; what the page says below the columns."""
+    tab.get_by_role("tab", name="Compare").click()
+    tab.locator("#compare-preset input").click()
+    tab.get_by_role("option", name="Four caches at 10 %").click()
+    expect(tab.locator("#compare-d-cache")).to_be_visible()
+    tab.locator("#compare-go").click()
+    status(tab, "done", "compare")
+    tab.locator("#compare-status").evaluate("e => e.scrollIntoView()")
+
+
+def grid(tab: Page, gate: Event) -> None:
+    tab.get_by_role("tab", name="Compare").click()
+    tab.get_by_role("tab", name="Grid").click()
+    tab.locator("#grid-go").click()
+    status(tab, "done", "grid")
+
+
+def battle(tab: Page, gate: Event) -> None:
+    tab.get_by_role("tab", name="Compare").click()
+    tab.get_by_role("tab", name="Blind battle").click()
+    tab.locator("#battle-go").click()
+    expect(tab.locator("#battle-vote-tie")).to_be_enabled(timeout=120_000)
 
 
 LIGHT = {"viewport": DESKTOP, "color_scheme": "light"}
@@ -146,6 +192,12 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "several": (LIGHT, example(3, pictures=9)),
     "cost": (LIGHT, cost),
     "error": (LIGHT, error),
+    "prompt": (LIGHT, prompt),
+    "edit": (LIGHT, edit),
+    "compare": (LIGHT, compare),
+    "grid": (DARK, grid),
+    "battle": (LIGHT, battle),
+    "phone-compare": ({**SMALL, "device_scale_factor": 1}, compare),
     "dark": (DARK, example(1)),
     "dark-empty": (DARK, empty),
     "phone": (SMALL, example(2)),

@@ -19,11 +19,11 @@ CHOSEN = (
 )
 PROMPTS = (
     "a red apple in soft style",
-    "two butterflies on a blue background",
-    "a banana to the left of a key",
-    "three sunflowers, flat style",
-    "a panda above a sailboat",
-    "a castle on a background fading from yellow to pink",
+    "a butterfly on a blue background",
+    "a banana and a key",
+    "a sunflower in flat style",
+    "a panda with glossy look",
+    "a castle on a pink background",
 )
 LEFT, RIGHT, MIDDLE = (0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 1.0, 1.0), (0.2, 0.2, 0.8, 0.8)
 
