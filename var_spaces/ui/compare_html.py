@@ -91,7 +91,7 @@ def _papers(spec: RunSpec) -> str:
         f'<a href="{escape(cls.paper, quote=True)}" target="_blank" rel="noopener">'
         f"{escape(cls.title)} (paper)</a>"
         for cls in classes
-        if cls.paper.startswith("https://")
+        if cls.paper.startswith("https://") and cls.name != "plain"
     )
 
 
