@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from decoding_cost import BATCH, PAPER, Cost
+from decoding_cost import Cost, describe
 from PIL import Image
 from report import table
 
@@ -41,39 +41,12 @@ def page(cells: dict[str, dict[str, Any]], costs: dict[str, Cost]) -> str:
         ]
         for name, c in cells.items()
     ]
-    plain = costs["plain d30"]
-    counted = []
-    for name, c in costs.items():
-        speed, memory = PAPER.get(name, (None, None))
-        counted.append(
-            [
-                name,
-                c.flops / 1e12,
-                plain.flops / c.flops,
-                speed or "",
-                c.pairs / plain.pairs,
-                c.megabytes() / plain.megabytes(),
-                memory / PAPER["plain d30"][1] if memory else "",
-            ]
-        )
-    head = (
-        "case",
-        "TFLOP / image",
-        "times fewer",
-        "paper: speed-up",
-        "peak KV",
-        f"KV + weights, batch {BATCH}",
-        "paper: memory",
-    )
     return (
         f"## Embedded models\n\n{base['images']} images per case, the same classes, styles and "
         "seeds; sampling and guidance are those of var-base's card. The bridge of VARiant is the "
         "first 3 of 6 scales; its d=6 is the whole supernet. Parameters count every model of a "
         f"case.\n\n{table(HEAD, rows)}\n\n![Quality against time](decoding.png)\n\n"
-        "## Full size, counted\n\nVAR-d30 with VAR-d16 as refiner, or with a bridge of 6 of 10 "
-        "scales; one guided image of 256 px, the real sessions on tensors without numbers. Shares "
-        "are of plain d30; weights are float32 and a key-value pair 6 bytes as in the papers, "
-        f"activations are not counted.\n\n{table(head, counted)}"
+        f"## Full size, counted\n\n{describe(costs)}"
     )
 
 
