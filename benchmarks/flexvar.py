@@ -35,7 +35,7 @@ SIZES = (
     (128, 128),
 )  # the last two: beyond training
 STEPS = (4, 6, 8)
-CURVE = (2, 3, 4, 5, 6, 7, 8)
+CURVE = (2, 3, 4, 6, 8)
 SETTING = {"guidance": 2.5, "top_k": 100, "top_p": 0.95}
 MIDDLE = (0.25, 0.25, 0.75, 0.75)
 
