@@ -31,6 +31,16 @@ from var_spaces.training.charts import line_chart
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.residency import ZOO
 
+PROMPTS = (
+    "a red apple",
+    "a penguin",
+    "a house",
+    "a rocket",
+    "a frog",
+    "a crown",
+    "a fish",
+    "a bus",
+)
 BUDGETS = (0.04, 0.1, 0.2, 0.3, 0.5)
 POLICIES: dict[str, dict[str, Any]] = {
     "sliding window": {"name": "sliding-window"},
@@ -86,10 +96,8 @@ class Bench:
         """Runs of ``batch`` images with their policy and the logits they will have shown."""
         for first in range(0, self.images, self.batch):
             count = min(self.batch, self.images - first)
-            asked = {"class_": self.card.classes[first % len(self.card.classes)]}
-            asked = asked if self.card.classes else {"prompt": "a red apple"}
             settings = {"seed": self.seed, "first": first, "count": count, "cache": policy}
-            planned = plan(api.make_spec(self.card.id, **settings, **asked)[0])
+            planned = plan(api.make_spec(self.card.id, **settings, **self.asked(first))[0])
             watched, logits = Watched(planned.cache), []
             along = None if tokens is None else self._along(tokens, first, count)
             yield (
@@ -112,6 +120,13 @@ class Bench:
                     else lambda what, _, t, logits=logits: what == "logits" and logits.append(t),
                 ),
             )
+
+    def asked(self, first: int) -> dict[str, str]:
+        """A class or a prompt per batch."""
+        if self.card.classes:
+            return {"class_": self.card.classes[first % len(self.card.classes)]}
+        thing = PROMPTS[first // self.batch % len(PROMPTS)]
+        return {"prompt": f"{thing} on a white background"}
 
     def _along(self, tokens: list[torch.Tensor], first: int, count: int):
         def substitute(scale: int, ids: Any, codes: Any, images: Any) -> Any:
@@ -221,7 +236,7 @@ def cells(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=["var-small", "var-base"])
+    parser.add_argument("--models", nargs="+", default=["var-small", "var-base", "t2i-bit"])
     parser.add_argument("--budgets", nargs="+", type=float, default=BUDGETS)
     parser.add_argument("--policies", nargs="+", help="labels of the table (default: all)")
     parser.add_argument("--images", type=int, default=16, help="images per cell")
