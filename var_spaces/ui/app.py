@@ -19,6 +19,8 @@ import gradio as gr
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui import handlers, links, tabs
+from var_spaces.ui.board.tab import TAB as BOARD
+from var_spaces.ui.board.tab import build_board
 from var_spaces.ui.compare import build_compare
 from var_spaces.ui.endpoints import add_endpoints
 from var_spaces.ui.form import Form
@@ -52,6 +54,9 @@ def build_app() -> gr.Blocks:
                     place = build()
                 if place is not None:  # links can lead there
                     built[name] = place
+            with gr.Tab("Leaderboard", id=BOARD, elem_id=f"tab-{BOARD}"):
+                open_board = build_board()
+        open_board(page, holder)
         add_recall(page, built, holder)
         add_endpoints(tab for tab in shown if not Form(tab).takes_pictures)
     limits = Limits.from_environment()

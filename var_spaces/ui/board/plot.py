@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -58,18 +59,22 @@ class _Axis:
         return self.start + (self.end - self.start) * share
 
     def ticks(self, count: int = 5) -> list[float]:
-        step = (self.high - self.low) / count
-        return [self.low + step * (k + 0.5) for k in range(count)]
+        """About ``count`` round numbers inside the range."""
+        rough = (self.high - self.low) / count
+        unit = 10.0 ** math.floor(math.log10(rough))
+        step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        return [step * number for number in range(first, last + 1)]
 
 
 def _frame(x: Column, y: Column, across: _Axis, up: _Axis) -> str:
     guides = "".join(
         f'<path class="vs-guide" d="M{LEFT} {up(v):.1f}H{WIDTH - RIGHT}"/>'
-        f'<text x="{LEFT - 6}" y="{up(v) + 4:.1f}" text-anchor="end">{v:.3g}</text>'
+        f'<text x="{LEFT - 6}" y="{up(v) + 4:.1f}" text-anchor="end">{_tick(v)}</text>'
         for v in up.ticks()
     )
     marks = "".join(
-        f'<text class="vs-tick" x="{across(v):.1f}" y="{HEIGHT - 24}">{v:.3g}</text>'
+        f'<text class="vs-tick" x="{across(v):.1f}" y="{HEIGHT - 24}">{_tick(v)}</text>'
         for v in across.ticks()
     )
     return (
@@ -78,6 +83,10 @@ def _frame(x: Column, y: Column, across: _Axis, up: _Axis) -> str:
         f"{_named(x)}</text>"
         f'<text x="{LEFT}" y="{TOP - 4}">{_named(y)}</text>'
     )
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _named(column: Column) -> str:

@@ -1,0 +1,77 @@
+"""The form of a submission: a suite, who asks, and the same model and methods as everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from var_spaces.spec import RunSpec
+from var_spaces.ui.board import data
+from var_spaces.ui.comparing import COLUMN, SHARED, WHOLE
+from var_spaces.ui.controls import Controls
+from var_spaces.ui.form_layout import Fields
+from var_spaces.ui.wiring import CAREFUL, QUICK, refusing
+from var_spaces.zoo.cards import get_card
+
+NOTE = """<p class="vs-note">A worker draws the images of the suite with this entry, draws some of
+them again to check itself, and adds a row. Only registered methods and known models can be
+submitted; for a model of your own, add its card first.</p>"""
+
+
+class SubmitForm(Fields):
+    """Controls of a submission inside the current block.
+
+    Attributes:
+        go: the button.
+        said: what came of it.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__(Controls(COLUMN, "submit"), get_card(model))
+        gr.HTML(NOTE)
+        with gr.Row():
+            choices = data.suites()
+            self.suite = gr.Dropdown(
+                choices, value=choices[0][1], label="Suite", elem_id=self.id("suite")
+            )
+            self.who = gr.Textbox(
+                label="Your name (shown in the row)", max_length=96, elem_id=self.id("who")
+            )
+        with gr.Row():
+            with gr.Column(min_width=260):
+                self.add("model")
+                self.add_kind("cache")
+            with gr.Column(min_width=260):
+                self.add_kind("decoding")
+                self.add_kind("guidance")
+            with gr.Column(min_width=260):
+                self.add_kind("sampling")
+        self.go = gr.Button("Submit", variant="primary", elem_id=self.id("go"))
+        self.said = gr.HTML(elem_id=self.id("said"), elem_classes="vs-note")
+        self.show_chosen_methods(QUICK)
+        self.component("model").input(
+            self._change_model, self.component("model"), self.components, **CAREFUL
+        )
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.suite, self.who, *self.components]
+
+    def asked(self, values: Sequence[Any]) -> tuple[str, RunSpec, str]:
+        """Suite, run and name of a filled form.
+
+        Raises:
+            VarSpacesError: for a value that is refused.
+        """
+        suite, who, *own = values
+        given = dict(zip(COLUMN.keys, own, strict=True))
+        card = get_card(given["model"] or "", "generator")
+        given = {**dict(zip(SHARED.keys, SHARED.defaults(card), strict=True)), **given}
+        return suite or "", WHOLE.spec([given[key] for key in WHOLE.keys]), who or ""
+
+    def _change_model(self, model: str) -> list[Any]:
+        with refusing():
+            card = get_card(model or "", "generator")
+            return self.controls.updates(COLUMN.defaults(card), model=card.id, task=self.task)

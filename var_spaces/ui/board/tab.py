@@ -1,0 +1,226 @@
+"""The leaderboard tab: filters, plot, table, details of a row, and submissions."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from leaderboard.table.board import Board, to_csv
+from leaderboard.table.view import View
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui import handlers, links
+from var_spaces.ui.board import data, html, plot
+from var_spaces.ui.board.submit import SubmitForm
+from var_spaces.ui.wiring import CAREFUL, HIDDEN, QUICK, refusing
+
+TAB = "leaderboard"
+REFRESH = 2.0  # seconds between looks at submissions that are not done
+PICK = """element.addEventListener("click", (event) => {
+  const button = event.target.closest(".vs-pick");
+  if (button) trigger("select", { id: button.dataset.id });
+});"""
+# The address follows the filters, so that it can be shared; other parts of it are left out.
+ADDRESS = """(query) => {
+  const url = new URL(location.href);
+  url.search = query;
+  history.replaceState(history.state, "", url);
+}"""
+SHOW_DETAILS = """() => document.getElementById("board-details")
+  .scrollIntoView({block: "nearest"})"""
+
+
+def build_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
+    """Lay out and wire the tab inside the current Blocks.
+
+    Returns:
+        What lets a page open the tab from its address, given the page and the holder of its tabs.
+    """
+    first = data.board(View())
+    filters = Filters(first)
+    picture = gr.HTML(plot.pareto(first), elem_id="board-plot", elem_classes="vs-card")
+    rows = gr.HTML(html.table(first), elem_id="board-table", js_on_load=PICK)
+    with gr.Row(elem_classes="vs-actions"):
+        csv = gr.DownloadButton("Download CSV", size="md", elem_id="board-csv")
+    details = gr.HTML(visible=False, elem_id="board-details", elem_classes="vs-card")
+    query = gr.Textbox(visible=False)
+    shown = [*filters.outputs, picture, rows]
+
+    def look(*values: Any) -> list[Any]:
+        with refusing():
+            view = Filters.view(values)
+            found = data.board(view)
+        return [*_shown(found, view), _query(view)]
+
+    def load(request: gr.Request) -> list[Any]:
+        given = request.query_params
+        if given.get("tab") != TAB:
+            return [gr.skip()] * (len(shown) + 1)
+        with refusing():
+            view = View.from_query(urlencode(list(given.multi_items())))
+            found = data.board(view)
+        return [*_shown(found, view), gr.Tabs(selected=TAB)]
+
+    for control in filters.inputs:
+        control.input(look, filters.inputs, [*shown, query], **CAREFUL)
+    query.change(None, query, None, js=ADDRESS, **QUICK)
+    rows.select(_details, None, details, **CAREFUL).then(None, None, None, js=SHOW_DETAILS, **QUICK)
+    csv.click(_csv, filters.inputs, csv, **CAREFUL)
+    _submissions(look, filters, [*shown, query])
+    return lambda page, holder: page.load(load, None, [*shown, holder], **CAREFUL)
+
+
+def _shown(board: Board, view: View) -> list[Any]:
+    return [*Filters.updates(board, view), plot.pareto(board), html.table(board)]
+
+
+def _query(view: View) -> str:
+    return f"tab={TAB}&{view.to_query()}".rstrip("&")
+
+
+def _details(event: gr.EventData) -> Any:
+    with refusing():
+        result, verdict = data.row(str(event.id))
+        try:
+            link = links.anchor(data.first_run(result))
+        except VarSpacesError as error:
+            link = f"nothing here: {error}"
+        return gr.update(value=html.details(result, verdict, link), visible=True)
+
+
+def _csv(*values: Any) -> str:
+    with refusing():
+        text = to_csv(data.board(Filters.view(values)))
+    folder = Path(tempfile.mkdtemp(prefix="leaderboard-"))
+    path = folder / "leaderboard.csv"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+class Filters:
+    """Controls of a view, in the order of :attr:`inputs`."""
+
+    def __init__(self, board: Board) -> None:
+        start = self.updates(board, View())
+        with gr.Group(elem_classes="vs-card vs-filters"):
+            with gr.Row():
+                self.protocol = _dropdown("Suite and version (protocol)", "protocol", start[0])
+                self.search = gr.Textbox(
+                    label="Search", placeholder="words of a row", elem_id="board-search"
+                )
+                self.sort = _dropdown("Rank by", "sort", start[2])
+            with gr.Row():
+                self.models = _dropdown("Models", "models", start[3], multiselect=True)
+                self.caches = _dropdown("Cache policies", "caches", start[4], multiselect=True)
+                self.decodings = _dropdown(
+                    "Decoding strategies", "decodings", start[5], multiselect=True
+                )
+            with gr.Row():
+                self.x = _dropdown("Plot across (x)", "x", start[6])
+                self.y = _dropdown("Plot up (y)", "y", start[7])
+                self.verified = gr.Checkbox(
+                    label="Only rows that were drawn again and verified",
+                    elem_id="board-verified",
+                )
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [
+            self.protocol, self.search, self.sort, self.models, self.caches, self.decodings,
+            self.x, self.y, self.verified,
+        ]  # fmt: skip
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return self.inputs
+
+    @staticmethod
+    def view(values: Any) -> View:
+        """The view of filled controls.
+
+        Raises:
+            VarSpacesError: for a value that is refused.
+        """
+        protocol, search, sort, models, caches, decodings, x, y, verified = values
+        return View(
+            protocol=protocol or "",
+            search=search or "",
+            sort=sort or "",
+            models=tuple(models or ()),
+            caches=tuple(caches or ()),
+            decodings=tuple(decodings or ()),
+            x=x or "",
+            y=y or "",
+            verified=bool(verified),
+        )
+
+    @staticmethod
+    def updates(board: Board, view: View) -> list[dict[str, Any]]:
+        """What the controls show of a board."""
+        columns = [(column.title, column.key) for column in board.columns]
+        names = board.choices
+
+        def column(found: Any) -> dict[str, Any]:
+            return gr.update(choices=columns, value=found.key if found else None)
+
+        def several(kind: str, chosen: tuple[str, ...]) -> dict[str, Any]:
+            choices = list(names.get(kind, ()))
+            return gr.update(choices=choices, value=[name for name in chosen if name in choices])
+
+        protocols = data.source().protocols
+        return [
+            gr.update(choices=protocols, value=board.protocol or None),
+            gr.update(value=view.search),
+            column(board.sort),
+            several("model", view.models),
+            several("cache", view.caches),
+            several("decoding", view.decodings),
+            column(board.x),
+            column(board.y),
+            gr.update(value=view.verified),
+        ]
+
+
+def _dropdown(label: str, name: str, start: dict[str, Any], **more: Any) -> gr.Dropdown:
+    return gr.Dropdown(
+        start["choices"], value=start["value"], label=label, elem_id=f"board-{name}", **more
+    )
+
+
+def _submissions(look: Any, filters: Filters, outputs: list[gr.components.Component]) -> None:
+    """The form, the list of submissions, and a timer that runs while one is not done."""
+    with gr.Accordion("Submit an entry", open=False, elem_id="board-submit"):
+        model = handlers.first_model("generate")
+        if model is None:
+            gr.HTML('<p class="vs-note">No model was found, so there is nothing to submit.</p>')
+            return
+        form = SubmitForm(model)
+    with gr.Accordion("Submissions", open=False, elem_id="board-submissions") as holder:
+        listed = gr.HTML(_list(), elem_id="board-requests")
+    timer = gr.Timer(REFRESH, active=_open())
+
+    def submit(*values: Any) -> list[Any]:
+        with refusing():
+            request = data.submit(*form.asked(values))
+        said = f"Request {request.id} waits. Its state is in the list below."
+        return [said, _list(), gr.Timer(active=True), gr.Accordion(open=True)]
+
+    def tick() -> list[Any]:
+        return [_list(), gr.Timer(active=_open())]
+
+    form.go.click(submit, form.inputs, [form.said, listed, timer, holder], **CAREFUL)
+    ticked = timer.tick(tick, None, [listed, timer], **HIDDEN)
+    ticked.then(look, filters.inputs, outputs, **CAREFUL)
+
+
+def _list() -> str:
+    return html.submissions(data.newest(), time.time())
+
+
+def _open() -> bool:
+    return any(request.is_open for request in data.newest())
