@@ -7,11 +7,12 @@ from pathlib import Path
 
 from var_spaces.cache.calibration import Calibration
 
-# (name, layers, heads, patch numbers): tests/tiny.py, tests/conftest.py, tests/infinity.py and
-# tests/cache/policies.py
+# (name, layers, heads, patch numbers): tests/tiny.py, tests/conftest.py, tests/ui/models.py,
+# tests/infinity.py and tests/cache/policies.py
 MODELS = (
     ("tiny", 3, 3, (1, 2, 3, 4, 5, 6, 8)),
     ("tiny-var", 2, 2, (1, 2, 4)),
+    ("tiny-styled", 2, 2, (1, 2, 3, 4)),
     ("driven", 3, 4, (1, 2, 4, 6, 8)),
     ("driven-deep", 6, 4, (1, 2, 4, 6, 8)),
 )

@@ -48,7 +48,7 @@ def build_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
     with gr.Row(elem_classes="vs-actions"):
         csv = gr.DownloadButton("Download CSV", size="md", elem_id="board-csv")
     details = gr.HTML(visible=False, elem_id="board-details", elem_classes="vs-card")
-    query = gr.Textbox(visible=False)
+    query = gr.Textbox(visible="hidden", label="Address")
     shown = [*filters.outputs, picture, rows]
 
     def look(*values: Any) -> list[Any]:
@@ -67,8 +67,8 @@ def build_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
         return [*_shown(found, view), gr.Tabs(selected=TAB)]
 
     for control in filters.inputs:
-        control.input(look, filters.inputs, [*shown, query], **CAREFUL)
-    query.change(None, query, None, js=ADDRESS, **QUICK)
+        looked = control.input(look, filters.inputs, [*shown, query], **CAREFUL)
+        looked.success(None, query, None, js=ADDRESS, **QUICK)
     rows.select(_details, None, details, **CAREFUL).then(None, None, None, js=SHOW_DETAILS, **QUICK)
     csv.click(_csv, filters.inputs, csv, **CAREFUL)
     _submissions(look, filters, [*shown, query])
