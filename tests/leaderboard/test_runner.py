@@ -127,12 +127,12 @@ class TestRun:
     def test_two_processes(self, undisturbed, tmp_path):
         _, result, samples = undisturbed
         out = tmp_path / "result.json"
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-        command += ["--master_port", "0", "--master_addr", "127.0.0.1"]
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        command += ["--nproc_per_node", "2"]
         command += ["-m", "tests.leaderboard.shared_run", str(tmp_path / "work"), str(out)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "VAR_SPACES_DEVICE": "cpu"}
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr[-2000:]
         found = json.loads(out.read_text())
