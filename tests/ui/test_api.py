@@ -123,7 +123,7 @@ def test_an_estimate_is_of_the_run_that_is_drawn(client):
     assert found["fits"] is True
     assert found["gpu_seconds"] > 0
     small = client.predict(run, 1000, api_name="/estimate")
-    assert small["fits"] is False and small["what_fits"] is None
+    assert small["fits"] is False and small["what_fits"] == "a smaller model"
 
 
 @pytest.mark.parametrize(

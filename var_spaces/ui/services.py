@@ -97,24 +97,23 @@ def estimate(run: dict[str, Any], memory: float | None = None) -> dict[str, Any]
     bytes; left out, what is free here now. "what_fits" is the smallest change that makes it fit.
     """
     from var_spaces.ui.gpu import seconds
-    from var_spaces.zoo.environment import dtype_from_environment, quant_from_environment
-    from var_spaces.zoo.estimate import estimate as bytes_of
-    from var_spaces.zoo.estimate import what_fits
-    from var_spaces.zoo.placement import free_memory, resolve
+    from var_spaces.zoo.fitting import report
 
-    planned, device = plan(request(run)), resolve().main
-    settings = {"cache": planned.cache, "guidance": planned.guidance, "schedule": planned.schedule}
-    settings |= {"dtype": dtype_from_environment(), "quant": quant_from_environment()}
-    settings |= {"count": planned.spec.count, "together": device.type != "cpu"}
-    found = bytes_of(planned.card, **settings)
-    there = free_memory(device) if memory is None else int(memory)
-    fits = None if there is None else found.total <= there
+    planned = plan(request(run))
+    found = report(
+        planned.card,
+        memory=None if memory is None else int(memory),
+        cache=planned.cache,
+        guidance=planned.guidance,
+        schedule=planned.schedule,
+        count=planned.spec.count,
+    )
     return {
-        **vars(found),
-        "total": found.total,
-        "memory": there,
-        "fits": fits,
-        "what_fits": what_fits(planned.card, there, **settings) if fits is False else None,
+        **vars(found.estimate),
+        "total": found.estimate.total,
+        "memory": found.memory,
+        "fits": found.fits,
+        "what_fits": found.remedy,
         "gpu_seconds": seconds([planned.spec]),
         "id": planned.spec.id,
     }
