@@ -12,7 +12,7 @@ from var_spaces.ui.board import data
 from var_spaces.ui.comparing import COLUMN, SHARED, WHOLE
 from var_spaces.ui.controls import Controls
 from var_spaces.ui.form_layout import Fields
-from var_spaces.ui.wiring import CAREFUL, QUICK, refusing
+from var_spaces.ui.wiring import CAREFUL, refusing
 from var_spaces.zoo.cards import get_card
 
 NOTE = """<p class="vs-note">A worker draws the images of the suite with this entry, draws some of
@@ -42,15 +42,13 @@ class SubmitForm(Fields):
         with gr.Row():
             with gr.Column(min_width=260):
                 self.add("model")
-                self.add_kind("cache")
+                self.add_compact(["cache"])
             with gr.Column(min_width=260):
-                self.add_kind("decoding")
-                self.add_kind("guidance")
+                self.add_compact(["decoding", "guidance"])
             with gr.Column(min_width=260):
-                self.add_kind("sampling")
+                self.add_compact(["sampling"])
         self.go = gr.Button("Submit", variant="primary", elem_id=self.id("go"))
         self.said = gr.HTML(elem_id=self.id("said"), elem_classes="vs-note")
-        self.show_chosen_methods(QUICK)
         self.component("model").input(
             self._change_model, self.component("model"), self.components, **CAREFUL
         )
