@@ -138,7 +138,7 @@ class TestRun:
         found = json.loads(out.read_text())
         assert found["samples"] == samples.to_json()
         assert found["fingerprint"] == result.fingerprint
-        assert found["drew"] == [0, 2]
+        assert found["drew"] == [0, 2, 0, 2]  # its half of both jobs: full cache, and the entry
 
     def test_refusals_come_before_work(self, tmp_path):
         nothing = Entry(**{**Entry.of("tiny-var").model_dump(mode="json"), "model": "nothing"})
