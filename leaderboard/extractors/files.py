@@ -10,7 +10,6 @@ from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo import hub
-from var_spaces.zoo.locate import digest_of
 from var_spaces.zoo.source import Source
 
 DATA_VARIABLE = "VAR_SPACES_DATA"
@@ -50,6 +49,8 @@ def data_file(name: str, url: str) -> Path:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file; read again only when it has changed."""
+    from var_spaces.zoo.locate import digest_of  # torch comes with it
+
     return digest_of([path])
 
 

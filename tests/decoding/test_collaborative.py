@@ -55,7 +55,7 @@ def test_a_model_refining_itself_is_plain_decoding(drafted):
     assert all(e.kv_bytes == e.kv_full_bytes for e in events[:-2])
 
 
-@pytest.mark.parametrize("name", methods.names("cache"))
+@pytest.mark.parametrize("name", [n for n in methods.names("cache") if n != "none"])
 def test_one_pass_equals_scale_by_scale(name):
     """A policy that drops entries gets its scales one by one, others all at once."""
     policy = small(name)
@@ -125,3 +125,11 @@ def test_pairs_that_do_not_fit_are_refused(use_tiny_models):
         plan(RunSpec(model="var-base", decoding={**pair, "refiner": "var-smal"}))
     with pytest.raises(VarSpacesError, match="there are 3 scales"):
         plan(RunSpec(model="tiny-var", decoding={**pair, "refiner": "tiny-var", "drafted": 4}))
+
+
+def test_a_cache_without_history_is_refused(use_tiny_models):
+    spec = RunSpec(
+        model="tiny-var", cache="none", decoding={"name": "collaborative", "refiner": "tiny-var"}
+    )
+    with pytest.raises(VarSpacesError, match="reads what the drafter drew"):
+        plan(spec)

@@ -58,7 +58,7 @@ def test_peak_is_that_of_the_formula():
     assert peaks[0][0] == unit * cached_positions(schedule, blocks, 2, bridge)[1]
 
 
-@pytest.mark.parametrize("name", methods.names("cache"))
+@pytest.mark.parametrize("name", [n for n in methods.names("cache") if n != "none"])
 def test_every_cache_policy_works_inside_active_blocks(name):
     policy = small(name)
     events, _ = drawn(Supernet(depth=2, bridge=3), images=(0,), cache=policy)

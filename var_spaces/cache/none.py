@@ -25,6 +25,11 @@ class NoCache(CachePolicy):
     paper = "https://arxiv.org/abs/2506.04421"
 
     @property
+    def offers(self) -> frozenset[str]:
+        """What other parts may exclude."""
+        return frozenset({"no-history"})
+
+    @property
     def needs(self) -> dict[str, str]:
         return {}
 

@@ -60,6 +60,10 @@ class Collaborative(DecodingStrategy):
     def needs(self) -> dict[str, str]:
         return {"kv-cache": "drafter and refiner read the keys and values of earlier scales"}
 
+    @property
+    def excludes(self) -> dict[str, str]:
+        return {"no-history": "the refiner reads what the drafter drew through its cache"}
+
     def check(self, cards: Mapping[str, Any]) -> None:
         drafter, refiner = cards[""], cards[self.refiner]
         for what in SAME:
