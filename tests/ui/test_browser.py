@@ -206,7 +206,8 @@ def test_the_die_changes_the_seed(open_page):
 
 
 STICKS_OUT = """() => [...document.querySelectorAll("main *")].filter(element => {
-    if (element.closest(".vs-scroll, .cm-editor, svg, [role=listbox]")) return false;
+    const apart = ".vs-scroll, .cm-editor, svg, [role=listbox], [aria-hidden=true]";
+    if (element.closest(apart)) return false;
     const box = element.getBoundingClientRect();
     return box.width > 0 && (box.right > innerWidth + 1 || box.left < -1);
 }).map(element => element.outerHTML.slice(0, 100))"""

@@ -127,7 +127,15 @@ def leaderboard(suite: str | None = None, model: str | None = None) -> list[dict
     wanted = {"suite": suite, "model": model}
     found = [row for row in rows if all(v in (None, row[k]) for k, v in wanted.items())]
     parsed = ("entry", "scores", "costs")
-    return [{**row, **{key: json.loads(row[key]) for key in parsed}} for row in found[:MAX_ROWS]]
+    return [
+        # gradio takes what has a "path" for a file to hand over
+        {
+            key: json.loads(value) if key in parsed else value
+            for key, value in row.items()
+            if key != "path"
+        }
+        for row in found[:MAX_ROWS]
+    ]
 
 
 def request(run: Mapping[str, Any]) -> RunSpec:
