@@ -144,7 +144,7 @@ def kv_bytes(
         device=device,
     )
     session = policy.session(cache, schedule)
-    held, peak = [], cache.allocated_bytes
+    held = []
     try:
         with torch.no_grad():
             for scale, tokens in enumerate(schedule.lengths):
@@ -152,7 +152,6 @@ def kv_bytes(
                 new = torch.empty(rows, heads, tokens, head_dim, dtype=dtype, device=device)
                 for layer in range(layers):
                     cache.attend(layer, new, new, new, 1.0)
-                    peak = max(peak, cache.allocated_bytes)
                 session.after_scale(scale)
                 held.append(cache.nbytes)
     except (NotImplementedError, RuntimeError) as error:
@@ -162,7 +161,7 @@ def kv_bytes(
             f"Cache policy '{policy.name}' decides by what it sees in a run, so its bytes cannot "
             "be known before: estimate another policy, or measure a run."
         ) from None
-    return tuple(held), peak
+    return tuple(held), cache.peak_bytes  # before a policy cuts what was appended
 
 
 def _activations(config: Any, schedule: ScaleSchedule, rows: int) -> int:
