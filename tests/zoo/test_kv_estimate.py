@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.calibrations import calibration
@@ -46,7 +46,7 @@ def build_from(folder):
     return load_module(read_card(folder / "card.json"))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=schedules(), rows=st.integers(1, 3), data=st.data())
 @pytest.mark.parametrize("cache", methods.names("cache"))
 def test_kv_bytes_of_any_schedule_and_budget(
