@@ -22,7 +22,7 @@ class Panel:
         self.image = Image.new("RGB", (WIDTH, HEIGHT), "white")
         self.draw = ImageDraw.Draw(self.image)
         self.x, self.y = (widened(x), widened(y))
-        self.text((WIDTH / 2, 8), title, 15, "mt")
+        self.text((WIDTH - 8, 8), title, 15, "rt")
         self.text((WIDTH / 2, HEIGHT - 6), labels[0], 12, "mb")
         self.text((4, 12), labels[1], 12, "lt")
         for value in ticks(*self.y):
