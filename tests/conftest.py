@@ -24,6 +24,11 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The page comes last: while it is served, only its tiny models are known."""
+    items.sort(key=lambda item: "tests/ui/" in item.nodeid)
+
+
 @dataclass(frozen=True)
 class Golden:
     """One fixture: ``<stem>.json`` (procedure, sizes, tolerances) and ``<stem>.safetensors``."""
