@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# files run side by side, each in one process; those of the page last
+SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint format bench clean
 
@@ -16,7 +18,7 @@ demo: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -rs $(ARGS)
+	$(BIN)/python -m pytest -rsR $(SIDE_BY_SIDE) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -14,9 +14,11 @@ import pytest
 from tests.ui.models import write
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 20_000  # milliseconds: other work may keep the computer busy
+PATIENCE = 90_000  # milliseconds: other work may keep the computer busy
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+# Gradio's image editor says this on a slow computer, when it is drawn anew while it loads a mask.
+KNOWN = "No draw texture found for layer"
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +144,7 @@ def open_page(browser, served) -> Iterator[Callable]:
             complaints.append(f"external request {request.url}")
 
     def console(message) -> None:
-        if message.type == "error":
+        if message.type == "error" and message.text != KNOWN:
             complaints.append(f"console: {message.text}")
 
     def open_(width: int = 1280, height: int = 900, query: str = "", **options):

@@ -9,10 +9,16 @@ from playwright.sync_api import Page
 from tests.ui.test_browser import generate
 
 SERIOUS = ("serious", "critical")
+FADED_IN = """Promise.allSettled(
+    document.getAnimations()
+        .filter(one => one.effect.getTiming().iterations !== Infinity)
+        .map(one => one.finished)
+)"""
 
 
 def complaints(page: Page) -> list[str]:
-    """What axe finds serious, with the first element of each."""
+    """What axe finds serious, with the first element of each, once all has faded in."""
+    page.evaluate(FADED_IN)
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [
         f"{rule['id']}: {rule['help']} {rule['nodes'][0]['html'][:200]}"

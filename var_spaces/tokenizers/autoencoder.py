@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from var_spaces.errors import VarSpacesError
 
 ODD_GROUPS = 24  # what published networks use where the usual number of groups does not divide
 
@@ -81,14 +85,16 @@ class Upsample(nn.Module):
 class Level(nn.Module):
     """Blocks of one resolution; attention follows each block on the lowest level only."""
 
+    name, attention = "block", SpatialAttention
+
     def __init__(self, widths: Sequence[int], groups: int, attention: bool) -> None:
         super().__init__()
         pairs = list(itertools.pairwise(widths))
-        self.block = nn.ModuleList(ResBlock(a, b, groups) for a, b in pairs)
-        self.attn = nn.ModuleList(SpatialAttention(b, groups) for _, b in pairs if attention)
+        self.add_module(self.name, nn.ModuleList(ResBlock(a, b, groups) for a, b in pairs))
+        self.attn = nn.ModuleList(self.attention(b, groups) for _, b in pairs if attention)
 
     def blocks(self, x: Tensor) -> Tensor:
-        for index, block in enumerate(self.block):
+        for index, block in enumerate(self.get_submodule(self.name)):
             x = block(x)
             if self.attn:
                 x = self.attn[index](x)
@@ -111,94 +117,148 @@ class Middle(nn.Module):
         return self.block_2(self.attn_1(x) if self.attention else x)
 
 
-class Encoder(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class NetworkSizes:
+    """Sizes of an encoder and of its decoder.
+
+    Args:
+        ch, ch_mult: width of the finest level, and of every level as a multiple of it.
+        num_res_blocks: residual blocks per level; the decoder has one more.
+        z_channels: channels of a latent position.
+        stem_patch: pixel (un)shuffle factor around the network.
+        norm_groups: groups of the group norms.
+        attention: whether the lowest level and the middle have attention.
+    """
+
+    ch: int
+    ch_mult: Sequence[int]
+    num_res_blocks: int
+    z_channels: int
+    in_channels: int = 3
+    stem_patch: int = 1
+    norm_groups: int = 32
+    attention: bool = True
+
+    @classmethod
+    def of(cls, config: object, **others: Any) -> NetworkSizes:
+        """What a tokenizer's configuration says, by the names of the fields, and ``others``."""
+        named = {field.name for field in fields(cls)} - set(others)
+        return cls(**{n: getattr(config, n) for n in named if hasattr(config, n)}, **others)
+
+    @property
+    def pixels(self) -> int:
+        """Channels of an image after the pixel unshuffle."""
+        return self.in_channels * self.stem_patch**2
+
+    @property
+    def downsample(self) -> int:
+        """Pixels per latent position along a side."""
+        return self.stem_patch * 2 ** (len(self.ch_mult) - 1)
+
+
+class Levels(nn.Module):
+    """What encoder and decoder share: a list of levels under its published name."""
+
+    name = "down"
+    level, middle = Level, Middle
+
+    @property
+    def levels(self) -> nn.ModuleList:
+        """Levels in the published order."""
+        return getattr(self, self.name)
+
+
+class Encoder(Levels):
     """Images ``(B, in_channels, H, W)`` to latents ``(B, z, H / f, W / f)``.
 
     ``f = stem_patch * 2 ** (len(ch_mult) - 1)``.
     """
 
-    def __init__(
-        self,
-        *,
-        ch: int,
-        ch_mult: Sequence[int],
-        num_res_blocks: int,
-        z_channels: int,
-        in_channels: int = 3,
-        stem_patch: int = 1,
-        norm_groups: int = 32,
-        attention: bool = True,
-    ) -> None:
+    def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
-        self.stem_patch = stem_patch
-        self.conv_in = nn.Conv2d(in_channels * stem_patch**2, ch, 3, padding=1)
-        self.down = nn.ModuleList()
-        width = ch
-        for index, mult in enumerate(ch_mult):
-            lowest = index == len(ch_mult) - 1
-            widths = [width] + [ch * mult] * num_res_blocks
-            level = Level(widths, norm_groups, attention=attention and lowest)
-            width = ch * mult
+        self.stem_patch, groups = sizes.stem_patch, sizes.norm_groups
+        widths = [sizes.ch * mult for mult in sizes.ch_mult]
+        self.conv_in = nn.Conv2d(sizes.pixels, sizes.ch, 3, padding=1)
+        levels = nn.ModuleList()
+        before = sizes.ch
+        for index, width in enumerate(widths):
+            lowest = index == len(widths) - 1
+            blocks = [before] + [width] * sizes.num_res_blocks
+            level = self.level(blocks, groups, sizes.attention and lowest)
             if not lowest:
                 level.downsample = Downsample(width)
-            self.down.append(level)
-        self.mid = Middle(width, norm_groups, attention)
-        self.norm_out = group_norm(width, norm_groups)
-        self.conv_out = nn.Conv2d(width, z_channels, 3, padding=1)
+            levels.append(level)
+            before = width
+        self.add_module(self.name, levels)
+        self.mid = self.middle(before, groups, sizes.attention)
+        self.norm_out = group_norm(before, groups)
+        self.conv_out = nn.Conv2d(before, sizes.z_channels, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.pixel_unshuffle(images, self.stem_patch) if self.stem_patch > 1 else images
         x = self.conv_in(x)
-        for level in self.down[:-1]:
+        *upper, lowest = self.levels
+        for level in upper:
             x = level.downsample(level.blocks(x))
-        x = self.mid(self.down[-1].blocks(x))
+        x = self.mid(lowest.blocks(x))
         return self.conv_out(F.silu(self.norm_out(x)))
 
 
-class Decoder(nn.Module):
+class Decoder(Levels):
     """Latents ``(B, z, h, w)`` to images ``(B, in_channels, f * h, f * w)``, not clamped.
 
     Has one more residual block per level than the encoder.
     """
 
-    def __init__(
-        self,
-        *,
-        ch: int,
-        ch_mult: Sequence[int],
-        num_res_blocks: int,
-        z_channels: int,
-        in_channels: int = 3,
-        stem_patch: int = 1,
-        norm_groups: int = 32,
-        attention: bool = True,
-    ) -> None:
+    name = "up"
+    finest_first = True  # published files number levels by resolution; they run coarsest first
+
+    def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
-        self.stem_patch = stem_patch
-        width = ch * ch_mult[-1]
-        self.conv_in = nn.Conv2d(z_channels, width, 3, padding=1)
-        self.mid = Middle(width, norm_groups, attention)
-        levels: list[Level] = []
-        for index in reversed(range(len(ch_mult))):
-            widths = [width] + [ch * ch_mult[index]] * (num_res_blocks + 1)
-            lowest = index == len(ch_mult) - 1
-            level = Level(widths, norm_groups, attention=attention and lowest)
-            width = ch * ch_mult[index]
+        self.stem_patch, groups = sizes.stem_patch, sizes.norm_groups
+        widths = [sizes.ch * mult for mult in sizes.ch_mult]
+        before = widths[-1]
+        self.conv_in = nn.Conv2d(sizes.z_channels, before, 3, padding=1)
+        self.mid = self.middle(before, groups, sizes.attention)
+        levels: list[nn.Module] = []
+        for index, width in reversed(list(enumerate(widths))):
+            lowest = index == len(widths) - 1
+            blocks = [before] + [width] * (sizes.num_res_blocks + 1)
+            level = self.level(blocks, groups, sizes.attention and lowest)
             if index > 0:
                 level.upsample = Upsample(width)
             levels.append(level)
-        # Published files number levels by resolution, finest first; they run coarsest first.
-        self.up = nn.ModuleList(reversed(levels))
-        self.norm_out = group_norm(width, norm_groups)
-        self.conv_out = nn.Conv2d(width, in_channels * stem_patch**2, 3, padding=1)
+            before = width
+        self.add_module(self.name, nn.ModuleList(levels[:: -1 if self.finest_first else 1]))
+        self.norm_out = group_norm(before, groups)
+        self.conv_out = nn.Conv2d(before, sizes.pixels, 3, padding=1)
 
     def forward(self, latent: Tensor) -> Tensor:
         x = self.mid(self.conv_in(latent))
-        for level in reversed(self.up[1:]):
+        *lower, finest = reversed(self.levels) if self.finest_first else self.levels
+        for level in lower:
             x = level.upsample(level.blocks(x))
-        x = self.up[0].blocks(x)
+        x = finest.blocks(x)
         x = self.conv_out(F.silu(self.norm_out(x)))
         return F.pixel_shuffle(x, self.stem_patch) if self.stem_patch > 1 else x
+
+
+def check_codebook(config: Any, channels: int) -> None:
+    """Refuse sizes of a VQ tokenizer that no network can have; ``channels`` are those of a code.
+
+    Raises:
+        VarSpacesError: with what is wrong.
+    """
+    if config.vocab_size < 2 or channels < 1:
+        raise VarSpacesError(
+            f"A codebook needs at least 2 codes of 1 channel, not {config.vocab_size} of "
+            f"{channels}."
+        )
+    if any((config.ch * mult) % config.norm_groups for mult in (1, *config.ch_mult)):
+        raise VarSpacesError(
+            f"Tokenizer widths {config.ch} x {config.ch_mult} must be multiples of "
+            f"norm_groups={config.norm_groups}."
+        )
 
 
 def initialise(module: nn.Module, gain: float = 0.5) -> None:

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.tokenizers.autoencoder import area_pool
-from var_spaces.tokenizers.flux_autoencoder import full_keys, make_decoder, make_encoder
+from var_spaces.tokenizers.autoencoder import Decoder, Encoder, NetworkSizes, area_pool
+from var_spaces.tokenizers.flux_autoencoder import full_keys, wrap_layers
 
 # (scale, bits (B, h, w, d) bool) -> bits to accumulate in their place
 ChangeBits = Callable[[int, Tensor], Tensor]
@@ -88,7 +88,7 @@ class BitwiseConfig:
     @property
     def downsample(self) -> int:
         """Pixels along the side of a token of the last scale."""
-        return self.stem_patch * 2 ** (len(self.ch_mult) - 1) * self.fold
+        return NetworkSizes.of(self, z_channels=self.bits).downsample * self.fold
 
 
 class Quantized(NamedTuple):
@@ -115,17 +115,9 @@ class Bitwise(nn.Module):
         self.bits, self.fold = config.bits, config.fold
         self.latent_dim = config.token_bits
         self.downsample = config.downsample
-        sizes = dict(
-            ch=config.ch,
-            ch_mult=config.ch_mult,
-            num_res_blocks=config.num_res_blocks,
-            z_channels=config.bits,
-            in_channels=config.in_channels,
-            stem_patch=config.stem_patch,
-            norm_groups=config.norm_groups,
-        )
-        self.encoder = make_encoder(**sizes)
-        self.decoder = make_decoder(**sizes)
+        sizes = NetworkSizes.of(config, z_channels=config.bits, attention=False)
+        self.encoder = wrap_layers(Encoder(sizes))
+        self.decoder = wrap_layers(Decoder(sizes))
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A state dict as this module spells it; of trainers' files only the autoencoder is taken.

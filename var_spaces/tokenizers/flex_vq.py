@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.tokenizers.autoencoder import area_pool
+from var_spaces.tokenizers.autoencoder import NetworkSizes, area_pool, check_codebook
 from var_spaces.tokenizers.flex_autoencoder import FlexDecoder, FlexEncoder
 
 
@@ -51,21 +51,17 @@ class FlexVQConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "ch_mult", tuple(self.ch_mult))
         object.__setattr__(self, "patch_nums", tuple(self.patch_nums))
-        if self.vocab_size < 2 or self.latent_dim < 1:
-            raise VarSpacesError(
-                f"A codebook needs at least 2 codes of 1 channel, not {self.vocab_size} of "
-                f"{self.latent_dim}."
-            )
-        if any((self.ch * mult) % self.norm_groups for mult in (1, *self.ch_mult)):
-            raise VarSpacesError(
-                f"Tokenizer widths {self.ch} x {self.ch_mult} must be multiples of "
-                f"norm_groups={self.norm_groups}."
-            )
+        check_codebook(self, self.latent_dim)
+
+    @property
+    def network(self) -> NetworkSizes:
+        """Sizes of the autoencoder."""
+        return NetworkSizes.of(self)
 
     @property
     def downsample(self) -> int:
         """Pixels per latent position along a side."""
-        return self.stem_patch * 2 ** (len(self.ch_mult) - 1)
+        return self.network.downsample
 
 
 class CosineQuantizer(nn.Module):
@@ -108,17 +104,8 @@ class FlexVQ(nn.Module):
         self.vocab_size = config.vocab_size
         self.latent_dim = config.latent_dim
         self.downsample = config.downsample
-        sizes = {
-            "ch": config.ch,
-            "ch_mult": config.ch_mult,
-            "num_res_blocks": config.num_res_blocks,
-            "z_channels": config.z_channels,
-            "in_channels": config.in_channels,
-            "stem_patch": config.stem_patch,
-            "norm_groups": config.norm_groups,
-        }
-        self.encoder = FlexEncoder(**sizes)
-        self.decoder = FlexDecoder(**sizes)
+        self.encoder = FlexEncoder(config.network)
+        self.decoder = FlexDecoder(config.network)
         self.quantize = CosineQuantizer(config.vocab_size, config.latent_dim, config.beta)
         z, latent, ks = config.z_channels, config.latent_dim, config.quant_conv_ks
         self.quant_conv = nn.Conv2d(z, latent, ks, padding=ks // 2)

@@ -1,4 +1,4 @@
-"""Encoder and decoder of Infinity's tokenizers (https://arxiv.org/abs/2412.04431, public code).
+"""Layout of Infinity's tokenizers (https://arxiv.org/abs/2412.04431, public code).
 
 The network is the one of ``autoencoder.py`` without attention. Published files wrap every
 convolution and every norm once more, so their keys end in ``.conv.weight`` or ``.norm.weight``;
@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-
-from var_spaces.tokenizers.autoencoder import Decoder, Encoder
 
 # A convolution or norm by its own name, without the wrapper's segment behind it.
 _SHORT = re.compile(
@@ -55,13 +53,3 @@ def _full(key: str) -> str:
         return key
     stem, _, kind = key.rpartition(".")
     return f"{stem}.{'norm' if 'norm' in short['name'] else 'conv'}.{kind}"
-
-
-def make_encoder(**sizes: object) -> nn.Module:
-    """Images to latents; arguments as for :class:`Encoder`."""
-    return wrap_layers(Encoder(**sizes, attention=False))
-
-
-def make_decoder(**sizes: object) -> nn.Module:
-    """Latents to images; arguments as for :class:`Decoder`."""
-    return wrap_layers(Decoder(**sizes, attention=False))

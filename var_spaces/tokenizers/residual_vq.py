@@ -16,7 +16,13 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.tokenizers.autoencoder import Decoder, Encoder, area_pool
+from var_spaces.tokenizers.autoencoder import (
+    Decoder,
+    Encoder,
+    NetworkSizes,
+    area_pool,
+    check_codebook,
+)
 
 
 @dataclass(frozen=True)
@@ -53,21 +59,17 @@ class ResidualVQConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "ch_mult", tuple(self.ch_mult))
         object.__setattr__(self, "patch_nums", tuple(self.patch_nums))
-        if self.vocab_size < 2 or self.z_channels < 1:
-            raise VarSpacesError(
-                f"A codebook needs at least 2 codes of 1 channel, not {self.vocab_size} of "
-                f"{self.z_channels}."
-            )
-        if any((self.ch * mult) % self.norm_groups for mult in (1, *self.ch_mult)):
-            raise VarSpacesError(
-                f"Tokenizer widths {self.ch} x {self.ch_mult} must be multiples of "
-                f"norm_groups={self.norm_groups}."
-            )
+        check_codebook(self, self.z_channels)
+
+    @property
+    def network(self) -> NetworkSizes:
+        """Sizes of the autoencoder."""
+        return NetworkSizes.of(self)
 
     @property
     def downsample(self) -> int:
         """Pixels per latent position along a side."""
-        return self.stem_patch * 2 ** (len(self.ch_mult) - 1)
+        return self.network.downsample
 
 
 class Phi(nn.Conv2d):
@@ -191,17 +193,8 @@ class ResidualVQ(nn.Module):
         self.vocab_size = config.vocab_size
         self.latent_dim = config.z_channels
         self.downsample = config.downsample
-        sizes = {
-            "ch": config.ch,
-            "ch_mult": config.ch_mult,
-            "num_res_blocks": config.num_res_blocks,
-            "z_channels": config.z_channels,
-            "in_channels": config.in_channels,
-            "stem_patch": config.stem_patch,
-            "norm_groups": config.norm_groups,
-        }
-        self.encoder = Encoder(**sizes)
-        self.decoder = Decoder(**sizes)
+        self.encoder = Encoder(config.network)
+        self.decoder = Decoder(config.network)
         self.quantize = MultiScaleQuantizer(config)
         ks = config.quant_conv_ks
         z = config.z_channels

@@ -90,22 +90,7 @@ class FlexTransformerRecipe(TransformerRecipe):
             start_transformer(self.model, start.to(device), self.tokenizer, *batch)
 
     def _fresh(self) -> FlexVAR:
-        config, tokenizer = self.config, self.tokenizer
-        return FlexVAR(
-            FlexVARConfig(
-                depth=config.depth,
-                width=config.width,
-                heads=config.heads,
-                vocab_size=tokenizer.vocab_size,
-                latent_dim=tokenizer.latent_dim,
-                num_classes=len(self.scenes.concepts),
-                num_styles=len(self.scenes.styles),
-                patch_nums=tokenizer.config.patch_nums,
-                shared_aln=config.shared_aln,
-                drop_path=config.drop_path,
-                pos_grid=config.pos_grid,
-            )
-        )
+        return FlexVAR(FlexVARConfig(**self.sizes(), pos_grid=self.config.pos_grid))
 
     def card(self) -> dict[str, Any]:
         """What the model's card says beyond its architecture."""

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from var_spaces.tokenizers.autoencoder import Encoder, initialise
+from var_spaces.tokenizers.autoencoder import Encoder, NetworkSizes, initialise
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.config import TrainConfig
 from var_spaces.training.data.atlas import Atlas
@@ -73,14 +73,8 @@ class Judge(nn.Module):
     def __init__(self, config: JudgeNetwork) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Encoder(
-            ch=config.ch,
-            ch_mult=config.ch_mult,
-            num_res_blocks=1,
-            z_channels=config.width,
-            stem_patch=config.stem_patch,
-            norm_groups=16,
-        )
+        sizes = NetworkSizes.of(config, num_res_blocks=1, z_channels=config.width, norm_groups=16)
+        self.trunk = Encoder(sizes)
         self.concept = nn.Linear(config.width, config.concepts)
         self.style = nn.Linear(config.width, config.styles)
         initialise(self)

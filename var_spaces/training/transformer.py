@@ -91,21 +91,23 @@ class TransformerRecipe:
         self.model = start or self._fresh()
 
     def _fresh(self) -> VAR:
+        return VAR(VARConfig(**self.sizes()))
+
+    def sizes(self) -> dict[str, Any]:
+        """Sizes of a new model, as its configuration names them."""
         config, tokenizer = self.config, self.tokenizer
-        return VAR(
-            VARConfig(
-                depth=config.depth,
-                width=config.width,
-                heads=config.heads,
-                vocab_size=tokenizer.vocab_size,
-                latent_dim=tokenizer.latent_dim,
-                num_classes=len(self.scenes.concepts),
-                num_styles=len(self.scenes.styles),
-                patch_nums=tokenizer.config.patch_nums,
-                shared_aln=config.shared_aln,
-                drop_path=config.drop_path,
-            )
-        )
+        return {
+            "depth": config.depth,
+            "width": config.width,
+            "heads": config.heads,
+            "vocab_size": tokenizer.vocab_size,
+            "latent_dim": tokenizer.latent_dim,
+            "num_classes": len(self.scenes.concepts),
+            "num_styles": len(self.scenes.styles),
+            "patch_nums": tokenizer.config.patch_nums,
+            "shared_aln": config.shared_aln,
+            "drop_path": config.drop_path,
+        }
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         muon = ("emb", "pos_", "head.", "word_embed")
