@@ -55,7 +55,9 @@ def build_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
         with refusing():
             view = Filters.view(values)
             found = data.board(view)
-        return [*_shown(found, view), _query(view)]
+        shown = _shown(found, view)
+        shown[filters.outputs.index(filters.search)] = gr.skip()  # the visitor may still type
+        return [*shown, _query(view)]
 
     def load(request: gr.Request) -> list[Any]:
         given = request.query_params
@@ -67,7 +69,9 @@ def build_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
         return [*_shown(found, view), gr.Tabs(selected=TAB)]
 
     for control in filters.inputs:
-        looked = control.input(look, filters.inputs, [*shown, query], **CAREFUL)
+        looked = control.input(
+            look, filters.inputs, [*shown, query], trigger_mode="always_last", **CAREFUL
+        )
         looked.success(None, query, None, js=ADDRESS, **QUICK)
     rows.select(_details, None, details, **CAREFUL).then(None, None, None, js=SHOW_DETAILS, **QUICK)
     csv.click(_csv, filters.inputs, csv, **CAREFUL)
