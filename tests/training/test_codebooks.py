@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from var_spaces.errors import VarSpacesError
@@ -21,8 +22,11 @@ from var_spaces.training.codebooks.picture import codebook_picture
 from var_spaces.training.codebooks.quantizer import TrainingQuantizer, fold
 from var_spaces.training.codebooks.window import UsageWindow
 from var_spaces.training.config import TrainConfig
+from var_spaces.training.evaluator_runs import perceptual_loss
+from var_spaces.training.image_sources import SceneSource
 from var_spaces.training.judge import Judge, JudgeNetwork
 from var_spaces.training.perceptual import PerceptualLoss
+from var_spaces.training.runs import Options
 from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
 from var_spaces.training.trainer import Trainer
 
@@ -290,6 +294,24 @@ def test_tokenizers_of_other_sizes_are_no_start():
 
 
 # Losses ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["judge", "clip"])
+def test_embedded_evaluators_serve_as_perceptual_loss(name):
+    """They see that a blurred scene is nearer to it than another one."""
+    loss = perceptual_loss(name, Options())
+    images = SceneSource("wide", 64, CPU).batch(0, 0, 8)
+    blurred = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2.0)
+    assert loss(images, images).item() == 0
+    assert 0 < loss(blurred, images) < loss(images.roll(1, 0), images)
+
+
+def test_a_perceptual_network_must_have_maps(tmp_path):
+    assert perceptual_loss("", Options()) is None
+    with pytest.raises(VarSpacesError, match="'parser' is a parser; choose a judge or a clip"):
+        perceptual_loss("parser", Options())
+    with pytest.raises(VarSpacesError, match="No model in"):
+        perceptual_loss("judge", Options(evaluators=tmp_path))
 
 
 def test_perceptual_and_adversarial_terms(tmp_path):

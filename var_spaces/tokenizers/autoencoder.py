@@ -194,14 +194,20 @@ class Encoder(Levels):
         self.norm_out = group_norm(before, groups)
         self.conv_out = nn.Conv2d(before, sizes.z_channels, 3, padding=1)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Features of every level, finest first, and of the middle, ``(B, C, h, w)`` each."""
         x = F.pixel_unshuffle(images, self.stem_patch) if self.stem_patch > 1 else images
         x = self.conv_in(x)
         *upper, lowest = self.levels
+        found = []
         for level in upper:
-            x = level.downsample(level.blocks(x))
-        x = self.mid(lowest.blocks(x))
-        return self.conv_out(F.silu(self.norm_out(x)))
+            found.append(level.blocks(x))
+            x = level.downsample(found[-1])
+        x = lowest.blocks(x)
+        return [*found, x, self.mid(x)]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.conv_out(F.silu(self.norm_out(self.maps(images)[-1])))
 
 
 class Decoder(Levels):

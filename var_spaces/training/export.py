@@ -14,6 +14,7 @@ from torch import nn
 from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.errors import VarSpacesError
+from var_spaces.evaluators.clip_network import Clip, ClipConfig
 from var_spaces.evaluators.folder import fill
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.config import build
@@ -195,6 +196,16 @@ def load_judge(folder: Path) -> tuple[Judge, dict[str, Any]]:
     card = read_card(folder, "judge --config judge")
     config = build(JudgeNetwork, card["architecture"], f"the card in {folder}")
     return fill(Judge(config), folder), card
+
+
+def load_clip(folder: Path) -> Clip:
+    """Read an embedded CLIP.
+
+    Raises:
+        VarSpacesError: if the folder holds none.
+    """
+    card = read_card(folder, "clip --config clip")
+    return fill(Clip(build(ClipConfig, card["architecture"], f"the card in {folder}")), folder)
 
 
 def read_card(folder: Path, recipe: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 As LPIPS (https://arxiv.org/abs/1801.03924): features of several layers, unit length per position,
 squared distance; without its calibrated weights per channel, which no offline network has. The
-network is the trunk of the judge (:mod:`var_spaces.training.judge`).
+network is the trunk of the judge (:mod:`var_spaces.training.judge`) or the image tower of the
+embedded CLIP (:mod:`var_spaces.evaluators.clip_network`).
 """
 
 from __future__ import annotations
@@ -11,29 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from var_spaces.tokenizers.autoencoder import Encoder
-
 
 class PerceptualLoss(nn.Module):
-    """Distance of two batches of images ``(B, 3, H, W)`` in [-1, 1] under a frozen encoder."""
+    """Distance of two batches of images ``(B, 3, H, W)`` in [-1, 1] under a frozen network.
 
-    def __init__(self, trunk: Encoder) -> None:
+    Args:
+        network: has ``maps(images)``, a list of features ``(B, C, h, w)``.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.trunk = trunk.eval().requires_grad_(False)
+        self.network = network.eval().requires_grad_(False)
 
     def layers(self, images: Tensor) -> list[Tensor]:
-        """Features of every resolution and of the middle block, unit length per position."""
-        trunk = self.trunk
-        x = F.pixel_unshuffle(images, trunk.stem_patch) if trunk.stem_patch > 1 else images
-        x = trunk.conv_in(x)
-        found = []
-        for level in trunk.down[:-1]:
-            x = level.blocks(x)
-            found.append(x)
-            x = level.downsample(x)
-        x = trunk.down[-1].blocks(x)
-        found += [x, trunk.mid(x)]
-        return [F.normalize(layer.float(), dim=1) for layer in found]
+        """Features of every resolution, unit length per position."""
+        return [F.normalize(layer.float(), dim=1) for layer in self.network.maps(images)]
 
     def forward(self, images: Tensor, reference: Tensor) -> Tensor:
         with torch.no_grad():

@@ -17,11 +17,10 @@ from var_spaces.training.budget import Budget
 from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.config import TrainConfig, build, read_config
-from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS, without_heads
+from var_spaces.training.evaluator_runs import EVALUATOR_BUILDERS, perceptual_loss, without_heads
 from var_spaces.training.export import (
     export,
     label_names,
-    load_judge,
     load_tokenizer,
     load_transformer,
     read_card,
@@ -31,7 +30,6 @@ from var_spaces.training.flex_runs import FLEX_BUILDERS
 from var_spaces.training.folder_data import FolderSource, prepare
 from var_spaces.training.hmar import HMARRecipe, HMARTraining
 from var_spaces.training.judge import JudgeConfig, JudgeRecipe
-from var_spaces.training.perceptual import PerceptualLoss
 from var_spaces.training.text_runs import TEXT_BUILDERS
 from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
 from var_spaces.training.trainer import Progress, Recipe, Trainer
@@ -212,9 +210,6 @@ def _tokenizer(data: dict, train: TrainConfig, options: Options, device: torch.d
     config = build(TokenizerConfig, data.get("recipe", {}), "[recipe]")
     method = build(codebooks.get(config.codebook), data.get("codebook", {}), "[codebook]")
     folder = options.runs / data["id"]
-    perceptual = None
-    if config.perceptual:
-        perceptual = PerceptualLoss(load_judge(options.evaluators / config.perceptual)[0].trunk)
     source = None
     if options.images:
         size = model.patch_nums[-1] * model.downsample
@@ -230,7 +225,7 @@ def _tokenizer(data: dict, train: TrainConfig, options: Options, device: torch.d
         method=method,
         source=source,
         start=load_tokenizer(options.models / config.start) if config.start else None,
-        perceptual=perceptual,
+        perceptual=perceptual_loss(config.perceptual, options),
         folder=folder,
     )
 

@@ -53,8 +53,8 @@ class TokenizerConfig:
         reset_until: share of the run after which codes are left alone, 0..1.
         truncate: share of each batch whose decoder input stops at a random scale, so that early
             scales alone give a readable picture.
-        perceptual: id of the model whose features the perceptual loss compares (a judge); empty
-            for none.
+        perceptual: id of the evaluator whose features the perceptual loss compares, a judge or a
+            CLIP; empty for none.
         perceptual_weight: weight of that loss.
         adversarial: weight of the patch discriminator's loss; 0 for none.
         adversarial_start: steps before the discriminator begins.
