@@ -21,8 +21,11 @@ from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.config import TrainConfig
 from var_spaces.training.image_sources import ImageSource, SceneSource
 from var_spaces.training.optim import MuonAdamW, matrix_groups
-from var_spaces.training.pictures import grid
-from var_spaces.training.tokenizer import psnr
+from var_spaces.training.reconstructions import (
+    probe_psnr,
+    reconstruction_sheet,
+    shown_scales,
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,9 @@ class BitwiseRecipe:
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
         config = self.config
         images = self.source.batch(self.seed, start, count)
-        scales = self._scales(step, start, count)
-        recon, commitment, entropy, bits = model(images, scales, config.temperature)
+        all_scales = self.model.schedule.num_scales
+        scales = shown_scales(all_scales, config.truncate, self.seed, step, start, count)
+        recon, commitment, entropy, bits = model(images, scales.to(self.device), config.temperature)
         recon = recon.float()
         terms = {
             "l1": F.l1_loss(recon, images),
@@ -96,21 +100,10 @@ class BitwiseRecipe:
         logs = {name: term.detach() for name, term in terms.items()}
         return total, logs | {"bit_balance": balance(bits)}
 
-    def _scales(self, step: int, start: int, count: int) -> Tensor:
-        """How many scales the decoder sees, ``(B,)``; all of them for most images."""
-        generator = torch.Generator().manual_seed(self.seed * 7_368_787 + start + step)
-        total = self.model.schedule.num_scales
-        cut = torch.rand(count, generator=generator) < self.config.truncate
-        some = torch.randint(1, total + 1, (count,), generator=generator)
-        return torch.where(cut, some, total).to(self.device)
-
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """PSNR (dB, mean over images) on images never trained on, and how evenly bits are used."""
-        metrics: dict[str, float] = {}
-        for name, images in self.source.probes(self.config.eval_images).items():
-            recon = torch.cat([model.reconstruct(part) for part in images.split(32)])
-            metrics[f"psnr_{name}"] = psnr(recon, images).mean().item()
+        metrics = probe_psnr(model, self.source, self.config.eval_images)
         name, batches = self.source.usage_probe()
         bits = [torch.cat(model.encode(images), 1) for images in batches]
         metrics[f"bit_balance_{name}"] = balance(bits).item()
@@ -119,10 +112,7 @@ class BitwiseRecipe:
     @torch.no_grad()
     def sample_grid(self, model: nn.Module) -> Image.Image:
         """Pairs of rows, original above reconstruction, of images never trained on."""
-        rows = []
-        for images in self.source.probes(16).values():
-            rows += [images, model.reconstruct(images)]
-        return grid(torch.cat(rows), columns=min(16, len(rows[0])))
+        return reconstruction_sheet(model, self.source)
 
     def state(self) -> dict[str, Any]:
         return {}

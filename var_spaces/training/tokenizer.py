@@ -31,7 +31,11 @@ from var_spaces.training.config import TrainConfig
 from var_spaces.training.image_sources import ImageSource, SceneSource
 from var_spaces.training.optim import MuonAdamW, matrix_groups
 from var_spaces.training.perceptual import PerceptualLoss
-from var_spaces.training.pictures import grid
+from var_spaces.training.reconstructions import (
+    probe_psnr,
+    reconstruction_sheet,
+    shown_scales,
+)
 from var_spaces.training.trainer import METRICS
 
 CODEBOOK_PICTURE = "codebook.png"
@@ -192,7 +196,9 @@ class TokenizerRecipe:
             recon, vq, _ = model(images, quantized=False)
             codes = {}
         else:
-            recon, vq, ids = model(images, scales=self._scales(step, start, count))
+            all_scales = self.model.schedule.num_scales
+            scales = shown_scales(all_scales, config.truncate, self.seed, step, start, count)
+            recon, vq, ids = model(images, scales=scales.to(self.device))
             self.statistics.update(ids)
             self.window.update(ids)
             codes = self.window.logs()
@@ -212,21 +218,10 @@ class TokenizerRecipe:
             logs["adversarial"] = fooled.detach()
         return total, logs | codes
 
-    def _scales(self, step: int, start: int, count: int) -> Tensor:
-        """How many scales the decoder sees, ``(B,)``; all of them for most images."""
-        generator = torch.Generator().manual_seed(self.seed * 7_368_787 + start + step)
-        total = self.model.schedule.num_scales
-        cut = torch.rand(count, generator=generator) < self.config.truncate
-        some = torch.randint(1, total + 1, (count,), generator=generator)
-        return torch.where(cut, some, total).to(self.device)
-
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """PSNR (dB, mean over images) on images that are never trained on, and codebook usage."""
-        metrics: dict[str, float] = {}
-        for name, images in self.source.probes(self.config.eval_images).items():
-            recon = torch.cat([model.reconstruct(part) for part in images.split(32)])
-            metrics[f"psnr_{name}"] = psnr(recon, images).mean().item()
+        metrics = probe_psnr(model, self.source, self.config.eval_images)
         hits = torch.zeros(model.vocab_size, dtype=torch.bool, device=self.device)
         name, batches = self.source.usage_probe(self.config.usage_images)
         for images in batches:
@@ -243,10 +238,7 @@ class TokenizerRecipe:
         if self.folder:
             picture = codebook_picture(self.window, self.folder / METRICS)
             picture.save(self.folder / CODEBOOK_PICTURE)
-        rows = []
-        for images in self.source.probes(16).values():
-            rows += [images, model.reconstruct(images)]
-        return grid(torch.cat(rows), columns=min(16, len(rows[0])))
+        return reconstruction_sheet(model, self.source)
 
     def card(self) -> dict[str, Any]:
         """What the model's card says about its size and data."""
@@ -262,9 +254,3 @@ class TokenizerRecipe:
             self.window.load_state(state["window"])
         if self.adversary and "adversary" in state:
             self.adversary.load_state(state["adversary"])
-
-
-def psnr(images: Tensor, reference: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio per image in dB, ``(B,)``; inputs ``(B, 3, H, W)`` in [-1, 1]."""
-    mse = (images.clamp(-1, 1).float() - reference.float()).square().flatten(1).mean(1)
-    return 10 * torch.log10(4 / mse.clamp_min(1e-10))
