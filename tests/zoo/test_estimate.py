@@ -20,11 +20,21 @@ def parts(cache="full", scale=2.0):
     return {"cache": methods.parse("cache", {"name": cache}), "guidance": guidance}
 
 
-@pytest.mark.parametrize("cache", methods.names("cache"))
+MODES = [
+    {"name": "scalekv", "scoring": "reference"},
+    {"name": "hack", "heads": "swapped"},
+    {"name": "hack", "mode": "hack++"},
+    {"name": "quantised", "bits": 4, "policy": "scalekv", "policy_budget": 0.3},
+]
+POLICIES = [{"name": name} for name in methods.names("cache")] + MODES
+
+
+@pytest.mark.parametrize("cache", POLICIES, ids=str)
 @pytest.mark.parametrize(("count", "scale"), [(1, 2.0), (3, 0.0)])
 def test_kv_bytes_are_those_of_a_run(use_tiny_models, cache, count, scale):
-    found = estimate(get_card("tiny-var"), count=count, **parts(cache, scale))
-    spec, _ = api.make_spec("tiny-var", cache={"name": cache}, count=count, guidance=scale)
+    policy = {**parts(scale=scale), "cache": methods.parse("cache", cache)}
+    found = estimate(get_card("tiny-var"), count=count, **policy)
+    spec, _ = api.make_spec("tiny-var", cache=cache, count=count, guidance=scale)
     events = api.stream(spec, previews=False, device="cpu")
     measured = [event.kv_bytes for event in events if isinstance(event, ScaleDone)]
     assert list(found.kv) == measured

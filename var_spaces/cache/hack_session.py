@@ -111,8 +111,8 @@ class HackPlusSession(HackSession):
     ) -> None:
         super().__init__(cache, schedule, kinds, observed, "none")
         self.limits, self.attended, self.prior = limits, attended, prior
-        lengths = torch.tensor(schedule.lengths, device=cache.device)
-        self.source = torch.arange(len(lengths), device=cache.device).repeat_interleave(lengths)
+        lengths = torch.tensor(schedule.lengths)
+        self.source = torch.arange(len(lengths)).repeat_interleave(lengths).to(cache.device)
         self._scores: list[Tensor] = []
 
     def before_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None:

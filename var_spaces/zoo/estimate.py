@@ -144,14 +144,18 @@ def kv_bytes(
         device=device,
     )
     session = policy.session(cache, schedule)
+
+    def queries(tokens: int) -> torch.Tensor:
+        return torch.empty(rows, heads, tokens, head_dim, dtype=dtype, device=device)
+
     held = []
     try:
         with torch.no_grad():
             for scale, tokens in enumerate(schedule.lengths):
                 cache.begin_scale(scale)
-                new = torch.empty(rows, heads, tokens, head_dim, dtype=dtype, device=device)
+                new = queries(tokens)
                 for layer in range(layers):
-                    cache.attend(layer, new, new, new, 1.0)
+                    cache.attend(layer, new, new, new, 1.0, lambda index: queries(len(index)))
                 session.after_scale(scale)
                 held.append(cache.nbytes)
     except (NotImplementedError, RuntimeError) as error:
