@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 COLOURS = ("#3b6fd4", "#d4553b", "#2f9e63", "#8a4fc7", "#c79a1e", "#2aa5b5", "#d43b8f", "#666666")
+COLOURS += ("#143a8a", "#7a1f10", "#0f5a34", "#b58bdd")
 INK, FAINT = "#222222", "#dddddd"
 WIDTH, HEIGHT = 640, 320
 LEFT, TOP, RIGHT, BOTTOM = 64, 34, 16, 44
@@ -16,9 +17,22 @@ Point = tuple[float, float]
 
 
 class Panel:
-    """One chart of 640 x 320 pixels; data coordinates run over ``x`` and ``y`` ranges."""
+    """One chart of 640 x 320 pixels; data coordinates run over ``x`` and ``y`` ranges.
 
-    def __init__(self, title: str, labels: tuple[str, str], x: Point, y: Point) -> None:
+    Args:
+        names: of lines, in the order of :data:`COLOURS`; they stand to the right of the frame.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        labels: tuple[str, str],
+        x: Point,
+        y: Point,
+        names: Sequence[str] = (),
+    ) -> None:
+        font = ImageFont.load_default(12)
+        self.right = RIGHT + round(max((font.getlength(name) + 8 for name in names), default=0))
         self.image = Image.new("RGB", (WIDTH, HEIGHT), "white")
         self.draw = ImageDraw.Draw(self.image)
         self.x, self.y = (widened(x), widened(y))
@@ -31,12 +45,15 @@ class Panel:
             self.text((LEFT - 6, left[1]), f"{value:.4g}", 11, "rm")
         for value in ticks(*self.x):
             self.text((self.place(value, 0)[0], HEIGHT - BOTTOM + 6), f"{value:.6g}", 11, "mt")
+        for index, name in enumerate(names):
+            at = (WIDTH - self.right + 12, TOP + 16 * index)
+            self.text(at, name, 12, "lt", COLOURS[index % len(COLOURS)])
 
     def place(self, x: float, y: float) -> Point:
         """Pixel of a data point, kept inside the frame."""
         across = min(max((x - self.x[0]) / (self.x[1] - self.x[0]), 0), 1)
         up = min(max((y - self.y[0]) / (self.y[1] - self.y[0]), 0), 1)
-        inner = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+        inner = WIDTH - LEFT - self.right, HEIGHT - TOP - BOTTOM
         return LEFT + across * inner[0], HEIGHT - BOTTOM - up * inner[1]
 
     def text(self, at: Point, text: str, size: int, anchor: str, colour: str = INK) -> None:
@@ -52,7 +69,7 @@ def line_chart(
     """Lines with their names; ``labels`` are those of the x and y axes, ``y`` the range shown."""
     points = [point for line in series.values() for point in line] or [(0.0, 0.0)]
     xs, ys = [p[0] for p in points], [p[1] for p in points]
-    panel = Panel(title, labels, (min(xs), max(xs)), y or (min(ys), max(ys)))
+    panel = Panel(title, labels, (min(xs), max(xs)), y or (min(ys), max(ys)), [*series])
     for index, (name, line) in enumerate(series.items()):
         colour = COLOURS[index % len(COLOURS)]
         pixels = [panel.place(*point) for point in line]
@@ -60,7 +77,6 @@ def line_chart(
             panel.draw.line(pixels, colour, 2)
         for px, py in pixels if len(pixels) < 30 else ():
             panel.draw.ellipse([px - 3, py - 3, px + 3, py + 3], colour)
-        panel.text((WIDTH - RIGHT - 4, TOP + 14 * index), name, 12, "rt", colour)
     return panel.image
 
 
