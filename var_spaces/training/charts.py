@@ -70,7 +70,7 @@ def line_chart(
     points = [point for line in series.values() for point in line] or [(0.0, 0.0)]
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     panel = Panel(title, labels, (min(xs), max(xs)), y or (min(ys), max(ys)), [*series])
-    for index, (name, line) in enumerate(series.items()):
+    for index, line in enumerate(series.values()):
         colour = COLOURS[index % len(COLOURS)]
         pixels = [panel.place(*point) for point in line]
         if len(pixels) > 1:
