@@ -41,9 +41,10 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "fsq": ("fsq", {}),
     "vqbridge": ("vqbridge", {"patch": 4}),
     "vqbridge dit": ("vqbridge", {"patch": 4, "variant": "dit"}),
+    "vqbridge entropy": ("vqbridge", {"patch": 4, "entropy": 0.1}),
 }
 FIRST = ("vanilla", "vqbridge", "resets", "linear")
-# What runs when nothing is asked for, most telling first: about 25 minutes of one core.
+# What runs when nothing is asked for, most telling first: about 35 minutes of one core.
 USUAL = [
     *(("single", codes, name) for codes in (1024, 4096) for name in FIRST),
     *(("single", 16384, name) for name in FIRST[:2]),
@@ -51,6 +52,7 @@ USUAL = [
     *(("multi", 1024, name) for name in FIRST[:3]),
     *(("single", 16384, name) for name in FIRST[2:]),
     *(("single", 4096, name) for name in METHODS if name not in FIRST),
+    *(("multi", 1024, name) for name in METHODS if name not in FIRST[:3]),
 ]
 
 
