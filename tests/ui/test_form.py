@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gradio as gr
 import pytest
 
 from var_spaces import RunSpec, methods
 from var_spaces.errors import VarSpacesError
+from var_spaces.ui.controls import Controls
 from var_spaces.ui.form import KINDS, Form, card_choices, read
 from var_spaces.zoo.cards import get_card
 
@@ -105,3 +107,13 @@ def test_lists_travel_as_text():
     field = next(f for f in FORM.fields if f.key == "guidance.per-scale.scale")
     assert read(" 1.5, 2 ", field.option) == [1.5, 2.0]
     assert read("", field.option) is None
+
+
+def test_a_number_that_may_be_left_out_travels_as_text():
+    """The page hands on an empty number as 0."""
+    by_key = {field.key: field for field in FORM.fields}
+    control = Controls(FORM).make(by_key["inputs.width"], None, None, None)
+    assert isinstance(control, gr.Textbox)
+    size = {"inputs.width": " 24 ", "inputs.height": "", "inputs.steps": None}
+    inputs = FORM.spec(filled(**size)).inputs
+    assert inputs["width"] == 24 and not {"height", "steps"} & inputs.keys()

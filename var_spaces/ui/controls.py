@@ -55,8 +55,7 @@ class Controls:
             return gr.Checkbox(**common)
         low, high = option.range.low, option.range.high
         step = 1 if option.type is int else _step(low, high)
-        may_be_empty = field.role == "input" and option.default is None  # no slider can be
-        if may_be_empty or None in (low, high) or (high - low) / step > MAX_STEPS:
+        if None in (low, high) or (high - low) / step > MAX_STEPS:
             precision = 0 if option.type is int else None
             limits = {"minimum": low, "maximum": high}
             return gr.Number(precision=precision, step=step, **limits, **common)

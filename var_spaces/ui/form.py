@@ -267,9 +267,11 @@ def applies(field: Field, card: Card | None, task: str | None) -> bool:
 
 
 def is_text(option: Option) -> bool:
-    """Whether a control holds text: also lists, and integers that JavaScript would round."""
+    """Whether a control holds text: also lists, integers that JavaScript would round, and numbers
+    that may be left out: the page hands on an empty number as 0."""
     exact = option.type is not int or (option.range.high or 0) <= MAX_EXACT
-    return option.type is str or option.many or not exact
+    may_be_empty = option.type is not bool and option.default is None and not option.required
+    return option.type is str or option.many or may_be_empty or not exact
 
 
 def show(value: Any, option: Option) -> Any:
