@@ -15,6 +15,7 @@ from var_spaces import methods
 from var_spaces.ui import fits, tabs
 from var_spaces.ui.controls import Controls, element_id, settings
 from var_spaces.ui.form import Field
+from var_spaces.ui.needs import Needs
 from var_spaces.ui.wiring import CAREFUL, QUICK
 from var_spaces.ui.words import SECTIONS, label, method_note
 from var_spaces.zoo.cards import Card
@@ -143,6 +144,7 @@ class FormLayout(Fields):
 
     Attributes:
         go, stop, dice, drop: the buttons, and the place to drop a picture on.
+        needs: what a run needs in memory; None where runs begin with a picture.
     """
 
     def __init__(self, controls: Controls, card: Card | None) -> None:
@@ -159,6 +161,7 @@ class FormLayout(Fields):
                     self.add_kind(kind)
                 if "sampling" in kinds:
                     self.add("first")
+        self.needs = None if self.form.takes_pictures else Needs(self.controls.prefix)
         with gr.Accordion("Restore the settings of a picture", open=True):
             self.drop = gr.File(
                 label="A PNG that was saved here",

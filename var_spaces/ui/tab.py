@@ -124,6 +124,8 @@ def _wire(tab: Tab) -> None:
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
     layout.show_chosen_methods(QUICK)
+    if layout.needs:
+        layout.needs.follow(tab.form, layout.components)
     copy = links.COPY.format(button=element_id(tab.form.tab, "link"))
     screen.link.click(None, screen.share, None, js=copy, **QUICK)
     for run in tab.runs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,10 @@ class Report:
     @property
     def verdict(self) -> str:
         """One sentence."""
+        return self.said(text)
+
+    def said(self, text: Callable[[int], str]) -> str:
+        """The verdict, with bytes in the words of ``text``."""
         if self.memory is None:
             return f"How much is free on {self.device} is not known."
         ending = "fits" if self.fits else f"does not fit; what would: {self.remedy}"
