@@ -37,7 +37,8 @@ def run_batch(job: Job, items: tuple[Item, ...], zoo: Residency, device: torch.d
     meter = PeakMeter(device)
     scales: list[ScaleDone] = []
     finished = None
-    for event in run(plan(job.spec(items)), zoo, pictures={}, device=device):
+    pictures = job.suite.pictures()
+    for event in run(plan(job.spec(items)), zoo, pictures=pictures, device=device):
         match event:
             case ScaleDone():
                 scales.append(event)

@@ -11,13 +11,16 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from leaderboard.metrics.base import Metric
 from leaderboard.references.base import Reference
 from var_spaces import codecs, methods
 from var_spaces.methods import Method
 from var_spaces.validation import FrozenDict
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class Suite(Method):
     def reference(self) -> Reference | None:
         """Real images for metrics that compare distributions."""
         return None
+
+    def pictures(self) -> Mapping[str, np.ndarray]:
+        """Pixels of the pictures that items name by content hash."""
+        return {}
 
     def batches(self, size: int) -> Sequence[tuple[Item, ...]]:
         """Items that are drawn together, at most ``size``; must not depend on anything else."""
