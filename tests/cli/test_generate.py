@@ -94,6 +94,20 @@ def test_json_prints_the_record(key_command, run, tmp_path):
     assert len(record.image_sha256) == 2
 
 
+def test_what_the_cache_held_is_drawn(key_command, run, tmp_path):
+    """A row after each of the scales 1, 2, 4: everything is held, and then the newest tokens."""
+    out, kept = tmp_path / "a.png", tmp_path / "kept.png"
+    for flags, dark in ((), False), (("--cache", "sliding-window", "--cache-budget", 0.2), True):
+        assert run(*key_command(out, "--kept", kept, *flags))[0] == 0
+        picture = np.asarray(Image.open(kept))
+        assert picture.shape == (3 * 128 + 2 * 4, 3 * 128 + 2 * 4, 3)
+        assert (picture[:128, 132:] == 255).all()  # later scales are not drawn yet
+        first_map_at_the_end = picture[-128:, :128].reshape(-1, 3)
+        assert (first_map_at_the_end == (26, 24, 46)).all() == dark
+    assert run(*key_command(out, "--kept", tmp_path / "kept.jpg"))[0] == 2
+    assert "must end in .png" in run(*key_command(out, "--kept", tmp_path / "kept.jpg"))[2]
+
+
 def test_progress_only_on_a_terminal(key_command, run, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     _, _, err = run(*key_command(tmp_path / "a.png"))

@@ -12,6 +12,8 @@ A run reports it to its observer after every scale (``"kept"``, see ``decoding/l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -82,6 +84,23 @@ def retention_picture(
         tiles.append((1 - weight) * np.array(DARK) + weight * bright)
         tiles.append(np.full((height, GAP, 3), 255.0))
     return np.concatenate(tiles[:-1], axis=1).round().astype(np.uint8)
+
+
+def history_picture(
+    held: Sequence[Tensor], schedule: ScaleSchedule, image: np.ndarray | None = None
+) -> np.ndarray:
+    """What the cache held after every scale, one row of :func:`retention_picture` below the other.
+
+    Args:
+        held: of :func:`kept`, one per scale from the first on.
+        schedule, image: as for :func:`retention_picture`.
+    """
+    rows = [retention_picture(after, schedule, image) for after in held]
+    width = max(row.shape[1] for row in rows)
+    white = {"mode": "constant", "constant_values": 255}
+    return np.concatenate(
+        [np.pad(row, ((0, GAP), (0, width - row.shape[1]), (0, 0)), **white) for row in rows]
+    )[:-GAP]
 
 
 def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:

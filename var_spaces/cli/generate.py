@@ -30,6 +30,7 @@ from var_spaces.zoo.cards import get_card
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from var_spaces.events import Finished, ScaleDone
 
@@ -43,16 +44,20 @@ def run(arguments: Sequence[str]) -> None:
     base = _base(arguments)
     parser = _parser(base)
     options = parser.read(arguments)
-    out, scale = _out(options), _upscale(options)
+    out, scale = _png(options, "out"), _upscale(options)
     spec = _spec(base, options)
     side = get_card(spec.model, role="generator").resolution * columns(spec.count) * scale
     if side > MAX_SIDE:
         raise VarSpacesError(
             f"The picture would be {side} pixels wide, allowed are {MAX_SIDE}: lower --scale."
         )
-    done = _watch(spec)
+    kept = _png(options, "kept") if "kept" in options else None
+    held: dict[int, Tensor] = {}
+    done = _watch(spec, held if kept else None)
     spec = done.record.spec  # as the model spells it: a class by its name
     write_file(out, save_png(grid(done.images), spec, scale))
+    if kept:
+        write_file(kept, _kept_picture(held, spec, done))
     if "json" in options:
         print(done.record.to_json())
     else:
@@ -98,6 +103,12 @@ def _parser(base: Mapping[str, Any]) -> Parser:
         help="tokens per side and scale: 1,2,3x4",
     )
     parser.add_argument("--out", metavar="FILE.png", required=True, help="where to write")
+    parser.add_argument(
+        "--kept",
+        metavar="FILE.png",
+        help="also draw which tokens the cache held: a row after each scale, a map for each of its "
+        "scales, brighter where more layers and heads hold a token",
+    )
     parser.add_argument("--scale", type=int, metavar="N", help="enlarge each pixel N times")
     parser.add_argument("--json", action="store_true", help="print the run record")
     for kind, prefix in methods.FLAG_PREFIXES.items():
@@ -120,13 +131,13 @@ def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> RunSpec:
     return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs)
 
 
-def _out(options: Mapping[str, Any]) -> Path:
+def _png(options: Mapping[str, Any], name: str) -> Path:
     """Refuse a place that cannot be written before any work is done."""
-    path = Path(options["out"])
+    path = Path(options[name])
     if path.suffix.lower() != ".png":
-        raise VarSpacesError(f"--out {path} must end in .png.")
+        raise VarSpacesError(f"--{name} {path} must end in .png.")
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise VarSpacesError(f"--out {path} cannot be written: is its folder there?")
+        raise VarSpacesError(f"--{name} {path} cannot be written: is its folder there?")
     return path
 
 
@@ -140,13 +151,17 @@ def _upscale(options: Mapping[str, Any]) -> int:
 # --- events -> picture ----------------------------------------------------------------------------
 
 
-def _watch(spec: RunSpec) -> Finished:
-    """Run the spec and show its progress where a person looks."""
+def _watch(spec: RunSpec, held: dict[int, Tensor] | None) -> Finished:
+    """Run the spec and show its progress where a person looks; ``held`` gets what is kept."""
     from var_spaces.api import stream
     from var_spaces.events import Finished, ScaleDone, Started
 
+    def observe(what: str, scale: int, tensor: Tensor) -> None:
+        if what == "kept":
+            held.setdefault(scale, tensor)  # of the first image, of the first model
+
     total, finished = 0, None
-    for event in stream(spec, previews=False):
+    for event in stream(spec, previews=False, observe=None if held is None else observe):
         match event:
             case Started():
                 total = event.schedule.num_scales
@@ -155,6 +170,22 @@ def _watch(spec: RunSpec) -> Finished:
             case Finished():
                 finished = event
     return finished
+
+
+def _kept_picture(held: Mapping[int, Tensor], spec: RunSpec, done: Finished) -> bytes:
+    """PNG of the maps over the first image."""
+    import io
+
+    from PIL import Image
+
+    from var_spaces.cache.retention import history_picture
+    from var_spaces.tasks.plan import plan
+
+    after = [held[scale] for scale in sorted(held)]
+    picture = history_picture(after, plan(spec).schedule, done.images[0])
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _progress(event: ScaleDone, total: int) -> None:
