@@ -64,6 +64,16 @@ def test_supernet_trains_and_is_exported(folder):
     assert all(row["share"] == 0.2 for row in rows if "share" in row and row["step"] == 1)
 
 
+def test_a_constant_share_of_sub_networks_is_another_model(folder):
+    (folder / "net.toml").write_text(SUPERNET)
+    train(str(folder / "net.toml"), options(folder, 1, ratio=1.0))
+    rows = (folder / "runs/net-p100/metrics.jsonl").read_text().splitlines()
+    assert json.loads(rows[0])["share"] == 1.0
+    card = json.loads((folder / "models/net-p100/card.json").read_text())
+    assert card["training"]["recipe"]["recipe"]["ratio"] == 1.0
+    assert card["title"] == "net, 100% sub-networks"
+
+
 def test_a_sub_network_iteration_leaves_skipped_blocks_to_the_bridge(folder):
     settings = SupernetConfig(tokenizer="tok", bridge=1, depths=(2,), ratio=1.0)
     net = recipe(folder, SupernetRecipe, settings)
@@ -132,7 +142,12 @@ def test_kl_divergence():
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"bridge": 3}, "take 1 to 2"), ({"depths": [4]}, "take 2 to 3")],
+    [
+        ({"bridge": 3}, "take 1 to 2"),
+        ({"depths": [4]}, "take 2 to 3"),
+        ({"ratio": 1.5, "bridge": 1}, "is 0 to 1"),
+        ({"ratio": -0.5, "bridge": 1}, "is 0 to 1"),
+    ],
 )
 def test_refusals(folder, settings, message):
     with pytest.raises(VarSpacesError, match=message):

@@ -36,8 +36,11 @@ def parser() -> argparse.ArgumentParser:
         one = kinds.add_parser(kind, help=f"train a {kind} from a recipe file")
         one.add_argument("--config", required=True, help="bundled recipe name or a .toml file")
         add_options(one)
+        one.add_argument("--name", help="id of the new model (default: the recipe's, or from it)")
         if kind == "tokenizer":
             add_image_options(one)
+        if kind == "supernet":
+            one.add_argument("--ratio", type=float, help="constant share of sub-networks, 0 to 1")
     every = kinds.add_parser("all", help="train every embedded model, most valuable first")
     add_options(every)
     return top
@@ -62,7 +65,6 @@ def add_options(one: argparse.ArgumentParser) -> None:
 def add_image_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--images", type=Path, help="folder of your own images to train on")
     one.add_argument("--start", help="id of a trained tokenizer to continue from")
-    one.add_argument("--name", help="id of the new model (default: from recipe and folder)")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         images=getattr(args, "images", None),
         start=getattr(args, "start", None),
         name=getattr(args, "name", None),
+        ratio=getattr(args, "ratio", None),
     )
     try:
         if args.command == "all":

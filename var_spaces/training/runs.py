@@ -69,7 +69,9 @@ class Options:
         export: write the trained model into ``models``.
         images: folder of a person's own images for a tokenizer; None takes the recipe's scenes.
         start: id of a trained tokenizer that a tokenizer continues from; None as the recipe says.
-        name: id of the model; None takes the recipe's, with the name of ``images`` if given.
+        name: id of the model; None takes the recipe's, with the name of ``images`` or the ``ratio``
+            if given.
+        ratio: of a supernet: constant share of sub-network iterations in place of the phases.
     """
 
     minutes: float | None = None
@@ -84,6 +86,7 @@ class Options:
     images: Path | None = None
     start: str | None = None
     name: str | None = None
+    ratio: float | None = None
 
     @property
     def torch_device(self) -> torch.device:
@@ -123,8 +126,10 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
             f"Recipe {config} trains no codebook: leave out images and [codebook]."
         )
     data |= identity(data, options)
-    if options.start:
-        data["recipe"] = {**data.get("recipe", {}), "start": options.start}
+    changed = {"start": options.start, "ratio": options.ratio}
+    given = {key: value for key, value in changed.items() if value is not None}
+    if given:
+        data["recipe"] = {**data.get("recipe", {}), **given}
     settings = build(TrainConfig, data.get("train", {}), f"[train] of {config}")
     minutes, steps = options.minutes, options.steps
     if minutes is None and steps is None:
@@ -178,8 +183,12 @@ def run_stages(
 
 
 def identity(data: dict[str, Any], options: Options) -> dict[str, str]:
-    """Id and title of the model. Own images never overwrite the model that the recipe names."""
+    """Id and title of the model. Variants never overwrite the model that the recipe names."""
     name, title = options.name or data["id"], data.get("title", data["id"])
+    if options.ratio is not None:
+        title = f"{title}, {options.ratio:.0%} sub-networks"
+        if not options.name:
+            name = f"{name}-p{100 * options.ratio:.0f}"
     if options.images:
         folder = options.images.resolve().name
         title = f"{title}, trained on {folder}"

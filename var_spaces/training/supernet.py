@@ -23,6 +23,7 @@ from var_spaces.training.optim import MuonAdamW
 from var_spaces.training.transformer import ClassTraining, TransformerRecipe
 
 FIRST_SHARE = 0.2
+PHASES = -1.0  # no constant share
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class SupernetConfig(ClassTraining):
         bridge: number of first scales that always run at full depth.
         depths: depths of the sub-networks, 2..blocks.
         joint, progressive: ends of the first and the second phase as shares of the run.
-        ratio: constant share of sub-network iterations in place of the phases; negative: none.
+        ratio: constant share of sub-network iterations in place of the phases; -1: none.
     """
 
     start: str = "var-base"
@@ -42,7 +43,7 @@ class SupernetConfig(ClassTraining):
     depths: tuple[int, ...] = (2, 3)
     joint: float = 0.2
     progressive: float = 0.8
-    ratio: float = -1.0
+    ratio: float = PHASES
 
 
 class SupernetRecipe(TransformerRecipe):
@@ -63,12 +64,17 @@ class SupernetRecipe(TransformerRecipe):
                 f"bridge is {config.bridge}: of {start.schedule.num_scales} scales take 1 to "
                 f"{start.schedule.num_scales - 1}."
             )
+        if config.ratio != PHASES and not 0 <= config.ratio <= 1:
+            raise VarSpacesError(
+                f"ratio is {config.ratio}: a constant share of sub-networks is 0 to 1; leave it out "
+                "for the three phases."
+            )
         self.share = 0.0
 
     def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
         config = self.config
         self.share = config.ratio
-        if config.ratio < 0:
+        if config.ratio == PHASES:
             self.share = sub_network_share(progress, config.joint, config.progressive)
 
     def depth_of(self, step: int) -> int | None:
