@@ -12,53 +12,18 @@ from hypothesis import strategies as st
 
 from tests import tiny
 from tests.cache.policies import small
+from tests.searching import ON, calls
 from var_spaces import methods
 from var_spaces.decoding import loop, selection
 from var_spaces.decoding.best_of_n import BestOfN
 from var_spaces.decoding.importance import ImportanceSampling
-from var_spaces.decoding.scoring import Asked, Features, Reward
+from var_spaces.decoding.scoring import Asked
 from var_spaces.decoding.search import TTSVAR, published_scales
 from var_spaces.errors import VarSpacesError
-from var_spaces.methods import register
 from var_spaces.schedule import ScaleSchedule
 
 SCHEDULE = tiny.shared()[1].schedule
 LAST = SCHEDULE.num_scales - 1
-calls: list[int] = []
-
-
-@register
-class Redness(Reward):
-    """Mean of the red channel, 0..1."""
-
-    name = "test-redness"
-    title = "For tests"
-
-    def load(self, asked, device):
-        def score(images, which):
-            assert len(which) == len(images)
-            calls.append(len(images))
-            return torch.from_numpy(images[..., 0].mean((1, 2)) / 255)
-
-        return score
-
-
-@register
-class Blocks(Features):
-    """Mean colours of four by four blocks."""
-
-    name = "test-blocks"
-    title = "For tests"
-
-    def load(self, device):
-        def describe(images):
-            pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-            return torch.nn.functional.adaptive_avg_pool2d(pixels, 4).flatten(2).mT
-
-        return describe
-
-
-ON = {"reward": "test-redness", "features": "test-blocks"}
 
 
 def drawn(decoding, images=(0, 1), **changes):

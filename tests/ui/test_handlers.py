@@ -6,11 +6,12 @@ import gc
 
 import pytest
 
+from tests.searching import ON
 from var_spaces import RunSpec
 from var_spaces.cache.kv import KVCache
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import save_png
-from var_spaces.ui import handlers
+from var_spaces.ui import candidates, handlers, stage
 from var_spaces.ui.app import build_app
 from var_spaces.ui.form import Form
 from var_spaces.zoo.cards import get_card
@@ -37,6 +38,35 @@ def test_a_run_shows_every_scale_and_ends_with_its_record():
     assert last.tokens == last.schedule.total
     assert last.peak_kv_bytes == last.scales[-1].kv_bytes > 0
     assert all(picture.startswith("data:image/png;base64,") for picture in last.pictures)
+
+
+def test_a_search_shows_all_candidates_and_who_was_dropped():
+    search = {"name": "tts-var", "sizes": (4, 3, 2, 2), "cluster_scales": (0,), **ON}
+    search["resample_scales"] = (1, 2)
+    view = list(handlers.run(FORM, values(count=2, decoding=search)))[-1]
+    assert [scale.rows for scale in view.scales] == [8, 6, 4, 4]
+    assert [len(scale.choices) for scale in view.scales] == [2, 2, 2, 2]
+    first = [scale.choices[0] for scale in view.scales]
+    assert [choice.why for choice in first] == ["clusters", "resampling", "resampling", "best"]
+    assert [len(choice.pictures) for choice in first] == [4, 3, 2, 2]
+    assert [sum(choice.times) for choice in first] == [3, 2, 2, 1]
+    text, best = stage.stage(view), first[-1]
+    for k, choice in enumerate(first):
+        for n, times in enumerate(choice.times):
+            said = ("dropped", "goes on", "goes on ×2")[times]
+            reward = f", reward {choice.rewards[n]:.2f}" if choice.rewards else ""
+            assert f'alt="Candidate {n + 1} after scale {k + 1}: {said}{reward}"' in text
+    spent = (4 * 1 + 3 * 4 + 2 * 9 + 2 * 16) / (1 + 4 + 9 + 16)
+    assert f"So far {spent:.2f} times the tokens" in text
+    told = candidates.table(view)
+    assert told.count("<tr>") == 1 + 2 * 4
+    winner = best.times.index(1)
+    assert f"<td>best</td><td>{winner + 1} ({max(best.rewards):.2f})</td>" in told
+
+
+def test_without_a_search_there_are_no_candidates():
+    *_, view = handlers.run(FORM, values())
+    assert candidates.strip(view) == candidates.table(view) == ""
 
 
 def test_equal_values_give_equal_pictures():

@@ -66,8 +66,8 @@ class SupernetRecipe(TransformerRecipe):
             )
         if config.ratio != PHASES and not 0 <= config.ratio <= 1:
             raise VarSpacesError(
-                f"ratio is {config.ratio}: a constant share of sub-networks is 0 to 1; leave it out "
-                "for the three phases."
+                f"ratio is {config.ratio}: a constant share of sub-networks is 0 to 1; without one "
+                "there are three phases."
             )
         self.share = 0.0
 

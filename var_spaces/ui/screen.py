@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from var_spaces.ui import cost, links, stage
+from var_spaces.ui import candidates, cost, links, stage
 from var_spaces.ui.command import command
 from var_spaces.ui.controls import element_id
 from var_spaces.ui.downloads import enlargement
@@ -141,4 +141,5 @@ def _identity(view: RunView) -> str:
     return (
         f'<dl class="vs-identity">{items}</dl><p class="vs-note">Equal run specs have equal ids '
         "and give equal pictures. Every PNG you save here carries its run spec.</p>"
+        f"{candidates.table(view)}"
     )

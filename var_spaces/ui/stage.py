@@ -9,6 +9,7 @@ import math
 from html import escape
 
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.ui import candidates
 from var_spaces.ui.slider import slider
 from var_spaces.ui.view import RunView, ScaleView
 from var_spaces.ui.words import asked, bytes_text, plural, seconds_text
@@ -95,10 +96,11 @@ def _words(view: RunView) -> str:
 
 
 def stage(view: RunView) -> str:
-    """The large pictures with the facts of the run, and the filmstrip."""
+    """The large pictures with the facts of the run, the filmstrip, candidates of a search."""
     body = _pictures(view) if view.pictures else _blank(view)
     return (
         f'<div class="vs-stage" data-phase="{view.phase}">{body}{_facts(view)}</div>{_film(view)}'
+        f"{candidates.strip(view)}"
     )
 
 

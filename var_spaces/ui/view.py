@@ -13,6 +13,7 @@ from var_spaces.record import RunRecord
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.ui import pixels
+from var_spaces.ui.candidates import Choice
 
 Phase = Literal["empty", "loading", "running", "done", "failed"]
 ACTIVE: tuple[Phase, ...] = ("loading", "running")
@@ -20,7 +21,13 @@ ACTIVE: tuple[Phase, ...] = ("loading", "running")
 
 @dataclass(frozen=True)
 class ScaleView:
-    """One scale that has been drawn; ``frame`` is the first image so far, as a data URI."""
+    """One scale that has been drawn.
+
+    Attributes:
+        frame: the first image so far, as a data URI.
+        rows: candidates of all images that it was drawn for.
+        choices: what a search chose from after it, per image.
+    """
 
     size: tuple[int, int]
     tokens: int
@@ -29,6 +36,8 @@ class ScaleView:
     kv_full_bytes: int
     entropy: float
     frame: str
+    rows: int = 1
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,4 +133,6 @@ def _scale(event: ScaleDone) -> ScaleView:
         kv_full_bytes=event.kv_full_bytes,
         entropy=event.entropy,
         frame=pixels.preview(event.preview[0], pixels.FILM_SIDE),
+        rows=event.rows,
+        choices=tuple(map(Choice.of, event.candidates)),
     )
