@@ -15,6 +15,7 @@ from var_spaces.decoding.collaborative import Collaborative
 from var_spaces.decoding.conditioning import ClassConditioning
 from var_spaces.decoding.guidance import LinearGuidance
 from var_spaces.decoding.sampling import TopKTopP
+from var_spaces.decoding.substitution import TokenSubstitution
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 from var_spaces.zoo.cards import get_card
@@ -99,6 +100,35 @@ def test_an_image_does_not_depend_on_its_batch():
     _, both = drawn(3, conditioning=same, refiner=other)
     _, alone = drawn(3, (1,), conditioning=ClassConditioning((3,)), refiner=other)
     assert all(torch.equal(x[1:], y) for x, y in zip(both, alone, strict=True))
+
+
+def test_both_models_see_the_kept_part_of_an_in_painting():
+    """Tokens outside the region are the source's at drafted and refined scales alike."""
+    vq, other = tiny.shared()[0], other_backbone()
+    seen, schedule = {}, tiny.shared()[1].schedule
+    source = [torch.randint(0, vq.vocab_size, (1, n)) for n in schedule.lengths]
+    mask = torch.zeros(schedule.last, dtype=torch.bool)
+    mask[:, : schedule.last[1] // 2] = True
+    painted = TokenSubstitution(vq, source, mask, schedule)
+    kwargs = {"substitution": painted, "sampling": TopKTopP(top_k=1)}
+    for name, refiner in (("pair", other), ("self", None)):
+        seen[name] = drawn(3, refiner=refiner, **kwargs)[1]
+    _, plain = tiny.drain(loop.run(tiny.setup((0, 1), **kwargs)))
+    assert all(map(torch.equal, seen["self"], plain))
+    for scale, ids in enumerate(seen["pair"]):
+        keep = painted.kept(scale, (0, 1)).expand_as(ids)
+        assert torch.equal(ids[keep], source[scale].expand_as(ids)[keep])
+    assert not torch.equal(seen["pair"][-1], plain[-1])  # the refiner did paint the rest
+
+
+def test_published_pairs_sample_as_published():
+    """At N = 6 the temperature changes inside the refiner's scales."""
+    for role in ("drafter", "refiner"):
+        card = get_card(f"code-{role}-6")
+        sampling = methods.parse("sampling", card.defaults["sampling"])
+        sampling.check_schedule(card.schedule)
+        assert sampling.temperature == (1.1,) * 7 + (1.0,) * 3
+        assert (sampling.top_k, sampling.top_p) == ((600,), 0.96)
 
 
 def test_text_to_image_pairs(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from var_spaces.decoding.guidance import LinearGuidance, guide
 from var_spaces.decoding.sampling import TopKTopP, draw_ids, filter_top_k_top_p
+from var_spaces.decoding.scale_sampling import ScaleSampling
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 
@@ -59,6 +60,19 @@ def test_temperature_acts_after_the_filter():
     kept = filter_top_k_top_p(logits, 2)
     assert draw_ids(kept, noise).item() == 0
     assert draw_ids(kept, noise, temperature=2.0).item() == 1  # 1.0 against 1.1; 2 is filtered
+
+
+def test_a_sampler_with_numbers_per_scale_is_the_plain_one_of_each_scale():
+    logits, gumbel = torch.randn(2, 2, 3, 40, generator=torch.Generator().manual_seed(0))
+    several = ScaleSampling(top_k=(5, 20, 0), top_p=0.9, temperature=(1.1, 3.0, 1.0))
+    several.check_schedule(SCHEDULE)
+    for scale, (top_k, temperature) in enumerate(((5, 1.1), (20, 3.0), (0, 1.0))):
+        alone = TopKTopP(top_k=top_k, top_p=0.9, temperature=temperature)
+        got, want = (s.sample(logits, lambda *_: gumbel, scale, SCHEDULE) for s in (several, alone))
+        assert torch.equal(got.ids, want.ids)
+        assert torch.equal(got.logits, want.logits)
+    with pytest.raises(VarSpacesError, match="temperature has 2 numbers for 3 scales"):
+        ScaleSampling(temperature=(1.0, 2.0)).check_schedule(SCHEDULE)
 
 
 def test_smooth_ids_are_the_hard_draw_under_the_same_noise():

@@ -43,6 +43,15 @@ def test_in_painting_keeps_tokens_outside_the_region(use_tiny_models):
     assert not torch.equal(last[:, 2:], want[:, 2:])
 
 
+def test_in_painting_by_two_models_keeps_the_same(use_tiny_models):
+    """A drafter and a refiner that are one model paint what it paints alone."""
+    decoding = {"name": "collaborative", "refiner": "tiny-var", "drafted": 1}
+    pair, alone = run(rectangle=HALF, seed=3, decoding=decoding), run(rectangle=HALF, seed=3)
+    drawn = [[e.ids for e in events if isinstance(e, ScaleDone)] for events in (pair, alone)]
+    assert all(map(torch.equal, *drawn))
+    assert (pair[-1].images[0] == alone[-1].images[0]).all()
+
+
 def test_out_painting_is_the_complement(use_tiny_models):
     events = run(rectangle=HALF, seed=3, mode="out-painting")
     last = next(e for e in events if isinstance(e, ScaleDone) and e.scale == 2).ids.view(4, 4)

@@ -20,9 +20,9 @@ def _listed(value: Any) -> Any:
     return value[:1] if same else value
 
 
-def per_scale(low: float, high: float) -> Any:
+def per_scale(low: float, high: float, kind: type = float) -> Any:
     """Type of a field: a number in ``low..high``, or as many as the schedule has scales."""
-    number = Annotated[float, Field(ge=low, le=high)]
+    number = Annotated[kind, Field(ge=low, le=high)]
     several = Annotated[tuple[number, ...], Field(min_length=1, max_length=MAX_SCALES)]
     return Annotated[several, BeforeValidator(_listed)]
 
