@@ -5,8 +5,9 @@
 Quality is the Frechet distance over features of the embedded CLIP between generated images and
 real scenes (small N, so compare within this page only), the share that the embedded judge names
 right, and the loss per scale on held-out scenes. Time is processor time of one thread, without the
-decoder; rounds go over all cases in turn. Finished cells are kept in ``--cells``. Cases whose
-models are missing (``--models`` names their folder) are left out. Full-size models are counted.
+decoder; rounds go over all cases in turn. Finished cells are kept in ``--cells`` and belong to the
+weights they were measured with. Cases whose models are missing (``--models`` names their folder)
+are left out. Full-size models are counted.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from decoding_cost import Cost, full_size
-from decoding_page import page, pareto
+from decoding_page import EQUAL_STEPS, page, pareto
 from image_metrics import frechet
-from report import FOLDER, write
+from report import FOLDER, fingerprint, write
 
 from var_spaces import methods
 from var_spaces.decoding import loop
@@ -34,7 +35,7 @@ from var_spaces.decoding.noise import SeededNoise
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.depth import sub_network
 from var_spaces.evaluators.clip import embedded
-from var_spaces.evaluators.folder import EVALUATORS
+from var_spaces.evaluators.folder import EVALUATORS, read_card
 from var_spaces.events import ImageReady, ScaleDone
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
@@ -53,26 +54,43 @@ def cases() -> dict[str, tuple[str, dict[str, Any]]]:
     """Name -> (model of the run, decoding), the most telling first."""
     found = {"plain base": ("var-base", {"name": "plain"})}
     found["plain small"] = "var-small", {"name": "plain"}
-    for state, model in (("untrained", "var-base"), ("supernet", "var-supernet")):
-        for depth in (2, 3):
-            route = {"name": "supernet", "depth": depth, "bridge": BRIDGE}
-            found[f"VARiant d={depth} {state}"] = model, route
+    nets = {"untrained": "var-base", "supernet": "var-supernet"}
+    found |= supernets(nets, (2, 3))
     found["VARiant d=6 supernet"] = "var-supernet", {"name": "plain"}
     pairs = {"training-free": ("var-base", "var-small"), "tuned": ("var-drafter", "var-refiner")}
     for drafted in (4, 3, 5, 2, 1):
         for state, (drafter, refiner) in pairs.items():
             pair = {"name": "collaborative", "refiner": refiner, "drafted": drafted}
             found[f"CoDe N={drafted} {state}"] = drafter, pair
-    for depth in (4, 5):
-        for state, model in (("untrained", "var-base"), ("supernet", "var-supernet")):
-            route = {"name": "supernet", "depth": depth, "bridge": BRIDGE}
-            found[f"VARiant d={depth} {state}"] = model, route
+    found |= supernets(nets, (4, 5))
+    for state, model in EQUAL_STEPS.items():
+        found |= supernets({state: model}, (2, 3, 4))
+        found[f"VARiant d=6 {state}"] = model, {"name": "plain"}
     here = known("generator")
     return {
         name: (model, decoding)
         for name, (model, decoding) in found.items()
         if {model, decoding.get("refiner", model)} <= here.keys()
     }
+
+
+def supernets(models: dict[str, str], depths: Sequence[int]) -> dict[str, tuple[str, dict]]:
+    """Cases of models by what they are called, at several depths."""
+    return {
+        f"VARiant d={depth} {state}": (
+            model,
+            {"name": "supernet", "depth": depth, "bridge": BRIDGE},
+        )
+        for depth in depths
+        for state, model in models.items()
+    }
+
+
+def weights(model: str, decoding: dict[str, Any]) -> str:
+    """What the numbers of a case depend on: its models, and who judges."""
+    names = dict.fromkeys((model, decoding.get("refiner", model), "vq-tokenizer"))
+    judges = (read_card(EVALUATORS / name)["weights_sha256"] for name in ("judge", "clip"))
+    return fingerprint(*(ZOO.model(name).weights_sha256 for name in names), *judges)
 
 
 class Bench:
@@ -207,12 +225,16 @@ def main() -> None:
     if args.models:
         os.environ["VAR_SPACES_MODELS"] = args.models
     limit = time.monotonic() + 60 * args.minutes
-    done = finished(args.cells)
-    cells = {c["case"]: c for c in done if c.get("images") == args.images}
     bench, wanted = Bench(args.images), cases()
+    same = {name: weights(*case) for name, case in wanted.items()}
+    cells = {
+        c["case"]: c
+        for c in finished(args.cells)
+        if c.get("images") == args.images and c["weights"] == same.get(c["case"])
+    }
     for name, case in wanted.items():
         if name not in cells and time.monotonic() < limit:
-            cells[name] = {"case": name, **bench.cell(*case)}
+            cells[name] = {"case": name, "weights": same[name], **bench.cell(*case)}
             keep(args.cells, cells[name])
     cells = {name: cells[name] for name in wanted if name in cells}
     rounds: dict[str, list[float]] = {name: [] for name in cells}

@@ -11,6 +11,13 @@ from report import table
 from var_spaces.training.charts import COLOURS, Panel
 
 GROUPS = ("plain", "CoDe", "VARiant")
+# supernets that were trained from var-base for equally many steps, by what they are called
+EQUAL_STEPS = {
+    "phases": "var-supernet-phases",
+    "p=0.5": "var-supernet-p50",
+    "p=0.1": "var-supernet-p10",
+    "p=1": "var-supernet-p100",
+}
 HEAD = (
     "case",
     "Frechet (CLIP)",
@@ -24,11 +31,25 @@ HEAD = (
 )
 
 
+EQUAL = """## Three phases or a fixed ratio
+
+Supernets trained from var-base for equally many steps, by the same recipe but for the share p of \
+sub-network iterations: three phases, or a fixed share.
+
+{table}
+
+"""
+
+
+def of_equal_steps(name: str) -> bool:
+    return name.rpartition(" ")[2] in EQUAL_STEPS
+
+
 def page(cells: dict[str, dict[str, Any]], costs: dict[str, Cost]) -> str:
-    """Both tables with what they show."""
+    """All tables with what they show."""
     base = cells["plain base"]
-    rows = [
-        [
+    rows = {
+        name: [
             name,
             c["frechet"],
             c["class"],
@@ -40,19 +61,23 @@ def page(cells: dict[str, dict[str, Any]], costs: dict[str, Cost]) -> str:
             c["parameters"] / 1e6,
         ]
         for name, c in cells.items()
-    ]
+    }
+    equal = [rows.pop(name) for name in cells if of_equal_steps(name)]
     return (
         f"## Embedded models\n\n{base['images']} images per case, the same classes, styles and "
         "seeds; sampling and guidance are those of var-base's card. The bridge of VARiant is the "
         "first 3 of 6 scales; its d=6 is the whole supernet. Parameters count every model of a "
-        f"case.\n\n{table(HEAD, rows)}\n\n![Quality against time](decoding.png)\n\n"
-        f"## Full size, counted\n\n{describe(costs)}"
+        f"case.\n\n{table(HEAD, rows.values())}\n\n![Quality against time](decoding.png)\n\n"
+        + (EQUAL.format(table=table(HEAD, equal)) if equal else "")
+        + f"## Full size, counted\n\n{describe(costs)}"
     )
 
 
 def pareto(cells: dict[str, dict[str, Any]]) -> Image.Image:
     """Frechet distance against processor time: lower left is better."""
-    points = {name: (c["seconds"], c["frechet"]) for name, c in cells.items()}
+    points = {
+        name: (c["seconds"], c["frechet"]) for name, c in cells.items() if not of_equal_steps(name)
+    }
     xs, ys = zip(*points.values(), strict=True)
     panel = Panel(
         "Quality against time, embedded models (dots: memory)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,11 @@ def hardware() -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": commit(),
     }
+
+
+def fingerprint(*weights: str) -> str:
+    """One short name for the weights that a kept number depends on, given by their digests."""
+    return hashlib.sha256(" ".join(weights).encode()).hexdigest()[:12]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

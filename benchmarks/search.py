@@ -4,7 +4,8 @@
 
 Candidates are chosen by the embedded CLIP; the result is judged by the scene parser, which no
 search sees. Compute counts drawn tokens as a multiple of one plain image. Intervals are 95 % over
-seeds (Student's t). Finished cells are kept in ``--cells``.
+seeds (Student's t). Finished cells are kept in ``--cells`` and belong to the weights of the model,
+its tokenizer, the parser and CLIP: with others they are measured anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import FOLDER, table, write
+from report import FOLDER, fingerprint, table, write
 
 from var_spaces import methods
 from var_spaces.conditioning.packed_encoder import load_minilm
@@ -31,6 +32,7 @@ from var_spaces.evaluators.parser import embedded_parser
 from var_spaces.events import ImageReady, ScaleDone
 from var_spaces.training.charts import line_chart
 from var_spaces.training.text_samples import Prompts
+from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.residency import ZOO
 
 BATCH = 8  # prompts
@@ -86,6 +88,15 @@ def draw(decoding: dict[str, Any], prompts: list[Prompt], seed: int, model: str)
     }
 
 
+def weights(model: str) -> str:
+    """What the numbers of a cell depend on."""
+    parts = [ZOO.model(name) for name in (model, get_card(model).tokenizer)]
+    cards = embedded_parser().card, embedded().card
+    return fingerprint(
+        *(part.weights_sha256 for part in parts), *(card["weights_sha256"] for card in cards)
+    )
+
+
 def interval(values: list[float]) -> float:
     """Half width of the 95 % interval of the mean."""
     if len(values) < 2:
@@ -104,14 +115,17 @@ def main() -> None:
     limit = time.monotonic() + 60 * args.minutes
     prompts = read_prompts(args.per_category)
     lines = args.cells.read_text("utf-8").splitlines() if args.cells.is_file() else []
-    cells = {(c["case"], c["seed"], c["prompts"]): c for c in map(json.loads, lines)}
+    same = weights(args.model)
+    kept = (c for c in map(json.loads, lines) if c["weights"] == same)
+    cells = {(c["case"], c["seed"], c["prompts"]): c for c in kept}
     for name, decoding in CASES.items():
         for seed in range(1, args.seeds + 1):
             key = (name, seed, len(prompts))
             if key in cells or time.monotonic() > limit:
                 continue
             found = draw(decoding, prompts, seed, args.model)
-            cells[key] = {"case": name, "seed": seed, "prompts": len(prompts), **found}
+            cells[key] = {"case": name, "seed": seed, "prompts": len(prompts), "weights": same}
+            cells[key] |= found
             with open(args.cells, "a", encoding="utf-8") as file:
                 file.write(json.dumps(cells[key]) + "\n")
             print(json.dumps(cells[key]), flush=True)
