@@ -11,7 +11,7 @@ from var_spaces import RunSpec
 from var_spaces.cache.kv import KVCache
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import save_png
-from var_spaces.ui import candidates, handlers, stage
+from var_spaces.ui import candidates, cost, handlers, stage
 from var_spaces.ui.app import build_app
 from var_spaces.ui.form import Form
 from var_spaces.zoo.cards import get_card
@@ -69,6 +69,15 @@ def test_without_a_search_there_are_no_candidates():
     assert candidates.strip(view) == candidates.table(view) == ""
 
 
+def test_what_the_cache_kept_is_shown_if_it_dropped_anything():
+    for cache, shown in ((1.0, False), (0.2, True)):
+        policy = {"name": "sliding-window", "budget": cache}
+        view = list(handlers.run(FORM, values(cache=policy)))[-1]
+        assert bool(view.kept) == shown
+        assert ("Tokens kept" in cost.cost(view)) == shown
+    assert not list(handlers.run(FORM, values()))[-1].kept
+
+
 def test_equal_values_give_equal_pictures():
     first, second = (list(handlers.run(FORM, values()))[-1] for _ in range(2))
     assert first.pictures == second.pictures
@@ -98,7 +107,7 @@ def test_refusals_come_as_a_view_before_any_work():
 
 
 def test_errors_of_ours_tell_the_visitor_nothing(monkeypatch, caplog):
-    def broken(spec, images):
+    def broken(spec, images, observe):
         raise RuntimeError("secret path /srv/private")
         yield
 

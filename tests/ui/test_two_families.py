@@ -38,6 +38,14 @@ def test_the_list_holds_both_and_the_task_follows_the_model():
     assert FORM.spec(filled("tiny-t2i")).task == "text-to-image"
 
 
+def test_featured_models_stand_first(monkeypatch):
+    known = fits.cards("generator")
+    known["tiny-var"] = known["tiny-var"].model_copy(update={"featured": True})
+    monkeypatch.setattr(fits, "cards", lambda role: known)
+    assert list(fits.models("generate")) == ["tiny-var", "tiny-styled", "tiny-t2i"]
+    assert next(iter(fits.models("edit"))) == "tiny-var"
+
+
 def test_a_prompt_is_drawn_in_its_shape():
     changes = {"inputs.prompt": "two cats", "inputs.aspect": "2:1", "seed": "3"}
     *_, last = handlers.run(FORM, filled("tiny-t2i", **changes))

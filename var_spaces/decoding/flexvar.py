@@ -26,9 +26,9 @@ DRAWN = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 23, 24, 32)
 
 @register
 class FlexGuidance(Guidance):
-    """``t_k = w k / min(S - 1, ramp)``, and *w* on maps above ``max_side``.
+    """``t_k = w k / min(S - 1, ramp)``, and ``w`` on maps above ``max_side``.
 
-    A schedule with more than ``ramp + 1`` scales exceeds *w* at its last ones, as published. The
+    A schedule with more than ``ramp + 1`` scales exceeds ``w`` at its last ones, as published. The
     constant guidance of the authors' demo is the method "per-scale" with one number.
     """
 

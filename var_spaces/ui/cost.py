@@ -20,7 +20,8 @@ def cost(view: RunView) -> str:
     """Both drawings and the table; axes only, before the first scale."""
     if view.schedule is None:
         return ""
-    return f'<div class="vs-plots">{_cache_plot(view)}{_time_plot(view)}</div>{_table(view)}'
+    plots = f'<div class="vs-plots">{_cache_plot(view)}{_time_plot(view)}</div>'
+    return plots + _kept(view) + _table(view)
 
 
 def full_cache(view: RunView, schedule: ScaleSchedule) -> list[float]:
@@ -50,6 +51,17 @@ def _cache_plot(view: RunView) -> str:
         legend = f"no cache: a scale sees itself alone · {legend}"
     drawing = plot.bars(held, "vs-held") + plot.steps(full) + plot.value(held, bytes_text)
     return figure("Cache held (KV cache)", legend, name, plot.frame() + drawing)
+
+
+def _kept(view: RunView) -> str:
+    if not view.kept:
+        return ""
+    legend = "that the last scale looked back on, brighter where more layers and heads held them"
+    return (
+        f'<figure class="vs-plot"><figcaption><b>Tokens kept</b><span>{legend}</span></figcaption>'
+        f'<img class="vs-kept" src="{view.kept}" alt="A map of kept tokens over the image for each '
+        'scale, coarse to fine"></figure>'
+    )
 
 
 def _time_plot(view: RunView) -> str:

@@ -15,9 +15,12 @@ PARTS = ("guidance", "sampling", "cache", "decoding")
 
 
 def models(tab: str) -> dict[str, Card]:
-    """Cards of the models that can do a task of a tab, by id; those of the tab's own task first."""
+    """Cards of the models that can do a task of a tab, by id: those of the tab's own task first,
+    then featured ones."""
     found = [(name, card) for name, card in cards("generator").items() if tasks(tab, card)]
-    return dict(sorted(found, key=lambda item: default_task(item[1]) != tab))
+    return dict(
+        sorted(found, key=lambda item: (default_task(item[1]) != tab, not item[1].featured))
+    )
 
 
 def tasks(tab: str, card: Card) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from var_spaces.ui import fits, tabs
 from var_spaces.ui.examples import Example, examples
 from var_spaces.ui.form import Form, show
 from var_spaces.ui.gpu import on_gpu
+from var_spaces.ui.kept import Kept
 from var_spaces.ui.limits import in_time
 from var_spaces.ui.pictures import for_editor
 from var_spaces.ui.pixels import preview
@@ -60,9 +62,13 @@ def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
         planned = plan(spec)
         view = empty(spec.model).loading(planned.schedule, before(planned, pictures))
         yield view
-        with closing(api.stream(planned.spec, images=pictures)) as events:
+        kept = Kept(planned.schedule)
+        observe = None if planned.cache.preallocates else kept
+        with closing(api.stream(planned.spec, images=pictures, observe=observe)) as events:
             for event in in_time(events):
                 shown, view = view, view.after(event)
+                if view.images:
+                    view = replace(view, kept=kept.picture(view.images[0]))
                 if view is not shown:
                     yield view
     except VarSpacesError as error:

@@ -55,6 +55,7 @@ class RunView:
         pictures: all images as they are now, as data URIs.
         images: all images ``(H, W, 3)`` uint8 of a finished run.
         record: of a finished run.
+        kept: which tokens its cache kept, as a data URI; empty if all or none.
         message: why a run failed, in one line.
     """
 
@@ -68,6 +69,7 @@ class RunView:
     pictures: tuple[str, ...] = ()
     images: tuple[np.ndarray, ...] = ()
     record: RunRecord | None = None
+    kept: str = ""
     message: str = ""
 
     def after(self, event: Event) -> RunView:

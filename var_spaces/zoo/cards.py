@@ -58,6 +58,7 @@ class Card(FrozenModel):
         metrics: what was measured here; under ``paper``, what its authors report.
         source: where the weights are if they are not in ``folder``.
         terms: what a person must accept before the weights are downloaded.
+        featured: whether it stands first where people choose, before the alphabet.
         entry: keys that lead to the weights inside a ``.pth``, e.g. those of an EMA copy.
     """
 
@@ -81,6 +82,7 @@ class Card(FrozenModel):
     metrics: JsonObject = FrozenDict()
     source: optional(Source) = None
     terms: optional(Terms) = None
+    featured: bool = False
     entry: tuple[str, ...] = ()
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     folder: Path = Field(Path(), exclude=True, strict=False)
