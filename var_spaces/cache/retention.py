@@ -59,10 +59,10 @@ def retention(held: Tensor, schedule: ScaleSchedule) -> list[Tensor]:
     return [part.view(size) for part, size in zip(shares, schedule.sizes, strict=False)]
 
 
-def retention_picture(
+def retention_pictures(
     held: Tensor, schedule: ScaleSchedule, image: np.ndarray | None = None, height: int = 128
-) -> np.ndarray:
-    """Maps of :func:`retention` side by side, coarse to fine; bright tokens are held everywhere.
+) -> list[np.ndarray]:
+    """Maps of :func:`retention`, coarse to fine; bright tokens are held everywhere.
 
     Args:
         held: of :func:`kept`.
@@ -71,9 +71,9 @@ def retention_picture(
         height: of the maps in pixels.
 
     Returns:
-        ``(height, W', 3)`` uint8.
+        A picture ``(height, W', 3)`` uint8 per scale.
     """
-    tiles = []
+    pictures = []
     for share in retention(held, schedule):
         h, w = share.shape
         width = max(1, round(height * w / h))
@@ -81,9 +81,18 @@ def retention_picture(
         columns = torch.arange(width) * w // width
         weight = share[rows][:, columns].unsqueeze(-1).numpy()
         bright = np.array(BRIGHT) if image is None else _resized(image, height, width)
-        tiles.append((1 - weight) * np.array(DARK) + weight * bright)
-        tiles.append(np.full((height, GAP, 3), 255.0))
-    return np.concatenate(tiles[:-1], axis=1).round().astype(np.uint8)
+        mixed = (1 - weight) * np.array(DARK) + weight * bright
+        pictures.append(mixed.round().astype(np.uint8))
+    return pictures
+
+
+def retention_picture(
+    held: Tensor, schedule: ScaleSchedule, image: np.ndarray | None = None, height: int = 128
+) -> np.ndarray:
+    """:func:`retention_pictures` side by side, ``(height, W', 3)`` uint8."""
+    pictures = retention_pictures(held, schedule, image, height)
+    gap = np.full((height, GAP, 3), 255, np.uint8)
+    return np.concatenate([part for picture in pictures for part in (picture, gap)][:-1], axis=1)
 
 
 def history_picture(

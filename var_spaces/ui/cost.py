@@ -57,10 +57,14 @@ def _kept(view: RunView) -> str:
     if not view.kept:
         return ""
     legend = "that the last scale looked back on, brighter where more layers and heads held them"
+    sizes = zip(view.kept, view.schedule.sizes, strict=False)
+    maps = "".join(
+        f'<span><img src="{uri}" alt="Tokens of the {h}×{w} map that were kept">{h}×{w}</span>'
+        for uri, (h, w) in sizes
+    )
     return (
-        f'<figure class="vs-plot"><figcaption><b>Tokens kept</b><span>{legend}</span></figcaption>'
-        f'<img class="vs-kept" src="{view.kept}" alt="A map of kept tokens over the image for each '
-        'scale, coarse to fine"></figure>'
+        f'<figure class="vs-plot vs-kept"><figcaption><b>Tokens kept</b><span>{legend}</span>'
+        f"</figcaption><div>{maps}</div></figure>"
     )
 
 

@@ -68,7 +68,7 @@ def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
             for event in in_time(events):
                 shown, view = view, view.after(event)
                 if view.images:
-                    view = replace(view, kept=kept.picture(view.images[0]))
+                    view = replace(view, kept=kept.pictures(view.images[0]))
                 if view is not shown:
                     yield view
     except VarSpacesError as error:

@@ -1,4 +1,4 @@
-"""Watches which tokens the cache of a run keeps, for a picture of it."""
+"""Watches which tokens the cache of a run keeps, for pictures of it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Kept:
         if what == "kept" and scale == self.schedule.num_scales - 2 and self._held is None:
             self._held = tensor
 
-    def picture(self, image: np.ndarray) -> str:
-        """Maps of the kept tokens over an image, as a data URI; empty if all or none were kept."""
+    def pictures(self, image: np.ndarray) -> tuple[str, ...]:
+        """A map of kept tokens over an image per scale, as data URIs; none if all or none were."""
         held = self._held
         if held is None or held.all() or not held.any():
-            return ""
-        from var_spaces.cache.retention import retention_picture
+            return ()
+        from var_spaces.cache.retention import retention_pictures
 
-        return pixels.preview(retention_picture(held, self.schedule, image, HEIGHT))
+        return tuple(map(pixels.preview, retention_pictures(held, self.schedule, image, HEIGHT)))

@@ -55,7 +55,7 @@ class RunView:
         pictures: all images as they are now, as data URIs.
         images: all images ``(H, W, 3)`` uint8 of a finished run.
         record: of a finished run.
-        kept: which tokens its cache kept, as a data URI; empty if all or none.
+        kept: which tokens of each scale its cache kept, as data URIs; none if all or none.
         message: why a run failed, in one line.
     """
 
@@ -69,7 +69,7 @@ class RunView:
     pictures: tuple[str, ...] = ()
     images: tuple[np.ndarray, ...] = ()
     record: RunRecord | None = None
-    kept: str = ""
+    kept: tuple[str, ...] = ()
     message: str = ""
 
     def after(self, event: Event) -> RunView:
