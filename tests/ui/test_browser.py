@@ -61,6 +61,7 @@ def test_a_run_fills_the_filmstrip_and_ends_with_a_picture(open_page, gate):
     expect(page.locator(".vs-table tbody tr")).to_have_count(SCALES)
     expect(page.locator(".vs-held")).to_have_count(SCALES)
     expect(page.locator(".vs-facts")).to_contain_text("9223372036854775807")
+    expect(page.locator("#generate-stop")).to_be_disabled()
 
 
 def test_run_details_say_how_to_repeat_the_run(open_page):
@@ -160,6 +161,7 @@ def test_a_refused_value_is_explained_where_the_run_would_be(open_page):
     phase(page, "failed")
     expect(page.locator(STATUS)).to_contain_text("'<b>abc</b>' must be a whole number")
     expect(page.locator(".toast-body.error")).to_contain_text("'<b>abc</b>' must be a whole number")
+    expect(page.locator("#generate-stop")).to_be_disabled()
     expect(page.locator(".vs-picture")).to_be_visible()  # the last picture stays
 
 

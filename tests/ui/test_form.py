@@ -44,6 +44,7 @@ def test_defaults_are_those_of_the_card():
     "changes",
     [
         {},
+        {"inputs": {"class": "bee", "width": 24, "steps": 3}},
         {"seed": 2**63 - 1, "count": 64, "first": 10**9},
         {"inputs": {"class": "bee", "style": None}},
         {"inputs": {}},

@@ -15,8 +15,9 @@ import pytest
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.ui import handlers, limits
+from var_spaces.ui import grid, handlers, limits
 from var_spaces.ui.app import build_app, launch_options, main
+from var_spaces.ui.comparing import WHOLE
 from var_spaces.ui.form import Form
 from var_spaces.ui.limits import MIB, Limits, variable
 from var_spaces.ui.line import HOUR, Guard, address
@@ -90,6 +91,19 @@ def test_a_run_ends_when_its_time_is_over(models, monkeypatch):
     assert [view.phase for view in views] == ["loading", "running", "running"]
 
 
+def test_a_grid_has_the_time_of_one_run(models, monkeypatch):
+    """The clock goes a second per event; a run of a tiny model has seven."""
+    clock = itertools.count()
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setenv("VAR_SPACES_MAX_RUN_SECONDS", "16")
+    values = WHOLE.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))
+    asked = grid.plan_grid(values, ("seed", "1, 2, 3, 4"))
+    done = []
+    with pytest.raises(VarSpacesError, match="stopped after 16 seconds"):
+        done.extend(len(state.done) for state in grid.run(asked))
+    assert done == [1, 2]
+
+
 # --- the page as it is served ---------------------------------------------------------------------
 
 
@@ -104,7 +118,7 @@ def drawing(url: str) -> int:
     config = httpx.get(f"{url}config", timeout=60).json()
     go = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "generate-go")
     events = (d for d in config["dependencies"] if [go, "click"] in d["targets"])
-    return next(event["id"] for event in events if event["js"])
+    return next(event["id"] for event in events if event["backend_fn"])
 
 
 def health(url: str) -> dict:

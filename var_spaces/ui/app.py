@@ -91,6 +91,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "footer_links": ["api", "settings"],
         "ssr_mode": False,
+        "_frontend": False,  # else a busy computer that answers late does not start at all
     }
 
 

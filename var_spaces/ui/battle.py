@@ -20,9 +20,8 @@ from var_spaces.ui.comparing import WHOLE, Board
 from var_spaces.ui.controls import Controls
 from var_spaces.ui.form import Form
 from var_spaces.ui.form_layout import Fields
-from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import LIVE
-from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing, stoppable
+from var_spaces.ui.wiring import CAREFUL, QUICK, refusal, refusing, runs
 from var_spaces.ui.words import plural
 from var_spaces.zoo.cards import Card, get_card
 
@@ -65,20 +64,17 @@ def build_battle(card: Card) -> None:
                 }
             table = gr.HTML(elem_id="battle-ranking", elem_classes="vs-card")
     battle, seen = gr.State(None), gr.State(frozenset())
-    outputs = [status, pictures, battle, question.stop, *buttons.values()]
-    drawing = question.go.click(
+    outputs = [status, pictures, battle, *buttons.values()]
+    drawing = runs(
+        [question.go.click],
         _draw,
         [seen, *question.components],
         outputs,
-        js=look("battle-status"),
-        api_visibility="private",
-        show_progress="full",
-        show_progress_on=status,
-        **LANE,
+        status=status,
+        stop=question.stop,
     )
-    stoppable([question.go.click], [drawing], question.stop)
     question.stop.click(
-        lambda: (stage.stopped(), gr.skip(), None, *_switch(False, 1 + len(buttons))),
+        lambda: (stage.stopped(), gr.skip(), None, *_switch(False)),
         None,
         outputs,
         cancels=[drawing],
@@ -118,18 +114,17 @@ def question_spec(values: Sequence[Any], seed: int) -> RunSpec:
 
 
 def _draw(seen: frozenset[Pair], *values: Any) -> Iterator[tuple]:
-    switches = 1 + len(WINNERS)
     try:
         base = question_spec(values, secrets.randbelow(2**32))
         battle = next_battle(base, votes.read()[0], seen=seen)
     except VarSpacesError as error:
         said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
-        yield (said, gr.skip(), None, *_switch(False, switches))
+        yield (said, gr.skip(), None, *_switch(False))
         raise refusal(str(error)) from None
     with closing(comparing.run(battle.runs)) as boards:
         for board in boards:
             if board.phase == "failed":
-                yield (compare_html.status(board), gr.skip(), None, *_switch(False, switches))
+                yield (compare_html.status(board), gr.skip(), None, *_switch(False))
                 raise refusal(board.message)
             done = board.phase == "done"
             said = stage.line("done", "<b>Drawn.</b> Which one is better?", 1)
@@ -137,8 +132,7 @@ def _draw(seen: frozenset[Pair], *values: Any) -> Iterator[tuple]:
                 said if done else compare_html.status(board),
                 blind(board),
                 battle if done else None,
-                gr.update(interactive=not done),
-                *_switch(done, len(WINNERS)),
+                *_switch(done),
             )
 
 
@@ -155,11 +149,12 @@ def _vote(winner: str, battle: Battle | None, seen: frozenset[Pair]) -> tuple:
     said = stage.line("done", f"Thank you. {names}", 1)
     table = rank_table(ranking(votes.decided(found)), len(found))
     judged = seen | {frozenset((battle.a, battle.b))}
-    return said, table, None, judged, *_switch(False, len(WINNERS))
+    return said, table, None, judged, *_switch(False)
 
 
-def _switch(on: bool, count: int) -> list[dict]:
-    return [gr.update(interactive=on)] * count
+def _switch(on: bool) -> list[dict]:
+    """The buttons to vote."""
+    return [gr.update(interactive=on)] * len(WINNERS)
 
 
 def blind(board: Board) -> str:

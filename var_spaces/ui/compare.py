@@ -20,11 +20,10 @@ from var_spaces.ui import battle, compare_html, comparing, fits, grid, handlers,
 from var_spaces.ui.comparing import COLUMN, FEWEST, MOST, SHARED, TAB, Board
 from var_spaces.ui.controls import Controls
 from var_spaces.ui.form_layout import Fields
-from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import LIVE
 from var_spaces.ui.slider import MOVE
 from var_spaces.ui.view import RunView
-from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing, stoppable
+from var_spaces.ui.wiring import CAREFUL, QUICK, refusal, refusing, runs
 from var_spaces.zoo.cards import Card, get_card
 
 NAME = "compare"
@@ -162,8 +161,8 @@ def _side_by_side(card: Card) -> Comparison:
     link.click(None, share, None, js=links.COPY.format(button="compare-link"), **QUICK)
     phase = gr.State("empty")
     screen = [status, *views, pairs, cost, link, share, phase]
-    for run in _wire(shared, columns, holders, screen):
-        run.success(None, share, None, js=links.REMEMBER, **QUICK)
+    run = _wire(shared, columns, holders, screen)
+    run.success(None, share, None, js=links.REMEMBER, **QUICK)
     return Comparison(shared, columns, status)
 
 
@@ -172,11 +171,10 @@ def _wire(
     columns: Sequence[Column],
     holders: Sequence[gr.Column],
     screen: list[gr.components.Component],
-) -> list[Dependency]:
+) -> Dependency:
     """Everything that changes the columns; returns what draws them."""
     every = [component for column in columns for component in column.components]
     inputs = [shared.count, *shared.components, *every]
-    outputs = [*screen, shared.stop]
     views = screen[1 : 1 + MOST]
     chosen = shared.preset.input(
         partial(_preset, shared, columns),
@@ -189,22 +187,15 @@ def _wire(
         [shared.count, *every],
         **CAREFUL,
     )
-    starts = [shared.go.click, shared.component("seed").submit]
-    runs = [
-        begin(
-            _draw,
-            inputs,
-            outputs,
-            js=look("compare-status"),
-            api_visibility="private",
-            show_progress="full",
-            show_progress_on=screen[0],
-            **LANE,
-        )
-        for begin in starts
-    ]
-    stoppable(starts, runs, shared.stop)
-    shared.stop.click(_stop, screen[-1], outputs, cancels=runs, **QUICK)
+    run = runs(
+        [shared.go.click, shared.component("seed").submit],
+        _draw,
+        inputs,
+        screen,
+        status=screen[0],
+        stop=shared.stop,
+    )
+    shared.stop.click(_stop, screen[-1], screen, cancels=[run], **QUICK)
     for changed in (shared.count.change, chosen.success):
         changed(
             lambda n: [gr.update(visible=i < n) for i in range(MOST)] * 2,
@@ -226,7 +217,7 @@ def _wire(
         shared.components,
         **CAREFUL,
     )
-    return runs
+    return run
 
 
 def _preset(
@@ -305,15 +296,14 @@ def _show(board: Board) -> tuple:
         gr.update(interactive=board.phase == "done"),
         links.share(*board.views) if board.phase == "done" else None,
         board.phase,
-        gr.update(interactive=board.is_active),
     )
 
 
 def _refused(message: str) -> tuple:
     said = compare_html.status(Board(phase="failed", message=message))
-    return (said, *[gr.skip()] * (MOST + 4), "failed", gr.update(interactive=False))
+    return (said, *[gr.skip()] * (MOST + 4), "failed")
 
 
 def _stop(phase: str) -> tuple:
     said = stage.stopped() if phase in ("loading", "running") else gr.skip()
-    return (said, *[gr.skip()] * (MOST + 4), "stopped", gr.update(interactive=False))
+    return (said, *[gr.skip()] * (MOST + 4), "stopped")

@@ -9,7 +9,15 @@ import gradio as gr
 
 from var_spaces import methods
 from var_spaces.ui import fits
-from var_spaces.ui.form import Field, Form, applies, card_choices, is_card_input, is_text
+from var_spaces.ui.form import (
+    Field,
+    Form,
+    applies,
+    card_choices,
+    is_card_input,
+    is_free_number,
+    is_text,
+)
 from var_spaces.ui.pictures import BRUSH, EDITOR_SIDE, KEPT
 from var_spaces.ui.settings import written
 from var_spaces.ui.words import label, plain_explanation, plural, sentence
@@ -17,6 +25,7 @@ from var_spaces.zoo.cards import Card, get_card
 
 MAX_STEPS = 1000  # finer ranges are typed, not dragged
 ANY, NOTHING = "any", ""  # how "leave it out" reads, and how it travels
+FREE = "automatic"  # in a control of a number that is left out
 MAX_PROMPT_LINES = 4
 
 
@@ -50,6 +59,7 @@ class Controls:
             return gr.Textbox(lines=1, max_lines=3, **{**common, "visible": bool(value)})
         if is_text(option):
             lines = MAX_PROMPT_LINES if option.content == "prompt" else 1
+            common |= {"placeholder": FREE} if is_free_number(option) else {}
             return gr.Textbox(lines=min(lines, 2), max_lines=lines, **common)
         if option.type is bool:
             return gr.Checkbox(**common)

@@ -267,11 +267,18 @@ def applies(field: Field, card: Card | None, task: str | None) -> bool:
 
 
 def is_text(option: Option) -> bool:
-    """Whether a control holds text: also lists, integers that JavaScript would round, and numbers
-    that may be left out: the page hands on an empty number as 0."""
+    """Whether a control holds text.
+
+    Also lists, integers that JavaScript would round, and numbers that may be left out, for which
+    the browser's controls of numbers would put a zero.
+    """
     exact = option.type is not int or (option.range.high or 0) <= MAX_EXACT
-    may_be_empty = option.type is not bool and option.default is None and not option.required
-    return option.type is str or option.many or may_be_empty or not exact
+    return option.type is str or option.many or not exact or is_free_number(option)
+
+
+def is_free_number(option: Option) -> bool:
+    """Whether it is a number that may be left out."""
+    return option.type in (int, float) and not option.required and option.default is None
 
 
 def show(value: Any, option: Option) -> Any:

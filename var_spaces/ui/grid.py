@@ -14,7 +14,7 @@ import gradio as gr
 from var_spaces import api
 from var_spaces.compare.grid import Axis, axis, cells, paths
 from var_spaces.errors import VarSpacesError
-from var_spaces.events import Finished
+from var_spaces.events import Event, Finished
 from var_spaces.spec import RunSpec
 from var_spaces.ui import handlers, pixels, stage
 from var_spaces.ui.comparing import WHOLE
@@ -22,9 +22,9 @@ from var_spaces.ui.controls import Controls
 from var_spaces.ui.form import KINDS
 from var_spaces.ui.form_layout import Fields
 from var_spaces.ui.gpu import on_gpu
-from var_spaces.ui.line import LANE
+from var_spaces.ui.limits import in_time
 from var_spaces.ui.screen import LIVE
-from var_spaces.ui.wiring import CAREFUL, QUICK, look, refusal, refusing, stoppable
+from var_spaces.ui.wiring import CAREFUL, QUICK, refusal, refusing, runs
 from var_spaces.ui.words import bytes_text, seconds_text
 from var_spaces.zoo.cards import Card, get_card
 
@@ -57,15 +57,28 @@ def _specs(grid: Grid) -> Iterator[RunSpec]:
 
 @partial(on_gpu, specs=_specs)
 def run(grid: Grid) -> Iterator[Grid]:
-    """The grid after every run; closing it stops the one that is drawn."""
+    """The grid after every run; closing it stops the one that is drawn.
+
+    Raises:
+        VarSpacesError: when all runs together take longer than one run may.
+    """
+    with closing(_events(grid)) as events:
+        for event in in_time(events):
+            if isinstance(event, Finished):
+                grid = replace(grid, done=(*grid.done, _cell(event)))
+                yield grid
+
+
+def _events(grid: Grid) -> Iterator[Event]:
     for spec in _specs(grid):
         with closing(api.stream(spec, previews=False)) as events:
-            *_, last = events
-        assert isinstance(last, Finished)
-        most = max(scale.kv_bytes for scale in last.record.scales)
-        cell = pixels.picture(last.images[0], last.record.spec), last.record.seconds, most
-        grid = replace(grid, done=(*grid.done, cell))
-        yield grid
+            yield from events
+
+
+def _cell(event: Finished) -> tuple[str, float, int]:
+    record = event.record
+    most = max(scale.kv_bytes for scale in record.scales)
+    return pixels.picture(event.images[0], record.spec), record.seconds, most
 
 
 def html(grid: Grid) -> str:
@@ -76,7 +89,7 @@ def html(grid: Grid) -> str:
     for number, row in enumerate(grid.rows):
         name = _text(grid.y.values[number]) if grid.y else ""
         start = sum(len(other) for other in grid.rows[:number])
-        drawn = "".join(_cell(grid, start + i, spec) for i, spec in enumerate(row))
+        drawn = "".join(_td(grid, start + i, spec) for i, spec in enumerate(row))
         rows += f'<tr><th scope="row">{escape(name)}</th>{drawn}</tr>'
     return (
         '<div class="vs-scroll" tabindex="0" role="region" aria-label="Grid of pictures">'
@@ -85,7 +98,7 @@ def html(grid: Grid) -> str:
     )
 
 
-def _cell(grid: Grid, number: int, spec: RunSpec) -> str:
+def _td(grid: Grid, number: int, spec: RunSpec) -> str:
     if number >= len(grid.done):
         state = "next" if number == len(grid.done) else "later"
         return f'<td data-state="{state}"><span class="vs-empty"></span></td>'
@@ -144,25 +157,15 @@ def build_grid(card: Card) -> None:
             ready = stage.line("empty", "<b>Ready.</b> Choose what varies; the rest is equal.", 0)
             status = gr.HTML(ready, elem_id="grid-status", js_on_load=LIVE)
             table = gr.HTML(visible=False, elem_id="grid-table", elem_classes="vs-card")
-    outputs = [status, table, form.stop]
-    drawing = form.go.click(
+    drawing = runs(
+        [form.go.click, form.component("seed").submit],
         _draw,
         [form.x, form.x_values, form.y, form.y_values, *form.components],
-        outputs,
-        js=look("grid-status"),
-        api_visibility="private",
-        show_progress="full",
-        show_progress_on=status,
-        **LANE,
+        [status, table],
+        status=status,
+        stop=form.stop,
     )
-    stoppable([form.go.click], [drawing], form.stop)
-    form.stop.click(
-        lambda: (stage.stopped(), gr.skip(), gr.update(interactive=False)),
-        None,
-        outputs,
-        cancels=[drawing],
-        **QUICK,
-    )
+    form.stop.click(stage.stopped, None, status, cancels=[drawing], **QUICK)
     for key in KEPT:
         form.component(key).input(
             partial(_change, form.controls, key),
@@ -174,9 +177,7 @@ def build_grid(card: Card) -> None:
         form.component(kind).input(_choices, form.components, [form.x, form.y], **CAREFUL)
 
 
-def _draw(
-    x: str, x_values: str, y: str, y_values: str, *values: Any
-) -> Iterator[tuple[Any, Any, Any]]:
+def _draw(x: str, x_values: str, y: str, y_values: str, *values: Any) -> Iterator[tuple[Any, Any]]:
     try:
         grid = plan_grid(values, (x, x_values), None if y == NOTHING else (y, y_values))
         yield _shown(grid, "running")
@@ -186,7 +187,7 @@ def _draw(
         yield _shown(grid, "done")
     except VarSpacesError as error:
         said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
-        yield said, gr.skip(), gr.update(interactive=False)
+        yield said, gr.skip()
         raise refusal(str(error)) from None
 
 
@@ -204,13 +205,13 @@ def plan_grid(values: Sequence[Any], x: tuple[str, str], y: tuple[str, str] | No
     return Grid(right, down, tuple(map(tuple, cells(spec, right, down))))
 
 
-def _shown(grid: Grid, phase: str) -> tuple[Any, Any, Any]:
+def _shown(grid: Grid, phase: str) -> tuple[Any, Any]:
     done = len(grid.done)
     words = f"<b>Drawing {done + 1} of {grid.size}.</b>"
     if phase == "done":
         words = f"<b>Done.</b> {grid.size} runs; each cell is the single run with its values."
     said = stage.line(phase, words, done / grid.size)
-    return said, gr.update(value=html(grid), visible=True), gr.update(interactive=phase != "done")
+    return said, gr.update(value=html(grid), visible=True)
 
 
 def _change(controls: Controls, key: str, *values: Any) -> list[Any]:

@@ -5,7 +5,7 @@ This is the only layout and the only wiring of the task tabs; a task brings its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +21,11 @@ from var_spaces.ui.controls import Controls, element_id
 from var_spaces.ui.downloads import files
 from var_spaces.ui.form import Form
 from var_spaces.ui.form_layout import FormLayout
-from var_spaces.ui.line import LANE
 from var_spaces.ui.screen import Screen
-from var_spaces.ui.wiring import CAREFUL, PRIVATE_LANE, QUICK, look, refusal, refusing, stoppable
+from var_spaces.ui.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing, runs
 from var_spaces.zoo.cards import get_card
+
+PRESS = "() => document.getElementById('{button}').click()"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +33,14 @@ class Tab:
     """What else of the page may need of a tab.
 
     Attributes:
-        runs: events that draw.
+        run: the event that draws.
     """
 
     controls: Controls
     layout: FormLayout
     screen: Screen
     chips: Chips
-    runs: Sequence[Dependency]
+    run: Dependency
 
     @property
     def form(self) -> Form:
@@ -70,44 +71,32 @@ def build_tab(name: str) -> Tab:
             layout = FormLayout(controls, card)
         with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
             screen = Screen(name, handlers.empty(model, name))
-    tab = Tab(controls, layout, screen, chips, _wire_runs(controls, layout, screen, chips))
+    tab = Tab(controls, layout, screen, chips, _wire_run(controls, layout, screen, chips))
     _wire(tab)
     return tab
 
 
-def _wire_runs(
-    controls: Controls, layout: FormLayout, screen: Screen, chips: Chips
-) -> list[Dependency]:
+def _wire_run(controls: Controls, layout: FormLayout, screen: Screen, chips: Chips) -> Dependency:
     """Everything that starts and stops a run."""
     form = controls.form
-    filled = [
-        button.click(
+    run = runs(
+        [layout.go.click, layout.component("seed").submit],
+        partial(_draw, form),
+        layout.components,
+        screen.outputs,
+        status=screen.status,
+        stop=layout.stop,
+    )
+    layout.stop.click(Screen.stopped, screen.phase, screen.outputs, cancels=[run], **QUICK)
+    for number, button in enumerate(chips.buttons):
+        filled = button.click(
             partial(_example, controls, number),
             [layout.component("model"), layout.component("task")],
             layout.components,
             **(PRIVATE_LANE if form.takes_pictures else CAREFUL),
         )
-        for number, button in enumerate(chips.buttons)
-    ]
-    seed = layout.component("seed")
-    starts = [layout.go.click, seed.submit, *(event.success for event in filled)]
-    outputs = [*screen.outputs, layout.stop]
-    runs = [
-        start(
-            partial(_draw, form),
-            layout.components,
-            outputs,
-            js=look(element_id(form.tab, "status")),
-            api_visibility="private",
-            show_progress="full",  # says the place in the queue
-            show_progress_on=screen.status,
-            **LANE,
-        )
-        for start in starts
-    ]
-    stoppable(starts, runs, layout.stop)
-    layout.stop.click(_stop, screen.phase, outputs, cancels=runs, **QUICK)
-    return runs
+        filled.success(None, None, None, js=PRESS.format(button=layout.go.elem_id), **QUICK)
+    return run
 
 
 def _wire(tab: Tab) -> None:
@@ -128,8 +117,7 @@ def _wire(tab: Tab) -> None:
         layout.needs.follow(tab.form, layout.components)
     copy = links.COPY.format(button=element_id(tab.form.tab, "link"))
     screen.link.click(None, screen.share, None, js=copy, **QUICK)
-    for run in tab.runs:
-        run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
+    tab.run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
 
 
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:
@@ -137,14 +125,9 @@ def _draw(form: Form, *values: Any) -> Iterator[tuple]:
     with closing(handlers.run(form, values)) as views:
         for view in views:
             with files(view) as paths:
-                yield (*Screen.show(view, paths), gr.update(interactive=view.is_active))
+                yield Screen.show(view, paths)
             if view.phase == "failed":
                 raise refusal(view.message)
-
-
-def _stop(phase: str) -> tuple:
-    """What Stop shows; that it ends the run is in the wiring."""
-    return (*Screen.stopped(phase), gr.update(interactive=False))
 
 
 def _example(controls: Controls, number: int, model: str, task: str) -> list[Any]:

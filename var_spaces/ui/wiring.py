@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 
@@ -17,6 +17,10 @@ QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what re
 CAREFUL = {**HIDDEN, "concurrency_limit": None}
 PRIVATE_LANE = {**HIDDEN, **LANE}
 
+# Buttons are switched in the browser: no answer of the server can come too late.
+_SWITCH = "() => ({{__type__: 'update', interactive: {state}}})"
+ON, OFF = _SWITCH.format(state="true"), _SWITCH.format(state="false")
+
 # On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
 _LOOK = """(...values) => {{
   if (window.innerWidth <= 640) document.getElementById("{target}").scrollIntoView(
@@ -25,12 +29,40 @@ _LOOK = """(...values) => {{
 }}"""
 
 
-def stoppable(starts: Iterable[Callable], runs: Iterable[Dependency], stop: gr.Button) -> None:
-    """Stop can be pressed from the start of a run, waiting included, until it ends."""
+def runs(
+    starts: Sequence[Callable],
+    draw: Callable,
+    inputs: Sequence[gr.components.Component],
+    outputs: Sequence[gr.components.Component],
+    *,
+    status: gr.HTML,
+    stop: gr.Button,
+) -> Dependency:
+    """Draw at any of some events, once at a time, in the line of all runs.
+
+    Stop can be pressed from the start of a run, waiting included, until it ends, however it ends;
+    what else a press does is for the caller to say.
+
+    Args:
+        status: says where the run is, and what place it has in the line.
+    """
     for start in starts:
-        start(lambda: gr.update(interactive=True), None, stop, **QUICK)
-    for run in runs:  # asked for after the run, so that it is answered after the line above
-        run.then(lambda: gr.update(interactive=False), None, stop, **QUICK)
+        start(None, None, stop, js=ON, **QUICK)
+    run = gr.on(
+        starts,
+        draw,
+        inputs,
+        outputs,
+        js=look(status.elem_id),
+        api_visibility="private",
+        show_progress="full",
+        show_progress_on=status,
+        trigger_mode="once",
+        **LANE,
+    )
+    for end in (run.then, run.failure, stop.click):
+        end(None, None, stop, js=OFF, **QUICK)
+    return run
 
 
 def look(target: str) -> str:
