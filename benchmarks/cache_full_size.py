@@ -134,9 +134,9 @@ def page(found: list[dict[str, Any]], beside: list[dict[str, Any]]) -> str:
     ]
     return (
         "One image with guidance, float16. History is what the last scale looks back on, peak the "
-        "largest sum of buffers while a scale is drawn: the tokens of the scale itself are held on "
-        "top, and at these sizes the last scale is almost 40 % of all tokens, so the peak falls less than "
-        "the history. In brackets: of the full cache.\n\n"
+        "largest sum of buffers while a scale is drawn. The last scale is almost 40 % of all "
+        "tokens; a full cache holds them in every layer, a policy in the layer that is running "
+        "only. In brackets: of the full cache.\n\n"
         + table(("model", "policy", "budget", "history MiB", "peak MiB"), rows)
         + "\n\n## The published table of ScaleKV\n\nIt counts the history alone, for 8 guided "
         "images, with keys in float32 and values in bfloat16 (6 bytes).\n\n"
