@@ -54,6 +54,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "HACK": {"name": "hack"},
     "HACK swapped": {"name": "hack", "heads": "swapped"},
     "HACK++": {"name": "hack", "mode": "hack++"},
+    "HACK++ seeing all": {"name": "hack", "mode": "hack++", "attention": 1.0},
     "HeatKV": {"name": "heatkv"},
 }
 FIXED = {
