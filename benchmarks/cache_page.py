@@ -86,8 +86,8 @@ def page(found: list[dict[str, Any]]) -> str:
         "tokens of the full cache. Latent distance stands in for LPIPS: rms difference "
         "of the tokenizer's latents over their deviation; the Frechet distance is that of the mean "
         "latents. History is what the last scale looks back on, peak the largest sum of buffers; "
-        "both per image, unconditional rows included. HACK and HACK++ also cut what a scale sees of "
-        "itself, by design (all other policies let it see itself whole, and so does 'HACK++ seeing "
-        "all'); here the last scale is half of all tokens, so that costs them much.\n\n"
+        "both per image, unconditional rows included. HACK and HACK++ also cut what a scale sees "
+        "of itself, by design. All other policies let it see itself whole, and so does 'HACK++ "
+        "seeing all'. Here the last scale is half of all tokens, so that cut weighs much.\n\n"
         f"{table(HEAD, rows)}\n\n## What the papers claim\n\n{table(head, orders)}\n"
     )
