@@ -18,6 +18,8 @@ from var_spaces.conditioning.minilm import MiniLM
 from var_spaces.conditioning.packed_encoder import MINILM, load_minilm
 from var_spaces.conditioning.prompts import clean_prompt
 from var_spaces.errors import VarSpacesError
+from var_spaces.zoo.estimate import encoder_bytes
+from var_spaces.zoo.residency import module_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 STRANGE = {
@@ -91,8 +93,7 @@ def test_features_do_not_depend_on_the_company():
 def test_prompts_are_read_once(monkeypatch):
     encoder = MiniLM()
     encoder.encode(["a cat"])
-    monkeypatch.setattr(MiniLM, "load", None)  # neither weights nor prompt are needed again
-    monkeypatch.setattr(text_module, "_encoders", {})
+    monkeypatch.setattr(MiniLM, "load", None)  # its weights are not needed again
     assert torch.equal(encoder.encode(["  a   cat\n"]).packed, encoder.encode(["a cat"]).packed)
 
 
@@ -162,6 +163,17 @@ def test_t5_from_files(tiny_t5):
     text = encoder.encode(["a red apple a red", "", "apple"])
     assert text.lengths == (4, 1, 2)  # the end token counts, padding does not
     assert text.packed.dtype == torch.float32
+
+
+def test_bytes_are_known_before(tiny_t5):
+    for name, parameters in (("xl", 1_223_527_424), ("small", 35_332_800)):
+        published = {"name": "flan-t5", "model": f"google/flan-t5-{name}"}
+        assert encoder_bytes(published, "cpu") == 4 * parameters
+        assert encoder_bytes(published, "cuda") == 2 * parameters
+    local = {"name": "flan-t5", "model": str(tiny_t5)}
+    assert encoder_bytes(local, "cpu") == module_bytes(FlanT5(model=str(tiny_t5)).load("cpu"))
+    with pytest.raises(VarSpacesError, match="Cannot load the text encoder"):
+        encoder_bytes({"name": "flan-t5", "model": str(tiny_t5.parent)}, "cpu")
 
 
 def test_t5_that_is_not_there(tmp_path, monkeypatch):

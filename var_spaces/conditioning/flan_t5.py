@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -31,11 +31,27 @@ class FlanT5(TextEncoder):
     )
     max_length: int = Field(512, ge=2, le=512, description="tokens that are read of a prompt")
 
+    @property
+    def weights(self) -> str:
+        return self.model
+
     def load(self, device: torch.device | str) -> PackedEncoder:
         from var_spaces.conditioning.packed_encoder import load_t5
 
+        return load_t5(self.model, device, self.max_length, self._may_fetch())
+
+    def build(self) -> Any:
+        from var_spaces.conditioning.packed_encoder import build_t5
+
+        return build_t5(self.model, self._may_fetch())
+
+    def dtype(self, device: torch.device | str) -> torch.dtype:
+        from var_spaces.conditioning.packed_encoder import t5_dtype
+
+        return t5_dtype(device)
+
+    def _may_fetch(self) -> bool:
         offline = any(
             os.environ.get(name, "").lower() in ("1", "true") for name in OFFLINE_VARIABLES
         )
-        fetch = not offline and not os.path.isdir(self.model)
-        return load_t5(self.model, device, self.max_length, fetch)
+        return not offline and not os.path.isdir(self.model)

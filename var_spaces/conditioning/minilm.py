@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -25,7 +25,16 @@ class MiniLM(TextEncoder):
 
     max_length: int = Field(64, ge=2, le=512, description="tokens that are read of a prompt")
 
+    @property
+    def weights(self) -> str:
+        return self.name
+
     def load(self, device: torch.device | str) -> PackedEncoder:
         from var_spaces.conditioning.packed_encoder import load_minilm
 
         return load_minilm(device=device, max_length=self.max_length)
+
+    def build(self) -> Any:
+        from var_spaces.conditioning.packed_encoder import build_minilm
+
+        return build_minilm()

@@ -6,7 +6,7 @@ from local files; nothing here opens a connection unless a hub id is given and m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,14 @@ from var_spaces.errors import VarSpacesError
 
 MINILM = Path(__file__).resolve().parents[2] / "assets" / "models" / "minilm"
 BATCH = 64
+# Width, width of the feed-forward part, blocks and heads of the published encoders.
+FLAN_T5 = {
+    "google/flan-t5-small": (512, 1024, 8, 6),
+    "google/flan-t5-base": (768, 2048, 12, 12),
+    "google/flan-t5-large": (1024, 2816, 24, 16),
+    "google/flan-t5-xl": (2048, 5120, 24, 32),
+    "google/flan-t5-xxl": (4096, 10240, 24, 64),
+}
 
 
 class PackedEncoder:
@@ -36,11 +44,20 @@ class PackedEncoder:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    def parameters(self) -> Iterator[Tensor]:
+        return self.model.parameters()
+
+    def buffers(self) -> Iterator[Tensor]:
+        return self.model.buffers()
+
     @torch.no_grad()
-    def __call__(self, prompts: Sequence[str]) -> list[Tensor]:
+    def __call__(self, prompts: Sequence[str], max_length: int | None = None) -> list[Tensor]:
         """States ``(tokens, E)`` of every prompt, float32 on the encoder's device.
 
         Special tokens count as text, so even the empty prompt has some.
+
+        Args:
+            max_length: instead of the encoder's own.
         """
         found: list[Tensor] = []
         for start in range(0, len(prompts), BATCH):
@@ -48,7 +65,7 @@ class PackedEncoder:
                 list(prompts[start : start + BATCH]),
                 padding=True,
                 truncation=True,
-                max_length=self.max_length,
+                max_length=max_length or self.max_length,
                 return_tensors="pt",
             ).to(self.device)
             ids, mask = batch["input_ids"], batch["attention_mask"]
@@ -79,8 +96,39 @@ def load_t5(model: str, device: torch.device | str, max_length: int, fetch: bool
     Raises:
         VarSpacesError: if files or transformers are missing.
     """
-    half = torch.float16 if torch.device(device).type == "cuda" else torch.float32
-    return _load("T5EncoderModel", model, device, max_length, fetch=fetch, dtype=half)
+    return _load("T5EncoderModel", model, device, max_length, fetch=fetch, dtype=t5_dtype(device))
+
+
+def t5_dtype(device: torch.device | str) -> torch.dtype:
+    """Type of the weights of a T5 on a device."""
+    return torch.float16 if torch.device(device).type == "cuda" else torch.float32
+
+
+def build_minilm(folder: Path | None = None) -> Any:
+    """The network of :func:`load_minilm` with fresh weights on the default device."""
+    transformers = _transformers()
+    config = transformers.BertConfig.from_pretrained(str(folder or MINILM))
+    return transformers.BertModel(config, add_pooling_layer=False)
+
+
+def build_t5(model: str, fetch: bool) -> Any:
+    """The network of :func:`load_t5` with fresh weights on the default device.
+
+    Sizes of the published Flan-T5 are known; those of other models are read.
+    """
+    transformers = _transformers()
+    if model in FLAN_T5:
+        names = ("d_model", "d_ff", "num_layers", "num_heads")
+        sizes = dict(zip(names, FLAN_T5[model], strict=True))
+        config = transformers.T5Config(
+            vocab_size=32128, d_kv=64, feed_forward_proj="gated-gelu", **sizes
+        )
+    else:
+        try:
+            config = transformers.T5Config.from_pretrained(model, local_files_only=not fetch)
+        except Exception as error:
+            raise _refusal(model, error) from None
+    return transformers.T5EncoderModel(config)
 
 
 def _load(
@@ -94,12 +142,7 @@ def _load(
     **options: Any,
 ) -> PackedEncoder:
     """Read a model and its tokenizer with transformers; files only, unless they may be fetched."""
-    try:
-        import transformers
-    except ImportError:
-        raise VarSpacesError(
-            "Prompts need the package transformers: pip install transformers."
-        ) from None
+    transformers = _transformers()
     bars = transformers.utils.logging
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
@@ -109,9 +152,23 @@ def _load(
             source, local_files_only=not fetch, dtype=dtype, use_safetensors=True, **options
         )
     except Exception as error:  # transformers raises what its many parts raise
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise VarSpacesError(f"Cannot load the text encoder {source}: {lines[0][:160]}") from None
+        raise _refusal(source, error) from None
     finally:
         if shown:
             bars.enable_progress_bar()
     return PackedEncoder(model.to(device), tokenizer, max_length)
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError:
+        raise VarSpacesError(
+            "Prompts need the package transformers: pip install transformers."
+        ) from None
+    return transformers
+
+
+def _refusal(source: str, error: Exception) -> VarSpacesError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return VarSpacesError(f"Cannot load the text encoder {source}: {lines[0][:160]}")

@@ -1,7 +1,7 @@
 """Text encoders: prompts to packed features. Listing them imports no torch.
 
-Loaded encoders are shared by all runs of the process, and features are kept by prompt, so that a
-prompt is read once however many images, scales or tabs use it.
+Features are kept by prompt, so that a prompt is read once however many images, scales or tabs use
+it. Loaded encoders belong to whoever runs them: the zoo shares them among all runs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from var_spaces.conditioning.prompts import clean_prompt
 from var_spaces.methods import Method
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 KEPT_PROMPTS = 512
 
 _lock = RLock()
-_encoders: dict[tuple[TextEncoder, str], PackedEncoder] = {}
 _features: OrderedDict[tuple[TextEncoder, str], Tensor] = OrderedDict()
 
 
@@ -33,6 +32,25 @@ class TextEncoder(Method):
     """Base class of text encoders; fields say which weights and how many tokens."""
 
     kind: ClassVar[str] = "text_encoder"
+
+    @property
+    @abstractmethod
+    def weights(self) -> str:
+        """What the weights are called; encoders of the same weights share them in memory."""
+
+    @abstractmethod
+    def build(self) -> Any:
+        """The network with fresh weights on the default device, to know its size.
+
+        Raises:
+            VarSpacesError: if its sizes are not known.
+        """
+
+    def dtype(self, device: torch.device | str) -> torch.dtype:
+        """Type of the weights in memory."""
+        import torch
+
+        return torch.float32
 
     @abstractmethod
     def load(self, device: torch.device | str) -> PackedEncoder:
@@ -42,11 +60,19 @@ class TextEncoder(Method):
             VarSpacesError: if they are missing.
         """
 
-    def encode(self, prompts: Sequence[str], device: torch.device | str = "cpu") -> TextFeatures:
+    def encode(
+        self,
+        prompts: Sequence[str],
+        device: torch.device | str = "cpu",
+        loaded: PackedEncoder | None = None,
+    ) -> TextFeatures:
         """Features of prompts, packed, float32 on ``device``.
 
         Any text is taken: control characters are dropped, unknown signs become what the tokenizer
         makes of them, long prompts are cut, and the empty prompt has the encoder's special tokens.
+
+        Args:
+            loaded: the encoder; None loads it for the prompts that are new, and drops it again.
         """
         from var_spaces.backbones.text_features import TextFeatures
 
@@ -54,8 +80,9 @@ class TextEncoder(Method):
         with _lock:
             new = [p for p in dict.fromkeys(prompts) if (self, p) not in _features]
             found = {p: _features[self, p] for p in prompts if p not in new}
+            reader = loaded or (self.load(device) if new else None)
             for prompt in new:  # alone, so that its features depend on nothing else
-                found[prompt] = self._encoder(device)([prompt])[0].cpu()
+                found[prompt] = reader([prompt], self.max_length)[0].cpu()
             for prompt in dict.fromkeys(prompts):
                 _features[self, prompt] = found[prompt]
                 _features.move_to_end((self, prompt))
@@ -63,16 +90,8 @@ class TextEncoder(Method):
                 _features.popitem(last=False)
         return TextFeatures.of([found[prompt] for prompt in prompts]).to(device)
 
-    def _encoder(self, device: torch.device | str) -> PackedEncoder:
-        """The loaded encoder; called under the lock, so it is loaded once."""
-        key = (self, str(device))
-        if key not in _encoders:
-            _encoders[key] = self.load(device)
-        return _encoders[key]
-
 
 def forget() -> None:
-    """Drop all loaded encoders and remembered prompts."""
+    """Drop all remembered prompts."""
     with _lock:
-        _encoders.clear()
         _features.clear()

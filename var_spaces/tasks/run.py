@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from var_spaces.decoding import loop
 from var_spaces.decoding.noise import SeededNoise
-from var_spaces.decoding.setup import Observer, RunSetup
+from var_spaces.decoding.setup import Conditioning, Observer, RunSetup
 from var_spaces.events import Event, Finished, ImageReady, ScaleDone, Started
 from var_spaces.record import Environment, RunRecord, ScaleRow
 from var_spaces.tasks.base import Pictures
@@ -33,7 +34,7 @@ def run(
     """Events of a run: ``Started``, a ``ScaleDone`` per scale, an ``ImageReady`` per image,
     ``Finished``. Closing the generator frees what the run held; models stay in the zoo, and cannot
     leave it while the run lasts."""
-    with zoo.lease([plan.card.id, *plan.extra], device) as (model, *more):
+    with zoo.lease([plan.card.id, *plan.extra], device, text=True) as (model, *more):
         extra = {name: other.backbone for name, other in zip(plan.extra, more, strict=True)}
         yield from _events(plan, model, extra, pictures, previews, observe)
 
@@ -54,7 +55,7 @@ def _events(
         tokenizer=model.tokenizer,
         backbone=model.backbone,
         schedule=plan.schedule,
-        conditioning=plan.task.conditioning(plan.card, spec.count),
+        conditioning=_conditioning(plan, model),
         images=tuple(range(spec.first, spec.first + spec.count)),
         noise=SeededNoise(spec.seed),
         sampling=plan.sampling,
@@ -84,6 +85,12 @@ def _events(
     finally:
         steps.close()
     yield Finished(_record(plan, model, scales, ids, images, clock.stop()), images, ids)
+
+
+def _conditioning(plan: Plan, model: LoadedModel) -> Conditioning:
+    """The condition of the task; the encoder that reads its prompts is the zoo's."""
+    found = plan.task.conditioning(plan.card, plan.spec.count)
+    return replace(found, loaded=model.text_encoder) if model.text_encoder else found
 
 
 def _note(

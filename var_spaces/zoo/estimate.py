@@ -3,7 +3,7 @@
 Weights and KV cache are exact: the KV bytes come from the cache policy's own class, which runs on
 tensors that have shapes but no memory. Activations and decoder are estimates: the largest tensors
 that are alive at once in a block, in the logits and in the decoder's last levels, without what an
-allocator or a library adds. The text encoder is not counted.
+allocator or a library adds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from var_spaces import methods
 from var_spaces.cache.base import CachePolicy
 from var_spaces.decoding.base import Guidance
 from var_spaces.errors import VarSpacesError
@@ -24,6 +25,7 @@ from var_spaces.zoo.environment import NO_QUANT, TYPES, known_dtype, known_quant
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.placement import block_names
 from var_spaces.zoo.quantise import quantised_bytes
+from var_spaces.zoo.skeleton import skeleton
 
 FLOAT = 4  # bytes of a float32
 MAPS = 3  # feature maps of one size that a residual block holds at once
@@ -34,7 +36,7 @@ class Estimate:
     """Bytes of a run.
 
     Attributes:
-        weights: of every model, by id.
+        weights: of every model by id, and of the text encoder.
         kv: held after each scale, by all images.
         kv_peak: largest allocation of the cache, reserved room included.
         activations, decoder: estimates; they are not needed at the same time.
@@ -63,6 +65,7 @@ def estimate(
     dtype: str = "float32",
     quant: str = NO_QUANT,
     together: bool = True,
+    device: torch.device | str = "cpu",
 ) -> Estimate:
     """Bytes of a run with plain decoding.
 
@@ -72,6 +75,7 @@ def estimate(
         count: images.
         dtype, quant: of the generator's weights; a tokenizer stays float32.
         together: all images share a batch, as on a GPU; else one after another, as on a CPU.
+        device: where it runs; a text encoder may have another type there.
 
     Raises:
         VarSpacesError: for an unknown type, or a policy that cannot work here.
@@ -83,10 +87,12 @@ def estimate(
     rows = 2 if guidance.is_active(schedule) else 1
     kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind)
     batch = count if together else 1
+    text = card.text_encoder
     return Estimate(
         weights={
             card.id: weight_bytes(backbone, kind, known_quant(quant)),
             tokenizer_card.id: weight_bytes(tokenizer, torch.float32),
+            **({encoder_name(text): encoder_bytes(text, device)} if text else {}),
         },
         kv=kv,
         kv_peak=peak,
@@ -99,6 +105,17 @@ def estimate(
 def _skeleton(card: Card) -> torch.nn.Module:
     """Shapes only, so it may be shared; a large model takes a second to build."""
     return build(card)
+
+
+def encoder_name(text_encoder: Mapping[str, Any]) -> str:
+    """What the weights of a card's text encoder are called; no model has such an id."""
+    return f"{methods.parse('text_encoder', text_encoder).weights} (text encoder)"
+
+
+def encoder_bytes(text_encoder: Mapping[str, Any], device: torch.device | str) -> int:
+    """Bytes of a card's text encoder in memory, known before it is loaded."""
+    encoder = methods.parse("text_encoder", text_encoder)
+    return weight_bytes(skeleton(encoder.build), encoder.dtype(device))
 
 
 def weight_bytes(module: torch.nn.Module, dtype: torch.dtype, quant: str = NO_QUANT) -> int:

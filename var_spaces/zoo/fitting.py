@@ -74,7 +74,7 @@ def report(card: Card, *, memory: int | None = None, **settings: Any) -> Report:
     """
     device = resolve().main
     usual = {"dtype": dtype_from_environment(), "quant": quant_from_environment()}
-    settings = {**usual, "together": device.type != "cpu", **settings}
+    settings = {**usual, "together": device.type != "cpu", "device": device, **settings}
     found = estimate(card, **settings)
     memory = free_memory(device) if memory is None else memory
     fits = memory is None or found.total <= memory

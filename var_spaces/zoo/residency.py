@@ -1,5 +1,7 @@
 """Models in memory: loaded once per process and device, shared, the least recently used leaves.
 
+A generator, its tokenizer and its text encoder are parts of their own: models share them.
+
 A run leases the models it needs, all at once, and what is leased never leaves. If the budget has no
 room a lease waits until others end; since it holds nothing while it waits, leases cannot block each
 other for good. Loading is single-flight: of several leases that need a model, one reads it.
@@ -10,12 +12,13 @@ from __future__ import annotations
 import gc
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from threading import Condition, Lock
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -34,17 +37,13 @@ from var_spaces.zoo.environment import (
 from var_spaces.zoo.estimate import weight_bytes
 from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.parts import Key, Part, encoder_name, encoder_part
 from var_spaces.zoo.placement import Placement, resolve
 
+if TYPE_CHECKING:
+    from var_spaces.conditioning.packed_encoder import PackedEncoder
+
 PATIENCE = 600.0  # seconds that a lease waits for room
-
-
-class Key(NamedTuple):
-    """What makes loaded weights the same; new weights on disk are another model."""
-
-    model: str
-    weights: str
-    device: str
 
 
 @dataclass(eq=False)
@@ -53,7 +52,7 @@ class _Slot:
 
     nbytes: int
     lock: Lock = field(default_factory=Lock)
-    module: nn.Module | None = None
+    module: Any = None
     leases: int = 0
     used: int = 0
 
@@ -80,6 +79,7 @@ class LoadedModel:
 
     Attributes:
         precision: of the generator's weights in memory, in words.
+        text_encoder: what reads prompts, if it was asked for and the model has one.
     """
 
     card: Card
@@ -87,6 +87,7 @@ class LoadedModel:
     backbone: Any
     weights_sha256: str
     precision: str = "float32"
+    text_encoder: PackedEncoder | None = None
 
     @property
     def device(self) -> torch.device:
@@ -130,9 +131,15 @@ class Residency:
 
     @contextmanager
     def lease(
-        self, names: Sequence[str], device: str | torch.device | Placement | None = None
+        self,
+        names: Sequence[str],
+        device: str | torch.device | Placement | None = None,
+        text: bool = False,
     ) -> Iterator[list[LoadedModel]]:
         """Models that stay in memory inside the ``with`` block, in the order of their names.
+
+        Args:
+            text: their text encoders, too.
 
         Raises:
             VarSpacesError: for an unknown model, bad weights, a device this machine lacks, or if
@@ -141,10 +148,13 @@ class Residency:
         place = resolve(device)
         chosen = [get_card(name) for name in names]
         tokenizers = [get_card(card.tokenizer, "tokenizer") for card in chosen if card.tokenizer]
-        needed = {self._key(c, place): c for c in (*chosen, *tokenizers)}
-        self._reserve({key: self._size(key, card) for key, card in needed.items()})
+        parts = [self._part(card, place) for card in (*chosen, *tokenizers)]
+        if text:
+            parts += [encoder_part(c.text_encoder, place) for c in chosen if c.text_encoder]
+        needed = {part.key: part for part in parts}
+        self._reserve({part.key: self._size(part) for part in needed.values()})
         try:
-            modules = {card.id: self._load(key, card, place) for key, card in needed.items()}
+            modules = {key.model: self._load(part) for key, part in needed.items()}
             yield [self._paired(card, modules) for card in chosen]
         finally:
             self._release(needed)
@@ -160,13 +170,12 @@ class Residency:
 
     def module(self, card: Card, device: str | torch.device) -> nn.Module:
         """The module of a card on a device, shared by all who ask."""
-        place = resolve(device)
-        key = self._key(card, place)
-        self._reserve({key: self._size(key, card)})
+        part = self._part(card, resolve(device))
+        self._reserve({part.key: self._size(part)})
         try:
-            return self._load(key, card, place)
+            return self._load(part)
         finally:
-            self._release([key])
+            self._release([part.key])
 
     def loaded(self) -> dict[Key, int]:
         """Bytes of every module in memory, least recently used first."""
@@ -236,19 +245,18 @@ class Residency:
         if key.device.startswith("cuda"):
             torch.cuda.empty_cache()
 
-    def _load(self, key: Key, card: Card, place: Placement) -> nn.Module:
+    def _load(self, part: Part) -> Any:
         """The module of a reserved slot; of several leases one reads it."""
-        slot = self._slots[key]
+        slot = self._slots[part.key]
         with slot.lock:
             if slot.module is None:
-                own = place if card.role == "generator" else resolve(place.main)
-                module = self.loader(card, own, *self._precision(card))
+                module = part.load()
                 with self._changed:
                     slot.module, slot.nbytes = module, module_bytes(module)
                     self.counters.loads += 1
             return slot.module
 
-    def _release(self, keys: Sequence[Key] | dict[Key, Card]) -> None:
+    def _release(self, keys: Iterable[Key]) -> None:
         with self._changed:
             for key in reversed(list(keys)):  # what was named first counts as used last
                 slot = self._slots[key]
@@ -257,6 +265,15 @@ class Residency:
                 if slot.module is None and not slot.leases:  # it could not be loaded
                     del self._slots[key]
             self._changed.notify_all()
+
+    def _part(self, card: Card, place: Placement) -> Part:
+        own = place if card.role == "generator" else resolve(place.main)
+        settings = self._precision(card)
+        return Part(
+            Key(card.id, card.weights_sha256, str(own)),
+            partial(self.sizer, card, *settings),
+            partial(self.loader, card, own, *settings),
+        )
 
     def _precision(self, card: Card) -> tuple[torch.dtype, str]:
         if card.role == "generator":
@@ -269,7 +286,8 @@ class Residency:
             return LoadedModel(card, modules[card.id], None, digest)
         backbone, tokenizer = modules[card.id], modules[card.tokenizer]
         _check_pair(card, backbone, tokenizer)
-        return LoadedModel(card, tokenizer, backbone, digest, self.precision)
+        reader = modules.get(encoder_name(card.text_encoder)) if card.text_encoder else None
+        return LoadedModel(card, tokenizer, backbone, digest, self.precision, reader)
 
     @property
     def precision(self) -> str:
@@ -277,17 +295,12 @@ class Residency:
         dtype = str(self.dtype).removeprefix("torch.")
         return dtype if self.quant == NO_QUANT else f"{dtype}, blocks in {self.quant}"
 
-    @staticmethod
-    def _key(card: Card, place: Placement) -> Key:
-        where = place if card.role == "generator" else place.main
-        return Key(card.id, card.weights_sha256, str(where))
-
-    def _size(self, key: Key, card: Card) -> int:
+    def _size(self, part: Part) -> int:
         if self.budget is None:
             return 0  # nothing depends on it, and a module knows its own size
-        if key not in self._sizes:
-            self._sizes[key] = self.sizer(card, *self._precision(card))
-        return self._sizes[key]
+        if part.key not in self._sizes:
+            self._sizes[part.key] = part.size()
+        return self._sizes[part.key]
 
 
 def _check_pair(card: Card, backbone: Any, tokenizer: Any) -> None:
