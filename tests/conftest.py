@@ -27,6 +27,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+# Models that a developer has added are not those of the tests.
+os.environ.setdefault("VAR_SPACES_MODELS", "")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The page comes last: while it is served, only its tiny models are known."""

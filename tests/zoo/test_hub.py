@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save
 
-from tests.zoo.stand_in import StandIn, serve
+from tests.zoo.conftest import REPOSITORY
 from var_spaces import cli
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo import cards
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.locate import download, files_of
 from var_spaces.zoo.residency import Residency
-
-REPOSITORY = "someone/tiny"
-
-
-def pickled(data) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(data, buffer)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def state(tiny_models):
-    return load_file(tiny_models / "tiny-var" / "model.safetensors")
-
-
-@pytest.fixture
-def hub(state, tmp_path, monkeypatch):
-    """The stand-in, with a fresh cache: one ``.pth``, two shards, a trainer's checkpoint."""
-    names = sorted(state)
-    halves = [{k: state[k] for k in part} for part in (names[::2], names[1::2])]
-    files = {
-        "var_tiny.pth": pickled(state),
-        "sharded/model.safetensors.index.json": b'{"weight_map": {}}',
-        "sharded/model-1.safetensors": save(halves[0]),
-        "sharded/model-2.safetensors": save(halves[1]),
-        "last.pth": pickled({"trainer": {"var_wo_ddp": state, "ema": state, "step": 3}}),
-    }
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "VAR_SPACES_OFFER"):
-        monkeypatch.delenv(name, raising=False)
-    # The client waits ever longer before it asks again; here it asks again at once.
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-    with serve(StandIn({REPOSITORY: files})) as stand_in:
-        monkeypatch.setenv("HF_ENDPOINT", stand_in.address)
-        yield stand_in
 
 
 @pytest.fixture

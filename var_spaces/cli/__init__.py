@@ -14,6 +14,7 @@ COMMANDS = {
     "calibrate": "measure the attention of a model for calibrated cache policies",
     "convert": "write weights of a known layout as a model folder of safetensors",
     "estimate": "say what a run needs in memory, before it runs",
+    "add": "make a model known by its card: a file, or a repository on the Hub",
     "download": "fetch the weights of a published model",
     "manifest": "print keys, shapes and types of a model's weight file",
 }

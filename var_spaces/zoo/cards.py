@@ -1,8 +1,9 @@
 """Cards: what models exist and what they are, read from JSON files without torch.
 
 A card lives in a folder of its own, beside the weights, in ``assets/models`` or in one of the
-folders that the environment variable ``VAR_SPACES_MODELS`` lists (separated as in PATH). Cards of
-models that others published lie in ``assets/cards``; their weights come from the Hub.
+folders that the environment variable ``VAR_SPACES_MODELS`` lists (separated as in PATH; without it,
+in ``~/.var-spaces/models``). Cards of models that others published lie in ``assets/cards``; their
+weights come from the Hub.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ OFFER_VARIABLE = "VAR_SPACES_OFFER"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 EMBEDDED = ASSETS / "models"
 PUBLISHED = ASSETS / "cards"
+USER = Path("~/.var-spaces/models")
 MAX_CARD_BYTES = 1024 * 1024
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(freeze)]
@@ -59,6 +61,7 @@ class Card(FrozenModel):
         source: where the weights are if they are not in ``folder``.
         terms: what a person must accept before the weights are downloaded.
         featured: whether it stands first where people choose, before the alphabet.
+        added: whence a person added the card; its weights are then fetched when they are needed.
         entry: keys that lead to the weights inside a ``.pth``, e.g. those of an EMA copy.
     """
 
@@ -84,6 +87,7 @@ class Card(FrozenModel):
     terms: optional(Terms) = None
     featured: bool = False
     entry: tuple[str, ...] = ()
+    added: str = Field("", max_length=500)
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     folder: Path = Field(Path(), exclude=True, strict=False)
 
@@ -168,8 +172,24 @@ def _read(path: Path, changed: int, size: int) -> Card:
 
 def folders() -> list[Path]:
     """Where models are looked for; a model of an earlier folder hides one of the same id."""
-    extra = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    return [EMBEDDED, *(Path(entry).expanduser() for entry in extra if entry)]
+    return [EMBEDDED, *_own_folders()]
+
+
+def _own_folders() -> list[Path]:
+    listed = os.environ.get(FOLDERS_VARIABLE, str(USER)).split(os.pathsep)
+    return [Path(entry).expanduser() for entry in listed if entry]
+
+
+def user_folder() -> Path:
+    """Where a person's own models are put.
+
+    Raises:
+        VarSpacesError: if the installation has no such folder.
+    """
+    own = _own_folders()
+    if not own:
+        raise VarSpacesError(f"{FOLDERS_VARIABLE} is empty: set it to a folder of models.")
+    return own[0]
 
 
 def known(role: str | None = None) -> dict[str, Card]:
@@ -193,7 +213,7 @@ def cards(role: str | None = None) -> dict[str, Card]:
 def _offered(card: Card) -> bool:
     if card.role == "generator" and _patterns():
         return may_use(card)
-    return card.source is None or hub.cached(card.source) is not None
+    return card.source is None or bool(card.added) or hub.cached(card.source) is not None
 
 
 def may_use(card: Card) -> bool:
@@ -203,8 +223,14 @@ def may_use(card: Card) -> bool:
 
 
 def may_download(card: Card) -> bool:
-    """Whether weights that are missing are fetched when a run needs them."""
-    return bool(_patterns()) and (card.role == "tokenizer" or may_use(card))
+    """Whether weights that are missing are fetched when a run needs them.
+
+    Those of models that the owner offers or that a person added, and of their tokenizers.
+    """
+    if card.role == "generator":
+        return may_use(card) and bool(_patterns() or card.added)
+    users = (c for c in known("generator").values() if c.tokenizer == card.id)
+    return bool(_patterns() or card.added) or any(user.added for user in users)
 
 
 def _patterns() -> list[str]:

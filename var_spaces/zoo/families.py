@@ -13,7 +13,7 @@ tokens of a scale from the others.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, Literal
 
@@ -46,6 +46,11 @@ class Family:
     def reads_text(self) -> bool:
         """Whether its models need a text encoder."""
         return bool(self.offers & {"text", "instructions", "subject-text"})
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """Names that an architecture may have."""
+        return tuple(item.name for item in fields(_get(self.config)))
 
     def build(self, architecture: Mapping[str, Any]) -> Any:
         """The module, with fresh weights on the default device."""

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.source import Source
@@ -45,6 +46,32 @@ def cached(source: Source) -> list[Path] | None:
         for name in source.files
     ]
     return [Path(path) for path in found] if all(isinstance(p, str) for p in found) else None
+
+
+class Found(NamedTuple):
+    """A file of a repository: its bytes, and the commit that it belongs to."""
+
+    size: int
+    revision: str
+
+
+def look(source: Source, name: str) -> Found | None:
+    """What the Hub says about a file, without its contents; None if there is no such file.
+
+    Raises:
+        VarSpacesError: if the repository cannot be read.
+    """
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+
+    endpoint = os.environ.get("HF_ENDPOINT")
+    url = hf_hub_url(source.repository, name, revision=source.revision, endpoint=endpoint)
+    try:
+        found = get_hf_file_metadata(url, timeout=TIMEOUT)
+    except errors.EntryNotFoundError:
+        return None
+    except Exception as error:  # as in _fetch
+        raise VarSpacesError(_explain(error, source, name)) from None
+    return Found(found.size or 0, found.commit_hash or source.revision)
 
 
 def fetch(source: Source) -> list[Path]:

@@ -108,8 +108,12 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
-def _indexed_files(folder: Path) -> list[Path]:
-    where = folder / INDEX
+def indexed_names(where: Path) -> list[str]:
+    """Names of the weight files of an index, sorted.
+
+    Raises:
+        VarSpacesError: if the index is damaged, empty or points elsewhere.
+    """
     try:
         with open(where, "rb") as file:
             names = set(json.loads(file.read(MAX_INDEX_BYTES))["weight_map"].values())
@@ -121,8 +125,14 @@ def _indexed_files(folder: Path) -> list[Path]:
                 f"The weight index {where} names {str(name)[:80]!r}: only safetensors files of the "
                 "same folder are allowed."
             )
-        if not (folder / name).is_file():
-            raise VarSpacesError(f"The weight file {folder / name} is missing.")
     if not names:
         raise VarSpacesError(f"The weight index {where} names no file.")
-    return sorted(folder / name for name in names)
+    return sorted(names)
+
+
+def _indexed_files(folder: Path) -> list[Path]:
+    files = [folder / name for name in indexed_names(folder / INDEX)]
+    for path in files:
+        if not path.is_file():
+            raise VarSpacesError(f"The weight file {path} is missing.")
+    return files

@@ -64,7 +64,7 @@ def save_model(
         (temporary / CARD).write_text(text + "\n", "utf-8")
         _keep_other_files(folder, temporary)
         temporary.chmod(0o755)
-        _replace(folder, temporary)
+        replace_folder(folder, temporary)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return digest
@@ -162,7 +162,7 @@ def _keep_other_files(old: Path, new: Path) -> None:
             shutil.copy2(path, new / path.name)
 
 
-def _replace(folder: Path, new: Path) -> None:
+def replace_folder(folder: Path, new: Path) -> None:
     """Put ``new`` where ``folder`` is; the old folder leaves only when the new one is complete."""
     if not folder.exists():
         os.replace(new, folder)
