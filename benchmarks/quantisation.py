@@ -10,7 +10,6 @@ was trained apart names class and style of newly drawn pictures of the trained p
 from __future__ import annotations
 
 import argparse
-import time
 from types import SimpleNamespace
 
 import torch
@@ -30,7 +29,7 @@ CASES = (
     ("nf4", torch.float32, "nf4"),
 )
 SETTING = {"guidance": 1.5, "top_k": 0, "top_p": 0.96}
-HEAD = ("model", "weights", "MB", "KL", "same tokens", "images", "class", "style", "seconds")
+HEAD = ("model", "weights", "MB", "KL", "same tokens", "images", "class", "style")
 
 
 @torch.no_grad()
@@ -63,10 +62,9 @@ def measure(card: Card) -> list[dict]:
                 reference = backbone(labels[:, 0], tokens, labels[:, 1]).log_softmax(-1)
         kl, same = compare(backbone, labels, tokens, reference)
         model = SimpleNamespace(card=card, tokenizer=tokenizer, backbone=backbone)
-        started = time.perf_counter()
         named = accuracy(model, judge, judged, labels, 1, SETTING)
         row = {"model": card.id, "weights": name, "MB": module_bytes(backbone) / 1e6, "KL": kl}
-        row |= {"same tokens": same, **named, "seconds": time.perf_counter() - started}
+        row |= {"same tokens": same, **named}
         found.append(row)
         print([row[key] for key in HEAD], flush=True)
     return found

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import var_spaces
 from tests import tiny
+from tests.hmar import save_tiny
 from var_spaces.backbones.hmar import HMAR
 from var_spaces.backbones.hmar_config import HMARConfig
 from var_spaces.cache.full import Full
@@ -21,7 +19,6 @@ from var_spaces.decoding.substitution import TokenSubstitution
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import ScaleDone
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.zoo.writer import save_model
 
 
 @pytest.fixture(scope="module")
@@ -170,16 +167,7 @@ def test_bad_passes_are_refused(given, reason):
 @pytest.fixture
 def tiny_hmar(use_tiny_models, tmp_path, monkeypatch):
     """``tiny-hmar``, an HMAR made of ``tiny-var``."""
-    from var_spaces.backbones.hmar_config import merge
-
-    card = json.loads((use_tiny_models / "tiny-var" / "card.json").read_text())
-    state = load_file(use_tiny_models / "tiny-var" / "model.safetensors")
-    width = card["architecture"]["width"]
-    masked = state | {"mask_embed.weight": torch.ones(1, width)}
-    card |= {"id": "tiny-hmar", "family": "hmar", "title": "Tiny HMAR", "metrics": {}}
-    card["architecture"] |= {"branch": 1}
-    card["defaults"] |= {"cache": {"name": "none"}, "decoding": {"name": "masked"}}
-    save_model(tmp_path / "tiny-hmar", card, merge(state, masked, 1))
+    save_tiny(tmp_path, use_tiny_models)
     folders = f"{use_tiny_models}:{tmp_path}"
     monkeypatch.setenv("VAR_SPACES_MODELS", folders)
     return "tiny-hmar"

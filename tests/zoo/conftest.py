@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
+from tests import flex, hmar, infinity
 from tests.zoo.stand_in import StandIn, serve
 
 REPOSITORY = "someone/tiny"
@@ -45,3 +46,17 @@ def hub(state, tmp_path, monkeypatch):
     with serve(StandIn({REPOSITORY: files})) as stand_in:
         monkeypatch.setenv("HF_ENDPOINT", stand_in.address)
         yield stand_in
+
+
+@pytest.fixture(scope="session")
+def _families(tiny_models, tmp_path_factory):
+    folder = infinity.write_models(tmp_path_factory.mktemp("families"))
+    flex.save_tiny(folder)
+    hmar.save_tiny(folder, tiny_models)
+    return folder
+
+
+@pytest.fixture
+def all_families(_families, tiny_models, monkeypatch):
+    """Make ``tiny-var``, ``tiny-t2i``, ``tiny-flex`` and ``tiny-hmar`` known for one test."""
+    monkeypatch.setenv("VAR_SPACES_MODELS", f"{_families}:{tiny_models}")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.infinity import write_models
 from var_spaces import api
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
@@ -91,8 +90,7 @@ def test_blocks_of_published_models(model, quant):
 
 
 @pytest.fixture
-def models(tiny_models, tmp_path, monkeypatch):
-    monkeypatch.setenv("VAR_SPACES_MODELS", f"{write_models(tmp_path)}:{tiny_models}")
+def models(all_families, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
     (tmp_path / "disk").mkdir()
     return tmp_path / "disk"
@@ -116,8 +114,14 @@ def digests(zoo: Residency, name: str, device: str, **settings) -> tuple[str, ..
     return last.record.token_sha256
 
 
-@pytest.mark.parametrize("name", ["tiny-var", "tiny-t2i"])
-@pytest.mark.parametrize("cache", ["full", "scalekv"])
+@pytest.mark.parametrize(
+    ("name", "cache"),
+    [
+        *((name, "full") for name in ("tiny-var", "tiny-t2i", "tiny-flex")),
+        *((name, "scalekv") for name in ("tiny-var", "tiny-t2i", "tiny-flex")),
+        ("tiny-hmar", "none"),
+    ],
+)
 def test_a_spread_model_draws_the_same(models, name, cache):
     settings = {"cache": {"name": cache}}
     if cache == "scalekv":
@@ -134,8 +138,8 @@ def test_a_spread_model_draws_the_same(models, name, cache):
 def test_weights_of_few_bits_are_spread_too(models):
     pytest.importorskip("bitsandbytes")
     zoo = Residency(quant="int8")
-    want = digests(zoo, "tiny-var", "cpu")
-    assert digests(zoo, "tiny-var", half("tiny-var", "int8")) == want
+    for name in ("tiny-var", "tiny-flex", "tiny-hmar"):
+        assert digests(zoo, name, half(name, "int8")) == digests(zoo, name, "cpu")
 
 
 def test_threads_share_a_spread_model(models):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from tests.infinity import write_models
 from var_spaces import api
 from var_spaces.backbones.quantised import KINDS, bitsandbytes
 from var_spaces.errors import VarSpacesError
@@ -92,16 +91,15 @@ def test_quality_loss_on_an_embedded_model(quant):
 
 
 @pytest.mark.parametrize("quant", KINDS)
-@pytest.mark.parametrize("name", ["tiny-var", "tiny-t2i"])
-def test_models_draw_in_the_bytes_of_the_estimate(tiny_models, tmp_path, monkeypatch, name, quant):
-    monkeypatch.setenv("VAR_SPACES_MODELS", f"{write_models(tmp_path)}:{tiny_models}")
+@pytest.mark.parametrize("name", ["tiny-var", "tiny-t2i", "tiny-flex", "tiny-hmar"])
+def test_models_draw_in_the_bytes_of_the_estimate(all_families, name, quant):
     zoo = Residency(quant=quant)
     events = list(run(plan(api.make_spec(name)[0]), zoo, pictures={}, device="cpu"))
     record = events[-1].record
     assert record.environment.device == f"cpu, weights in float32, blocks in {quant}"
     found = estimate(
         get_card(name),
-        cache=parse("cache", {"name": "full"}),
+        cache=parse("cache", record.spec.cache),
         guidance=parse("guidance", record.spec.guidance),
         quant=quant,
     )

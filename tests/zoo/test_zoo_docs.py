@@ -36,7 +36,7 @@ def test_every_published_model_is_named():
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_commands(command, capsys):
     """Those that need nothing run; the others get as far as the weights, which are not here."""
-    fetching = command[0] in ("download", "convert")
+    fetching = command[0] in ("add", "download", "convert")
     if fetching:
         with pytest.raises(SystemExit):
             cli.main([command[0], "--help"])
