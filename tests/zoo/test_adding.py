@@ -74,9 +74,9 @@ def test_a_repository_is_added_by_its_card_alone_and_used_everywhere(
 
 
 def test_what_was_added_stays_as_it_was(hub, publish, written, mine):
-    publish(written)
+    publish({**written, "featured": True, "added": "by itself"})
     card = add(REPOSITORY)
-    assert card.added == f"{REPOSITORY}@{card.source.revision}"
+    assert card.added == f"{REPOSITORY}@{card.source.revision}" and not card.featured
     assert len(card.source.revision) == 40  # the commit, not the branch
     assert add(f"{REPOSITORY}@v2").source == card.source
     assert [path.name for path in mine.iterdir()] == ["far-var"]
@@ -135,7 +135,6 @@ REFUSED = {
     "large": (lambda d: change(d, licence="x" * 1_100_000), "larger than"),
     "unknown field": (lambda d: change(d, tokeniser="x"), "Did you mean 'tokenizer'?"),
     "folder": (lambda d: change(d, folder="/etc"), "unknown field 'folder'"),
-    "added": (lambda d: change(d, added="me"), "unknown field 'added'"),
     "path as id": (lambda d: change(d, id="../far-var"), "id = "),
     "hidden id": (lambda d: change(d, id=".far-var"), "id = "),
     "taken id": (lambda d: change(d, id="tiny-var"), "There is a model 'tiny-var' already"),

@@ -108,8 +108,7 @@ def checked(text: bytes) -> dict[str, Any]:
     data = codecs.parse_json(text, "The card", MAX_CARD_BYTES)
     if not isinstance(data, dict):
         raise VarSpacesError("The card must be a JSON object.")
-    own = [name for name in Card.field_names() if name not in ("folder", "added")]
-    _only(data, own, "The card")
+    _only(data, [name for name in Card.field_names() if name != "folder"], "The card")
     card = Card(**data)
     _check_architecture(card)
     if card.paper and not re.fullmatch(r"https://[^\s\"'<>]{1,300}", card.paper):
@@ -120,7 +119,7 @@ def checked(text: bytes) -> dict[str, Any]:
             raise VarSpacesError(
                 f"source.files: '{name[:80]}' is not read: weights are safetensors or .pth files."
             )
-    return data
+    return {**data, "featured": False}  # that is for the owner to say
 
 
 def _check_architecture(card: Card) -> None:

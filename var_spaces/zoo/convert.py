@@ -16,6 +16,7 @@ from var_spaces.zoo.source import Source
 from var_spaces.zoo.writer import save_model
 
 SHARD_BYTES = 2_000_000_000
+OWN = {"source", "terms", "entry", "weights_sha256", "featured", "added"}  # not taken over
 
 
 def convert(
@@ -50,7 +51,7 @@ def convert(
         raise VarSpacesError(f"{out} exists and holds no model: choose another folder.")
     files = files_of(card) if origin is None else find(origin)
     state = fitting_state(card, build(card), files)
-    described = card.model_dump(mode="json", exclude={"source", "terms", "entry", "weights_sha256"})
+    described = card.model_dump(mode="json", exclude=OWN)
     return save_model(out, {**described, "id": out.name}, state, max_shard, kind)
 
 
