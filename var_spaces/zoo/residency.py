@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from threading import Condition, Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,9 +39,6 @@ from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.parts import Key, Part, encoder_name, encoder_part
 from var_spaces.zoo.placement import Placement, resolve
-
-if TYPE_CHECKING:
-    from var_spaces.conditioning.packed_encoder import PackedEncoder
 
 PATIENCE = 600.0  # seconds that a lease waits for room
 
@@ -87,7 +84,7 @@ class LoadedModel:
     backbone: Any
     weights_sha256: str
     precision: str = "float32"
-    text_encoder: PackedEncoder | None = None
+    text_encoder: Any = None
 
     @property
     def device(self) -> torch.device:
