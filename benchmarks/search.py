@@ -43,6 +43,8 @@ for few, many in ((1, 2), (2, 4), (4, 8)):  # about equal compute
     CASES[f"TTS-VAR N={few}"] = {**TTS, "candidates": few}
     CASES[f"best of {many}"] = {**BEST, "candidates": many}
 CASES["importance sampling of 4"] = {"name": "importance-sampling", "candidates": 4}
+CASES["TTS-VAR N=8"] = {**TTS, "candidates": 8}
+CASES["best of 16"] = {**BEST, "candidates": 16}
 CASES["TTS-VAR N=2, no clusters"] = {**TTS, "candidates": 2, "clustering": False}
 CASES["TTS-VAR N=2, no resampling"] = {**TTS, "candidates": 2, "resampling": False}
 HEAD = ("case", "compute", "composition", "95 % over seeds", "CLIP reward", "CPU s / image")
