@@ -17,7 +17,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ from report import FOLDER, fingerprint, write
 
 from var_spaces import methods
 from var_spaces.decoding import loop
+from var_spaces.decoding.backbone_run import BackboneRun
 from var_spaces.decoding.conditioning import ClassConditioning
+from var_spaces.decoding.guidance import LinearGuidance
 from var_spaces.decoding.noise import SeededNoise
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.depth import sub_network
@@ -41,7 +43,7 @@ from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.export import load_judge
 from var_spaces.training.judge import hits
-from var_spaces.training.losses import loss_per_scale
+from var_spaces.training.losses import loss_per_scale, token_losses
 from var_spaces.training.transformer import EVAL_SEED, ClassTraining, TransformerRecipe
 from var_spaces.zoo.cards import known
 from var_spaces.zoo.residency import ZOO
@@ -183,6 +185,31 @@ class Bench:
             self.losses[model, depth] = loss_per_scale(losses, backbone.schedule)
         return self.losses[model, depth]
 
+    @torch.no_grad()
+    def probe(self) -> dict[str, list[float]]:
+        """Loss per scale of var-base with half of its blocks at some scales only (VARiant, §3)."""
+        base = ZOO.model("var-base").backbone
+        half = sub_network(len(base.blocks), len(base.blocks) // 2)
+        train = SceneSampler(self.recipe.atlas, replace(self.recipe.recipe, split="train"))
+        labels, styles, ids, tokens = self.recipe.batch(train, EVAL_SEED, 0, 64)
+        inputs = [None, *tokens.split(base.schedule.lengths[1:], dim=1)]
+        setup = replace(
+            self.setup("var-base", {"name": "plain"}, 0, len(labels)),
+            conditioning=ClassConditioning(tuple(labels.tolist()), tuple(styles.tolist())),
+            images=tuple(range(len(labels))),
+            guidance=LinearGuidance(scale=0.0),
+        )
+        found = {}
+        for zone in [(), *((k, k + 1) for k in range(0, len(inputs), 2))]:
+            run = BackboneRun(base, setup, setup.images)
+            logits = [
+                run.logits(run.advance(k, given, half if k in zone else None))
+                for k, given in enumerate(inputs)
+            ]
+            losses = loss_per_scale(token_losses(torch.cat(logits, 1), ids), base.schedule)
+            found["scales " + " and ".join(str(k + 1) for k in zone) if zone else "none"] = losses
+        return found
+
     def seconds(self, model: str, decoding: dict[str, Any]) -> float:
         """Processor seconds per image of the scales."""
         steps, spent = loop.run(self.setup(model, decoding, 0, TIMED)), 0.0
@@ -207,12 +234,11 @@ def keep(path: Path, cell: dict[str, Any]) -> None:
     print(json.dumps(cell), flush=True)
 
 
-def counted(path: Path) -> dict[str, Cost]:
-    """Costs at full size, counted once."""
-    if not any("counted" in cell for cell in finished(path)):
-        keep(path, {"counted": {name: asdict(c) for name, c in full_size().items()}})
-    cell = next(cell for cell in finished(path) if "counted" in cell)
-    return {name: Cost(**c) for name, c in cell["counted"].items()}
+def once(path: Path, what: str, measure: Callable[[], Any]) -> Any:
+    """A result that no case has, kept with the cells."""
+    if not any(what in cell for cell in finished(path)):
+        keep(path, {what: measure()})
+    return next(cell[what] for cell in finished(path) if what in cell)
 
 
 def main() -> None:
@@ -243,12 +269,14 @@ def main() -> None:
             spent.append(bench.seconds(*wanted[name]))
     for name, spent in rounds.items():
         cells[name] |= {"seconds": statistics.median(spent), "rounds": spent}
-    costs = counted(args.cells)
-    text = page(cells, costs)
+    probe = once(args.cells, "probe", bench.probe)
+    counted = once(args.cells, "counted", lambda: {k: asdict(c) for k, c in full_size().items()})
+    costs = {name: Cost(**cost) for name, cost in counted.items()}
+    text = page(cells, probe, costs)
     FOLDER.mkdir(parents=True, exist_ok=True)
     pareto(cells).save(FOLDER / "decoding.png")
     command = f"python benchmarks/decoding.py --images {args.images}"
-    data = {"embedded": list(cells.values()), "full_size": {k: asdict(c) for k, c in costs.items()}}
+    data = {"embedded": list(cells.values()), "probe": probe, "full_size": counted}
     print(write("decoding", "Decoding strategies", command, data, text))
 
 

@@ -45,7 +45,19 @@ def of_equal_steps(name: str) -> bool:
     return name.rpartition(" ")[2] in EQUAL_STEPS
 
 
-def page(cells: dict[str, dict[str, Any]], costs: dict[str, Cost]) -> str:
+def probed(probe: dict[str, list[float]]) -> str:
+    """Which scales need their depth."""
+    rows = [[name, " ".join(f"{x:.2f}" for x in nats)] for name, nats in probe.items()]
+    head = ("half of the blocks at", "nats per token of each scale")
+    return (
+        "## Which scales need their depth\n\nvar-base, untrained for it, with 3 of 6 blocks at two "
+        f"scales only, on ground-truth tokens.\n\n{table(head, rows)}\n\n"
+    )
+
+
+def page(
+    cells: dict[str, dict[str, Any]], probe: dict[str, list[float]], costs: dict[str, Cost]
+) -> str:
     """All tables with what they show."""
     base = cells["plain base"]
     rows = {
@@ -69,6 +81,7 @@ def page(cells: dict[str, dict[str, Any]], costs: dict[str, Cost]) -> str:
         "first 3 of 6 scales; its d=6 is the whole supernet. Parameters count every model of a "
         f"case.\n\n{table(HEAD, rows.values())}\n\n![Quality against time](decoding.png)\n\n"
         + (EQUAL.format(table=table(HEAD, equal)) if equal else "")
+        + probed(probe)
         + f"## Full size, counted\n\n{describe(costs)}"
     )
 
