@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 SIDE = 64  # pixels
 HOW = {
-    "clusters": "one of each look goes on",
+    "clusters": "one of each look",
     "resampling": "drawn by reward, maybe more than once",
-    "best": "the best one is the picture",
+    "best": "it has the best reward and is the picture",
 }
 HEADS = ("Scale", "Picture", "How", "Went on", "Dropped")
 
@@ -104,8 +104,9 @@ def _row(scale: int, size: tuple[int, int], choice: Choice) -> str:
     items = "".join(_item(scale, choice, number) for number in range(len(choice.times)))
     height, width = size
     return (
-        f"<p><b>Scale {scale + 1} · {height}×{width}</b> {alive} of "
-        f"{plural(len(choice.times), 'candidate')}: {HOW[choice.why]}.</p><ol>{items}</ol>"
+        f"<p><b>Scale {scale + 1} · {height}×{width}</b>{alive} of "
+        f"{plural(len(choice.times), 'candidate')} {'goes' if alive == 1 else 'go'} on: "
+        f"{HOW[choice.why]}.</p><ol>{items}</ol>"
     )
 
 
