@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
+import numpy as np
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 import var_spaces
 from var_spaces.methods import kinds
@@ -19,6 +21,7 @@ def test_surface(models):
     found = build_app().get_api_info()["named_endpoints"]
     assert sorted(found) == [
         "/compare",
+        "/edit",
         "/estimate",
         "/generate",
         "/leaderboard",
@@ -49,6 +52,19 @@ def test_surface(models):
     assert parameters.items() >= expected.items()
     needed = [p for p in found["/generate"]["parameters"] if not p["parameter_has_default"]]
     assert [p["parameter_name"] for p in needed] == ["model"]
+    edit = {p["parameter_name"]: p for p in found["/edit"]["parameters"]}
+    expected |= {
+        "source": "filepath",
+        "mask": "filepath",
+        "task": "None | str",
+        "rectangle": "float | list[float] | None",
+        "mode": "None | str",
+        "composite": "None | bool",
+        "keep": "None | int",
+    }
+    assert {name: p["python_type"]["type"] for name, p in edit.items()}.items() >= expected.items()
+    needed = [name for name, p in edit.items() if not p["parameter_has_default"]]
+    assert needed == ["model", "source"]
 
 
 def test_the_page_is_served_with_care():
@@ -93,6 +109,50 @@ def test_parameters_of_methods(client):
     assert last["spec"]["sampling"]["top_k"] == 1
     assert last["spec"]["inputs"] == {"class": None, "style": None}
     assert len(last["pictures"]) == 2
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A picture to edit, and the same as pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "source.png")
+    return handle_file(str(tmp_path / "source.png")), Image.fromarray(pixels)
+
+
+def test_edits_stream_and_equal_the_library(client, source, tmp_path):
+    uploaded, picture = source
+    mask = Image.new("L", (32, 32))
+    mask.paste(255, (0, 0, 32, 16))
+    mask.save(tmp_path / "mask.png")
+    settings = {"class_": "cat", "style": "flat", "seed": 5}
+    drawn = handle_file(str(tmp_path / "mask.png"))
+    job = client.submit("tiny-styled", uploaded, mask=drawn, **settings, api_name="/edit")
+    last = job.result(timeout=60)
+    assert [message["phase"] for message in job.outputs()][:2] == ["loading", "running"]
+    (image,) = var_spaces.generate(
+        model="tiny-styled", task="edit", source=picture, mask=mask, **settings
+    )
+    assert last["record"]["image_sha256"] == [hashlib.sha256(image.tobytes()).hexdigest()]
+    settings = {"task": "refine", "keep": 2, "seed": 5}
+    last = client.predict("tiny-styled", uploaded, **settings, api_name="/edit")
+    (image,) = var_spaces.generate(model="tiny-styled", source=picture, **settings)
+    assert last["record"]["image_sha256"] == [hashlib.sha256(image.tobytes()).hexdigest()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "either a mask or a rectangle"),
+        ({"rectangle": [0, 0, 2, 1]}, "fractions of the picture"),
+        ({"rectangle": [0, 0, 1, 1], "mode": "erase"}, "in-painting"),
+        ({"task": "generate"}, "generate"),
+        ({"task": "refine", "keep": -1}, "keep = -1"),
+    ],
+)
+def test_edits_are_refused_in_one_line(client, source, arguments, message):
+    with pytest.raises(AppError, match=re.escape(message)) as error:
+        client.predict("tiny-styled", source[0], **arguments, api_name="/edit")
+    assert "Traceback" not in str(error.value)
 
 
 @pytest.mark.parametrize(

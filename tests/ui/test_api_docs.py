@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from var_spaces import RunSpec
 from var_spaces.ui.app import build_app, main
@@ -33,9 +34,12 @@ def here(text: str, url: str) -> str:
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python(block, served, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (20, 20), "red").save("apple.png")
     exec(compile(here(block, served), "docs/api.md", "exec"), {})
     said = capsys.readouterr().out
-    if "apple.png" in block:
+    if "/edit" in block:
+        assert "[0.2, 0.2, 0.8, 0.8] data:image/png;base64," in said
+    elif "apple.png" in block:
         assert "done 4 scales" in said
         assert RunSpec.read_png(tmp_path / "apple.png").inputs == {"class": "cat", "style": "flat"}
     elif "/estimate" in block:
@@ -46,7 +50,9 @@ def test_python(block, served, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="No curl on this computer.")
 @pytest.mark.parametrize("block", blocks("bash"))
-def test_curl(block, served):
+def test_curl(block, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (20, 20), "red").save("apple.png")
     done = subprocess.run(
         ["bash", "-c", here(block, served)], capture_output=True, text=True, check=True, timeout=90
     )

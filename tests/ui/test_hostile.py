@@ -6,22 +6,32 @@ import io
 import itertools
 import json
 import struct
+import tracemalloc
 import zipfile
 import zlib
+from base64 import b64encode
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
+from gradio.components.image_editor import EditorData, EditorDataBlobs
+from gradio.data_classes import FileData, ImageData
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from var_spaces import RunSpec
 from var_spaces.codecs import PNG_SIGNATURE, encode_png
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import save_png
 from var_spaces.ui import handlers
+from var_spaces.ui.controls import Controls
 from var_spaces.ui.form import Form
+from var_spaces.ui.uploads import UNREADABLE
 
 ROOT = Path(__file__).parents[2]
 FORM = Form("generate")
@@ -166,6 +176,114 @@ def _outcome(url: str, event: int, data: list) -> str:
     return said
 
 
+# --- pictures to edit -----------------------------------------------------------------------------
+
+
+def encoded(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, kind)
+    return buffer.getvalue()
+
+
+PICTURES = {
+    "100 megapixels": (FILES["100 megapixels"][0], "10000x10000; allowed is 4096x4096"),
+    "cut": (encoded("JPEG")[:-200], UNREADABLE),
+    "only a head": (PNG_SIGNATURE, UNREADABLE),
+    "HTML": (SCRIPT, UNREADABLE),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'>" + SCRIPT + b"</svg>", UNREADABLE),
+    "PostScript": (encoded("EPS"), UNREADABLE),
+    "TIFF": (encoded("TIFF"), UNREADABLE),
+    "GIF": (encoded("GIF"), UNREADABLE),
+    "ZIP": (archive(), UNREADABLE),
+    "nothing": (b"", UNREADABLE),
+}
+
+
+@pytest.fixture(scope="module")
+def controls():
+    """The controls of a picture: that of the Edit tab, and a plain one as uploads have."""
+    with gr.Blocks():
+        edit = Form("edit")
+        field = edit.field("inputs.source")
+        make = partial(Controls(edit).make, card=None, task="edit", value=None)
+        yield [make(replace(field, mask=mask)) for mask in ("mask", "")]
+
+
+@pytest.mark.parametrize(("data", "message"), PICTURES.values(), ids=PICTURES)
+def test_pictures_are_refused_before_they_are_decoded(tmp_path, controls, data, message):
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    editor, plain = controls
+    blobs = EditorDataBlobs(background=data, layers=[], composite=None)
+    file = FileData(path=str(path))
+    for read in (
+        lambda: editor.preprocess(EditorData(background=file, layers=[], composite=None)),
+        lambda: editor.preprocess(EditorData(background=None, layers=[file], composite=None)),
+        lambda: _drawn(editor, blobs),
+        lambda: plain.preprocess(ImageData(path=str(path))),
+    ):
+        tracemalloc.start()
+        with pytest.raises(gr.Error) as error:
+            read()
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+        tracemalloc.stop()
+        assert message in error.value.message
+
+
+def _drawn(editor: gr.ImageEditor, blobs: EditorDataBlobs) -> object:
+    """As the browser hands a drawing in: in pieces under an id."""
+    editor.blob_storage["a"] = blobs
+    return editor.preprocess(EditorData(background=None, layers=[], composite=None, id="a"))
+
+
+def test_a_picture_inside_the_page_is_refused(controls):
+    """Uploads are files: a data URI goes around the limit of their size."""
+    with pytest.raises(gr.Error, match="cannot be read"):
+        controls[1].preprocess(ImageData(url=f"data:image/png;base64,{b64encode(PLAIN).decode()}"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_pictures_are_read(tmp_path, controls, kind):
+    path = tmp_path / "picture"
+    path.write_bytes(encoded(kind))
+    editor, plain = controls
+    file = FileData(path=str(path))
+    drawing = editor.preprocess(EditorData(background=file, layers=[], composite=file))
+    assert drawing["background"].shape == (8, 8, 4)
+    assert plain.preprocess(ImageData(path=str(path), orig_name="a.png")).shape == (8, 8, 4)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../../etc/passwd",
+        str(ROOT / "docs/screenshots/light.png"),
+        "http://127.0.0.1:1/",
+    ],
+)
+def test_an_edit_takes_uploads_only(served, path):
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    for name in ("source", "mask"):
+        said = answer(served, {"model": "tiny-styled", "source": file, name: file}, "edit")
+        assert "event: error" in said or "detail" in said
+        assert "data:image" not in said
+        assert not any(secret in said for secret in SECRETS)
+
+
+def test_an_edit_of_a_bad_picture_is_refused_in_one_line(served):
+    for name, (data, message) in PICTURES.items():
+        if name not in ("100 megapixels", "cut", "HTML"):  # the others are tested above
+            continue
+        upload = httpx.post(
+            f"{served}gradio_api/upload", files={"files": ("a.png", data)}, timeout=60
+        )
+        file = {"path": upload.json()[0], "meta": {"_type": "gradio.FileData"}}
+        said = answer(served, {"model": "tiny-styled", "source": file}, "edit")
+        assert message in said, name
+        assert "Traceback" not in said
+
+
 # --- words ----------------------------------------------------------------------------------------
 
 TEXTS = {
@@ -180,11 +298,11 @@ TEXTS = {
 }
 
 
-def answer(url: str, settings: dict) -> str:
-    """All that ``/generate`` says to a request."""
+def answer(url: str, settings: dict, endpoint: str = "generate") -> str:
+    """All that an endpoint says to a request."""
     body = json.dumps(settings)
     started = httpx.post(
-        f"{url}gradio_api/call/v2/generate",
+        f"{url}gradio_api/call/v2/{endpoint}",
         content=body,
         headers={"content-type": "application/json"},
         timeout=60,
@@ -192,7 +310,7 @@ def answer(url: str, settings: dict) -> str:
     if started.is_error:
         return started.text
     event = started.json()["event_id"]
-    return httpx.get(f"{url}gradio_api/call/generate/{event}", timeout=60).text
+    return httpx.get(f"{url}gradio_api/call/{endpoint}/{event}", timeout=60).text
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)

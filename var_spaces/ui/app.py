@@ -23,7 +23,6 @@ from var_spaces.ui.board.tab import TAB as BOARD
 from var_spaces.ui.board.tab import build_board
 from var_spaces.ui.compare import build_compare
 from var_spaces.ui.endpoints import add_endpoints
-from var_spaces.ui.form import Form
 from var_spaces.ui.limits import MIB, Limits
 from var_spaces.ui.line import Guard
 from var_spaces.ui.recall import Place, add_recall
@@ -58,7 +57,7 @@ def build_app() -> gr.Blocks:
                 open_board = build_board()
         open_board(page, holder)
         add_recall(page, built, holder)
-        add_endpoints(tab for tab in shown if not Form(tab).takes_pictures)
+        add_endpoints(shown)
     limits = Limits.from_environment()
     page.queue(max_size=limits.max_waiting, api_open=False)
     Guard(page, limits)

@@ -13,35 +13,68 @@ from contextlib import closing
 from functools import reduce
 from keyword import iskeyword
 from operator import or_
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
+import numpy as np
+from gradio.components.api_component import Api
+from gradio_client.utils import python_type_to_json_schema
 
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
+from var_spaces.tasks.pictures import as_mask
 from var_spaces.ui import handlers, tabs
 from var_spaces.ui.form import Field, Form, show
 from var_spaces.ui.line import LANE
 from var_spaces.ui.services import add_services
 from var_spaces.ui.states import run_state
+from var_spaces.ui.uploads import careful
 from var_spaces.ui.wiring import refusal, refusing
 from var_spaces.zoo.cards import get_card
 
 Endpoint = Callable[..., Iterator[dict[str, Any]]]
+PICTURE = np.ndarray  # how an upload arrives
 
 
 def add_endpoints(names: Iterable[str]) -> None:
     """Add the endpoints to the current Blocks."""
     for name in names:
-        gr.api(endpoint(Form(name)), api_name=name, **LANE)
+        form = Form(name)
+        if form.takes_pictures:
+            _add_with_uploads(form)
+        else:
+            gr.api(endpoint(form), api_name=name, **LANE)
     add_services()
+
+
+def _add_with_uploads(form: Form) -> None:
+    """As ``gr.api``, which takes no files: the pictures have controls, which read uploads only."""
+    draw = endpoint(form)
+    inputs = []
+    for parameter in inspect.signature(draw).parameters.values():
+        if parameter.annotation in (PICTURE, PICTURE | None):
+            control = gr.Image(type="numpy", image_mode="RGBA", label=parameter.name, visible=False)
+            inputs.append(careful(control))
+        else:
+            schema = python_type_to_json_schema(parameter.annotation)
+            inputs.append(Api(None, schema, parameter.name))
+    gr.Button(visible=False).click(
+        draw,
+        inputs,
+        Api(None, python_type_to_json_schema(dict[str, Any])),
+        api_name=form.tab,
+        api_description=draw.__doc__,
+        show_progress="hidden",
+        **LANE,
+    )
 
 
 def endpoint(form: Form) -> Endpoint:
     """A generator function with one typed parameter per setting of a task."""
+    names = _signature(form)
 
     def draw(*arguments: Any) -> Iterator[dict[str, Any]]:
-        given = dict(zip(parameters(form), arguments, strict=True))
+        given = dict(zip(names, arguments, strict=True))
         with refusing():
             values = fill(form, given)
         with closing(handlers.run(form, values)) as views:
@@ -54,15 +87,25 @@ def endpoint(form: Form) -> Endpoint:
         inspect.Parameter(
             name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=inspect.Parameter.empty if name == "model" else None,
-            annotation=_annotation(fields),
+            default=None if type(None) in get_args(type_) else inspect.Parameter.empty,
+            annotation=type_,
         )
-        for name, fields in parameters(form).items()
+        for name, type_ in names.items()
     ]
     draw.__name__, draw.__doc__ = form.tab, f"{tabs.words(form.tab).promise} {__doc__}"
     draw.__signature__ = inspect.Signature(signature, return_annotation=dict[str, Any])
-    draw.__annotations__ = {parameter.name: parameter.annotation for parameter in signature}
+    draw.__annotations__ = names
     return draw
+
+
+def _signature(form: Form) -> dict[str, Any]:
+    """Names and types of all parameters; what must be given comes first."""
+    found = {}
+    for name, fields in parameters(form).items():
+        found[name] = _annotation(fields)
+        if fields[0].mask:
+            found[fields[0].mask] = PICTURE | None
+    return dict(sorted(found.items(), key=lambda item: type(None) in get_args(item[1])))
 
 
 def parameters(form: Form) -> dict[str, list[Field]]:
@@ -87,6 +130,8 @@ def _annotation(fields: Sequence[Field]) -> Any:
     """The types of all fields that share a parameter; a list may also be given as one value."""
     if fields[0].role == "model":
         return str
+    if fields[0].is_picture:
+        return PICTURE
     lists = [list[f.option.type] for f in fields if f.option.many]
     return reduce(or_, [*(f.option.type for f in fields), *lists, None])
 
@@ -102,8 +147,10 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
     values = dict(zip(form.keys, form.defaults(card), strict=True))
     for name, fields in parameters(form).items():
         value = given[name]
-        if fields[0].role == "input":
-            values[fields[0].key] = value
+        if fields[0].is_picture:
+            values[fields[0].key] = _drawing(value, given.get(fields[0].mask))
+        elif fields[0].role == "input":
+            values |= dict.fromkeys((field.key for field in fields), value)
         elif value is not None:
             field = next((f for f in fields if f.method in ("", values.get(f.kind))), None)
             if field is None:
@@ -113,3 +160,11 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
                 )
             values[field.key] = show(value, field.option)
     return [values[key] for key in form.keys]
+
+
+def _drawing(picture: np.ndarray | None, mask: np.ndarray | None) -> dict[str, Any]:
+    """A picture and the mask of a region (bright = region) as an image editor holds them."""
+    if mask is None:
+        return {"background": picture, "layers": []}
+    layer = np.repeat(as_mask(mask)[..., None], 4, axis=2)
+    return {"background": picture, "layers": [layer]}
