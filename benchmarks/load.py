@@ -41,7 +41,8 @@ page.block_thread()
 """
 TEXT = """Every visitor draws one picture after another, which nobody else asks for. A picture is
 wrong unless its pixels are those that the library draws for the same settings. The visitors run on
-the same processor as the server."""
+the same processor as the server, on two cores that other work used at the same time: take the times
+as an upper limit, and the errors and the memory as they are."""
 PATIENCE = 120.0  # seconds without any word from the server
 
 

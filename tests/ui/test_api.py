@@ -43,7 +43,7 @@ def test_surface(models):
         "guidance_scale": "float | list[float] | None",
         "sampling": "None | str",
         "temperature": "float | list[float] | None",
-        "top_k": "None | int",
+        "top_k": "int | list[int] | None",
         "top_p": "None | float",
         "smooth": "None | bool",
         "cache": "None | str",
@@ -130,12 +130,12 @@ def test_edits_stream_and_equal_the_library(client, source, tmp_path):
     last = job.result(timeout=60)
     assert [message["phase"] for message in job.outputs()][:2] == ["loading", "running"]
     (image,) = var_spaces.generate(
-        model="tiny-styled", task="edit", source=picture, mask=mask, **settings
+        model="tiny-styled", task="edit", image=picture, mask=mask, **settings
     )
     assert last["record"]["image_sha256"] == [hashlib.sha256(image.tobytes()).hexdigest()]
     settings = {"task": "refine", "keep": 2, "seed": 5}
     last = client.predict("tiny-styled", uploaded, **settings, api_name="/edit")
-    (image,) = var_spaces.generate(model="tiny-styled", source=picture, **settings)
+    (image,) = var_spaces.generate(model="tiny-styled", image=picture, **settings)
     assert last["record"]["image_sha256"] == [hashlib.sha256(image.tobytes()).hexdigest()]
 
 

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from var_spaces import RunSpec, ScaleSchedule
-from var_spaces.ui import stage, tabs
+from var_spaces.ui import compare_html, stage, tabs
 from var_spaces.ui.cost import cost, full_cache
 from var_spaces.ui.view import RunView, ScaleView
 
@@ -134,3 +134,20 @@ def test_the_table_has_a_row_per_scale_and_totals():
     assert text.count('<th scope="row">') == 3
     assert '<th scope="row">2 · 2×2</th><td>4</td><td>24 ms</td>' in text
     assert "1.50 nats" in text
+
+
+def test_pictures_have_their_own_shape_before_while_and_after_they_are_drawn():
+    tall = ScaleSchedule(((1, 1), (4, 2), (12, 4)))
+    loading = replace(EMPTY, schedule=tall).loading()
+    assert "--shown:128px;--shape:4/12" in stage.stage(loading)
+    view = replace(running(2), schedule=tall, size=(192, 64))
+    html = stage.stage(view)
+    assert 'width="64" height="192"' in html
+    assert "minmax(0, 128px)" in html  # the longer side is that of a square picture
+    assert 'class="vs-film" style="--shape:4/12"' in html
+    assert "--shape:4/12" in compare_html.column(loading, 0)
+
+
+@pytest.mark.parametrize(("looks_back", "words"), [(True, "everything"), (False, "nothing else")])
+def test_a_model_without_a_cache_is_not_said_to_look_back(looks_back, words):
+    assert words in stage.stage(replace(EMPTY, looks_back=looks_back))

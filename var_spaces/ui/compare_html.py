@@ -59,13 +59,13 @@ def column(view: RunView, number: int) -> str:
     return (
         f'<article class="vs-column" data-phase="{view.phase}" aria-label="Column {letter}">'
         f"<h3><b>{letter}</b><span>{said}</span></h3>{_picture(view, letter)}{facts}"
-        f'<ol class="vs-strip">{_strip(view)}</ol>{papers}</article>'
+        f'<ol class="vs-strip" style="{stage.shape(view)}">{_strip(view)}</ol>{papers}</article>'
     )
 
 
 def _picture(view: RunView, letter: str) -> str:
     if not view.pictures:
-        return f'<div class="vs-blank">{stage.mark()}</div>'
+        return f'<div class="vs-blank" style="{stage.shape(view)}">{stage.mark()}</div>'
     height, width = view.size
     crisp = " vs-crisp" if width < SHOWN else ""
     return (

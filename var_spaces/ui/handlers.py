@@ -42,8 +42,12 @@ def empty(model: str | None, tab: str = "generate") -> RunView:
     if not model:
         return RunView()
     card = get_card(model, "generator")
-    size = card.resolution, card.resolution
-    return RunView(schedule=card.schedule, size=size, promise=tabs.words(tab).promise)
+    return RunView(
+        schedule=card.schedule,
+        size=(card.resolution, card.resolution),
+        promise=tabs.words(tab).promise,
+        looks_back="kv-cache" in card.kind.offers,
+    )
 
 
 def _specs(form: Form, values: Sequence[Any]) -> Iterator[RunSpec]:

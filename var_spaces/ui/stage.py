@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from html import escape
 
-from var_spaces.schedule import ScaleSchedule
 from var_spaces.ui import candidates
 from var_spaces.ui.slider import slider
 from var_spaces.ui.view import RunView, ScaleView
@@ -106,9 +105,10 @@ def stage(view: RunView) -> str:
 
 def _pictures(view: RunView) -> str:
     count, (height, side) = len(view.pictures), view.size
+    longer = max(height, side)
     columns = math.ceil(math.sqrt(count)) if count <= 9 else 0
-    zoom = max(1, -(-SHOWN_SIDE // (side * max(columns, 1)))) if columns else max(1, 128 // side)
-    shown = min(side * zoom, LARGEST_SIDE)
+    zoom = max(1, -(-SHOWN_SIDE // (longer * max(columns, 1)))) if columns else 128 // side or 1
+    shown = min(side * zoom, LARGEST_SIDE * side // longer)
     crisp = "" if shown < side else " vs-crisp"
     images = "".join(
         f'<img class="vs-picture{crisp}" src="{uri}" alt="{alt(view, i)}" width="{side}" '
@@ -133,12 +133,20 @@ def alt(view: RunView, position: int) -> str:
 
 
 def _blank(view: RunView) -> str:
-    return f'<div class="vs-blank" style="--shown:{SHOWN_SIDE}px">{mark()}</div>'
+    height, width = view.schedule.last if view.schedule else (1, 1)
+    shown = SHOWN_SIDE * width // max(height, width)
+    return f'<div class="vs-blank" style="--shown:{shown}px;{shape(view)}">{mark()}</div>'
+
+
+def shape(view: RunView) -> str:
+    """Style that gives something the shape of the picture that is to come."""
+    height, width = view.schedule.last if view.schedule else (1, 1)
+    return f"--shape:{width}/{height}"
 
 
 def _facts(view: RunView) -> str:
     if view.spec is None:
-        return f'<div class="vs-facts">{_explained(view.schedule)}</div>'
+        return f'<div class="vs-facts">{_explained(view)}</div>'
     rows = {"Seed": str(view.spec.seed), "Model": view.spec.model}
     if view.scales:
         total = view.schedule.total
@@ -163,16 +171,19 @@ def _saving(view: RunView) -> str:
     return f" ({share:.0%} of full)" if share < 1 else ""
 
 
-def _explained(schedule: ScaleSchedule | None) -> str:
+def _explained(view: RunView) -> str:
+    schedule = view.schedule
     if schedule is None:
         return "<h2>Nothing to draw with</h2><p>No model was found on this computer.</p>"
     (first_h, first_w), (last_h, last_w) = schedule.sizes[0], schedule.last
+    sees = "it looks back at everything it drew before"
+    if not view.looks_back:
+        sees = "it looks at the picture so far and remembers nothing else"
     return (
         "<h2>From coarse to fine</h2>"
         f"<p>A next-scale model draws the whole picture {schedule.num_scales} times: first as "
-        f"{first_h}×{first_w} token, at last as {last_h}×{last_w}. Each time it looks back at "
-        "everything it drew before.</p><p>Click an example above, and watch the picture become "
-        "sharp.</p>"
+        f"{first_h}×{first_w} token, at last as {last_h}×{last_w}. Each time {sees}.</p>"
+        "<p>Click an example above, and watch the picture become sharp.</p>"
     )
 
 
@@ -187,11 +198,8 @@ def _film(view: RunView) -> str:
         for k, size in enumerate(view.schedule.sizes)
     )
     title = "First picture, scale by scale" if len(view.pictures) > 1 else "Scale by scale"
-    height, width = view.schedule.last
-    return (
-        f'<h3 class="vs-heading">{title}</h3>'
-        f'<ol class="vs-film" style="--shape:{width}/{height}">{frames}</ol>'
-    )
+    heading = f'<h3 class="vs-heading">{title}</h3>'
+    return f'{heading}<ol class="vs-film" style="{shape(view)}">{frames}</ol>'
 
 
 def _frame(view: RunView, k: int, size: tuple[int, int], scale: ScaleView | None) -> str:

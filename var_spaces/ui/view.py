@@ -49,6 +49,7 @@ class RunView:
         schedule: of the model; None where there is no model.
         size: ``(H, W)`` of its images in pixels.
         promise: what the page offers while nothing has been drawn.
+        looks_back: whether the model reads earlier scales, or only the picture so far.
         before: the picture that an edit starts from, as a data URI.
         spec: of the run; None before it is accepted.
         scales: those that have been drawn.
@@ -63,6 +64,7 @@ class RunView:
     schedule: ScaleSchedule | None = None
     size: tuple[int, int] = (64, 64)
     promise: str = ""
+    looks_back: bool = True
     before: str = ""
     spec: RunSpec | None = None
     scales: tuple[ScaleView, ...] = ()
