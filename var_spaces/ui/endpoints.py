@@ -30,6 +30,7 @@ from var_spaces.ui.services import add_services
 from var_spaces.ui.states import run_state
 from var_spaces.ui.uploads import careful
 from var_spaces.ui.wiring import refusal, refusing
+from var_spaces.validation import shorten
 from var_spaces.zoo.cards import get_card
 
 Endpoint = Callable[..., Iterator[dict[str, Any]]]
@@ -140,7 +141,8 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
     """Values of a form from arguments by parameter name; None is the default.
 
     Raises:
-        VarSpacesError: for an unknown model, or a parameter that the chosen method does not have.
+        VarSpacesError: for an unknown model, a task of another tab, or a parameter that the chosen
+            method does not have.
     """
     model = given["model"]
     card = get_card(model if isinstance(model, str) else str(model), "generator")
@@ -159,6 +161,10 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
                     f"The {kind} '{values[kind]}' has no parameter '{name}': leave it out."
                 )
             values[field.key] = show(value, field.option)
+    if values["task"] not in form.tasks:
+        raise VarSpacesError(
+            f"/{form.tab} has no task {shorten(values['task'])}. Tasks: {', '.join(form.tasks)}."
+        )
     return [values[key] for key in form.keys]
 
 
