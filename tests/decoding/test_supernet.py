@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests import tiny
+from tests import flex, infinity, tiny
 from tests.cache.policies import small
-from var_spaces import RunSpec, methods
+from var_spaces import RunSpec, methods, stream
 from var_spaces.decoding import loop
 from var_spaces.decoding.lane import Lane
 from var_spaces.decoding.supernet import Supernet
@@ -31,6 +31,26 @@ def test_full_depth_is_plain_decoding_bit_for_bit():
         drawn(decoding, observe=lambda what, k, x, into=into: into.__setitem__((what, k), x))
     assert seen[0].keys() == seen[1].keys()
     assert all(torch.equal(seen[0][key], seen[1][key]) for key in seen[0])
+
+
+@pytest.mark.parametrize(
+    ("write", "what"),
+    [
+        (infinity.write_models, {"model": "tiny-t2i", "prompt": "a red key"}),
+        (flex.save_tiny, {"model": "tiny-flex", "class_": "key"}),
+    ],
+)
+def test_full_depth_is_plain_decoding_for_other_backbones(write, what, tmp_path, monkeypatch):
+    """Theirs have two blocks, so that the smallest sub-network is the whole model."""
+    write(tmp_path)
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(tmp_path))
+    run = {"seed": 3, "previews": False, **what}
+    route = {"name": "supernet", "depth": 2, "bridge": 1}
+    plain, routed = (list(stream(**run, decoding=d)) for d in ({"name": "plain"}, route))
+    assert (plain[-1].images[0] == routed[-1].images[0]).all()
+    for one, other in zip(plain[1:-2], routed[1:-2], strict=True):
+        assert torch.equal(one.ids, other.ids)
+        assert one.kv_bytes == other.kv_bytes
 
 
 def test_skipped_blocks_hold_nothing_after_the_bridge():
