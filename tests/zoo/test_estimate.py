@@ -9,10 +9,11 @@ from var_spaces import api, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import ScaleDone
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.zoo import fitting
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.estimate import estimate
 from var_spaces.zoo.fitting import report, what_fits
-from var_spaces.zoo.residency import Residency
+from var_spaces.zoo.residency import ZOO, Residency
 
 
 def parts(cache="full", scale=2.0):
@@ -80,6 +81,16 @@ def test_what_fits(use_tiny_models):
     assert what_fits(card, 1, **chosen) is None
     assert "fits" in report(card, memory=need, **chosen).verdict
     assert report(card, memory=1, **chosen).verdict.endswith("what would: a smaller model.")
+
+
+def test_weights_that_are_here_need_no_more_room(use_tiny_models, monkeypatch):
+    monkeypatch.setattr(fitting, "free_memory", lambda device: 1000)
+    ZOO.clear()
+    assert report(get_card("tiny-var"), **parts()).memory == 1000
+    ZOO.model("tiny-var", "cpu")
+    found = report(get_card("tiny-var"), **parts())
+    assert found.memory == 1000 + sum(found.estimate.weights.values())
+    ZOO.clear()
 
 
 def test_few_bits_make_a_large_model_fit():

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card
 from var_spaces.zoo.environment import (
@@ -25,7 +27,8 @@ class Report:
     Attributes:
         schedule: token maps of the run.
         device: name of the place where it would run.
-        memory: bytes that are free there; None if that is not known.
+        memory: bytes that are free there or hold weights of this run already; None if that is not
+            known.
         remedy: what would fit, in words, if the run does not.
     """
 
@@ -76,7 +79,7 @@ def report(card: Card, *, memory: int | None = None, **settings: Any) -> Report:
     usual = {"dtype": dtype_from_environment(), "quant": quant_from_environment()}
     settings = {**usual, "together": device.type != "cpu", "device": device, **settings}
     found = estimate(card, **settings)
-    memory = free_memory(device) if memory is None else memory
+    memory = _room(found, device) if memory is None else memory
     fits = memory is None or found.total <= memory
     return Report(
         found,
@@ -85,6 +88,16 @@ def report(card: Card, *, memory: int | None = None, **settings: Any) -> Report:
         memory,
         None if fits else what_fits(card, memory, **settings) or "a smaller model",
     )
+
+
+def _room(found: Estimate, device: torch.device) -> int | None:
+    """Bytes for a run: what is free, and what the zoo holds of its weights already."""
+    from var_spaces.zoo.residency import ZOO
+
+    free = free_memory(device)
+    loaded = {key.model: size for key, size in ZOO.loaded().items()}
+    here = sum(min(size, loaded.get(name, 0)) for name, size in found.weights.items())
+    return None if free is None else free + here
 
 
 def what_fits(card: Card, memory: int, **settings: Any) -> str | None:
