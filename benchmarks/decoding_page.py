@@ -9,6 +9,7 @@ from PIL import Image
 from report import table
 
 from var_spaces.training.charts import COLOURS, Panel
+from var_spaces.zoo.cards import get_card
 
 GROUPS = ("plain", "CoDe", "VARiant")
 # supernets that were trained from var-base for equally many steps, by what they are called
@@ -47,8 +48,15 @@ def of_equal_steps(name: str) -> bool:
 
 def probed(probe: dict[str, list[float]]) -> str:
     """Which scales need their depth."""
-    rows = [[name, " ".join(f"{x:.2f}" for x in nats)] for name, nats in probe.items()]
+    lengths, plain = get_card("var-base").schedule.lengths, probe["none"]
+    rows = []
+    for name, nats in probe.items():
+        halved = [int(word) - 1 for word in name.split() if word.isdigit()]
+        more = sum(n * (x - y) for n, x, y in zip(lengths, nats, plain, strict=True))
+        each = more / sum(lengths[k] for k in halved) if halved else 0.0
+        rows.append([name, " ".join(f"{x:.2f}" for x in nats), each])
     head = ("half of the blocks at", "nats per token of each scale")
+    head += ("more nats of the image per halved token",)
     return (
         "## Which scales need their depth\n\nvar-base, untrained for it, with 3 of 6 blocks at two "
         f"scales only, on ground-truth tokens.\n\n{table(head, rows)}\n\n"
