@@ -36,7 +36,8 @@ LAYERS = [
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 PACKAGE_OF = {"PIL": "pillow", "yaml": "pyyaml", "huggingface_hub": "huggingface-hub"}
-PACKAGE_OF |= dict.fromkeys(("fastapi", "starlette"), "gradio")  # which brings them along
+# which brings them along
+PACKAGE_OF |= dict.fromkeys(("fastapi", "gradio_client", "starlette"), "gradio")
 OPTIONAL = {
     "ImageReward",
     "bitsandbytes",

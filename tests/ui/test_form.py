@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from var_spaces import RunSpec, methods
@@ -118,3 +119,26 @@ def test_a_number_that_may_be_left_out_travels_as_text():
     size = {"inputs.width": " 24 ", "inputs.height": "", "inputs.steps": None}
     inputs = FORM.spec(filled(**size)).inputs
     assert inputs["width"] == 24 and not {"height", "steps"} & inputs.keys()
+
+
+def test_what_the_page_hides_does_not_reach_the_run():
+    """A size that was typed for a model of any size, before one of a fixed size was chosen."""
+    values = filled(**{"inputs.width": "24", "inputs.class": "cat"})
+    assert FORM.request(values)[0].inputs["width"] == 24  # a program is told that it is refused
+    assert FORM.spec(FORM.shown(values)).inputs == {"class": "cat", "style": "soft"}
+    part = Form("generate", ("input",))
+    known = {"model": "tiny-styled", "task": "generate"}
+    hidden = dict(zip(part.keys, part.shown(["24"] * len(part.keys), **known), strict=True))
+    assert (hidden["inputs.width"], hidden["inputs.class"]) == (None, "24")
+
+
+def test_what_was_painted_matters_only_to_tasks_that_ask_for_a_region():
+    form = Form("edit")
+    layer = np.zeros((8, 8, 4), np.uint8)
+    layer[2:5, 2:5] = 255
+    painted = {"background": np.zeros((8, 8, 4), np.uint8), "layers": [layer]}
+    values = dict(zip(form.keys, form.defaults(get_card("tiny-styled")), strict=True))
+    for task, inputs in (("edit", {"source", "mask"}), ("refine", {"source"})):
+        asked = {**values, "task": task, "inputs.source": painted}
+        spec, pictures = form.request(list(asked.values()))
+        assert inputs <= spec.inputs.keys() and len(pictures) == len(inputs)

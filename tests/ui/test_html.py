@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 import pytest
 
 from var_spaces import RunSpec, ScaleSchedule
-from var_spaces.ui import compare_html, stage, tabs
+from var_spaces.compare.ranking import ranking
+from var_spaces.ui import battle, compare_html, stage, tabs
 from var_spaces.ui.cost import cost, full_cache
 from var_spaces.ui.view import RunView, ScaleView
 
@@ -151,3 +152,11 @@ def test_pictures_have_their_own_shape_before_while_and_after_they_are_drawn():
 @pytest.mark.parametrize(("looks_back", "words"), [(True, "everything"), (False, "nothing else")])
 def test_a_model_without_a_cache_is_not_said_to_look_back(looks_back, words):
     assert words in stage.stage(replace(EMPTY, looks_back=looks_back))
+
+
+def test_intervals_need_votes_that_differ():
+    one = battle.rank_table(ranking([("x", "y", "a")]), 1)
+    alike = battle.rank_table(ranking([("x", "y", "a")] * 20, rounds=20), 20)
+    mixed = battle.rank_table(ranking([("x", "y", "a"), ("x", "y", "b")] * 10, rounds=20), 20)
+    assert [text.count("too few votes") for text in (one, alike, mixed)] == [2, 2, 0]
+    assert re.search(r"<td>\d+ to \d+</td><td>20</td>", mixed)

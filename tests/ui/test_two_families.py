@@ -68,6 +68,9 @@ def test_inputs_of_the_other_family_are_hidden_and_left_out():
     assert shown["inputs.class"]["visible"] is False
     assert shown["inputs.prompt"]["visible"] is True
     assert "class" not in FORM.spec(new).inputs
+    typed = {**before, "inputs.prompt": "", "model": "tiny-t2i"}  # as an empty box hands it on
+    changed = handlers.change_model(FORM, list(typed.values()))
+    assert FORM.spec(changed).inputs["prompt"]
 
 
 def test_columns_of_two_families_are_refused_by_name():

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from var_spaces.decoding.search import RewardedSearch
+from var_spaces.decoding.stages import Stages
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from var_spaces.decoding.search_session import SearchSession, Stages
+    from var_spaces.decoding.search_session import SearchSession
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
@@ -30,8 +31,6 @@ class BestOfN(RewardedSearch):
     candidates: int = Field(8, ge=1, le=64, description="images that are drawn for each one")
 
     def stages(self, schedule: ScaleSchedule) -> Stages:
-        from var_spaces.decoding.search_session import Stages
-
         return Stages(self.candidates, {}, {})
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> SearchSession:

@@ -26,10 +26,11 @@ DRAWN = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 23, 24, 32)
 
 @register
 class FlexGuidance(Guidance):
-    """``t_k = w k / min(S - 1, ramp)``, and ``w`` on maps above ``max_side``.
+    """Guidance that grows from scale to scale, and is at once the whole strength on large maps.
 
-    A schedule with more than ``ramp + 1`` scales exceeds ``w`` at its last ones, as published. The
-    constant guidance of the authors' demo is the method "per-scale" with one number.
+    ``t_k = w k / min(S - 1, ramp)``, and ``w`` on maps above ``max_side``. A schedule with more
+    than ``ramp + 1`` scales exceeds ``w`` at its last ones, as published. The constant guidance of
+    the authors' demo is the method "per-scale" with one number.
     """
 
     name = "flexvar"

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from var_spaces.decoding.search import RewardedSearch, published_scales
+from var_spaces.decoding.stages import Stages
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from var_spaces.decoding.search_session import SearchSession, Stages
+    from var_spaces.decoding.search_session import SearchSession
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
@@ -40,8 +41,6 @@ class ImportanceSampling(RewardedSearch):
             )
 
     def stages(self, schedule: ScaleSchedule) -> Stages:
-        from var_spaces.decoding.search_session import Stages
-
         fine = published_scales(schedule.num_scales)[2:]
         return Stages(self.candidates, {}, dict.fromkeys(fine, self.candidates))
 

@@ -15,12 +15,13 @@ from pydantic import Field, model_validator
 
 from var_spaces import methods
 from var_spaces.decoding.base import DecodingStrategy
+from var_spaces.decoding.stages import Stages
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
     from var_spaces.decoding.scoring import Features, Reward
-    from var_spaces.decoding.search_session import SearchSession, Stages
+    from var_spaces.decoding.search_session import SearchSession
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
@@ -99,8 +100,6 @@ class TTSVAR(RewardedSearch):
         Raises:
             VarSpacesError: if scales and sizes do not fit together or the schedule.
         """
-        from var_spaces.decoding.search_session import Stages
-
         moved = published_scales(schedule.num_scales)
         clusters = self.cluster_scales or moved[:2]
         resampling = self.resample_scales or moved[2:]

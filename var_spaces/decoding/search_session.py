@@ -17,9 +17,9 @@ from var_spaces.decoding import selection
 from var_spaces.decoding.noise import Row
 from var_spaces.decoding.pixels import decode
 from var_spaces.decoding.plain import PlainSession
+from var_spaces.decoding.stages import Stages
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Candidates
-from var_spaces.schedule import ScaleSchedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,33 +28,6 @@ if TYPE_CHECKING:
     from var_spaces.decoding.setup import RunSetup
 
 RESAMPLING = 1 << 16  # number of a pass whose noise no sampler draws
-
-
-@dataclass(frozen=True)
-class Stages:
-    """Who is selected when, for one image.
-
-    Attributes:
-        start: candidates at scale 0.
-        clusters, resampling: scale -> candidates that are left after it.
-    """
-
-    start: int
-    clusters: dict[int, int]
-    resampling: dict[int, int]
-
-    def batch(self, schedule: ScaleSchedule) -> tuple[int, ...]:
-        """Candidates that every scale is drawn for."""
-        left, batch = self.start, []
-        for scale in range(schedule.num_scales):
-            batch.append(left)
-            left = {**self.clusters, **self.resampling}.get(scale, left)
-        return tuple(batch)
-
-    def compute(self, schedule: ScaleSchedule) -> float:
-        """Tokens that are drawn, as a multiple of one plain image; decodes are not in it."""
-        drawn = zip(schedule.lengths, self.batch(schedule), strict=True)
-        return sum(tokens * rows for tokens, rows in drawn) / schedule.total
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ WINNERS = {
     "tie": "Equally good",
     "both-bad": "Both bad",
 }
+ENOUGH = 10  # votes that an interval needs
 HEADS = ("Configuration", "Points", "95 % interval", "Votes")
 READY = "<b>Ready.</b> Two pictures of one thing; vote first, then see what drew them."
 
@@ -107,7 +108,7 @@ def _change(controls: Controls, key: str, values: Sequence[Any]) -> list[Any]:
 
 def question_spec(values: Sequence[Any], seed: int) -> RunSpec:
     """The plain run of what is asked, with a seed that nobody chose."""
-    given = dict(zip(ASKED.keys, values, strict=True))
+    given = dict(zip(ASKED.keys, ASKED.shown(values), strict=True))
     card = get_card(given["model"] or "", "generator")
     fresh = dict(zip(WHOLE.keys, WHOLE.defaults(card), strict=True))
     return WHOLE.spec(list({**fresh, **given, "seed": str(seed)}.values()))
@@ -174,18 +175,25 @@ def blind(board: Board) -> str:
     return f'<div class="vs-duel">{"".join(sides)}</div>'
 
 
+def _interval(rank: Rank) -> str:
+    """Resampling one vote, or equal ones, gives the same again: that is no certainty."""
+    certain = rank.votes >= ENOUGH and rank.high > rank.low
+    return f"{rank.low:.0f} to {rank.high:.0f}" if certain else "too few votes"
+
+
 def rank_table(ranks: Sequence[Rank], count: int) -> str:
     """The ranking of all votes, best first."""
     if not ranks:
         return "<p>No vote has decided anything yet.</p>"
     rows = "".join(
         f'<tr><th scope="row">{escape(rank.name)}</th><td>{rank.points:.0f}</td>'
-        f"<td>{rank.low:.0f} to {rank.high:.0f}</td><td>{rank.votes}</td></tr>"
+        f"<td>{_interval(rank)}</td><td>{rank.votes}</td></tr>"
         for rank in ranks
     )
     note = (
         f'<p class="vs-note">{plural(count, "vote")}; strengths of Bradley and Terry, 400 points '
-        "are odds of ten to one, intervals by resampling the votes.</p>"
+        f"are odds of ten to one. Intervals come from resampling the votes, {ENOUGH} of one "
+        "configuration at least, which must not all say the same.</p>"
     )
     table = compare_html.table(HEADS, rows, "Ranking of the votes")
     return f'<h2 class="vs-title">Ranking (Bradley-Terry)</h2>{table}{note}'

@@ -269,6 +269,7 @@ def _draw(count: int, *values: Any) -> Iterator[tuple]:
     """Run all columns, and show what changed; closing it stops them."""
     common, rest = values[: len(SHARED.keys)], values[len(SHARED.keys) :]
     width = len(COLUMN.keys)
+    common = SHARED.shown(common, model=dict(zip(COLUMN.keys, rest, strict=False))["model"])
     try:
         specs = comparing.specs(common, [rest[i * width : (i + 1) * width] for i in range(count)])
     except VarSpacesError as error:

@@ -20,7 +20,7 @@ from var_spaces.ui import examples, fits, tabs
 from var_spaces.ui.pictures import KEPT, taken
 from var_spaces.ui.settings import parsed, written
 from var_spaces.validation import Bounds, bounds, shorten
-from var_spaces.zoo.cards import Card
+from var_spaces.zoo.cards import Card, cards
 
 KINDS = ("guidance", "sampling", "cache", "decoding")
 RUN_FIELDS = ("seed", "count", "first")
@@ -43,7 +43,8 @@ class Field:
         option: type, default, range and help.
         kind, method: of the method a parameter belongs to.
         tasks: that have this input.
-        mask: input of the same tasks that is drawn over this picture, if there is one.
+        mask: input that is drawn over this picture, if there is one.
+        mask_tasks: tasks that have the mask.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Field:
     method: str = ""
     tasks: tuple[str, ...] = ()
     mask: str = ""
+    mask_tasks: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -123,7 +125,8 @@ class Form:
         pictures: dict[str, Any] = {}
         for field in self.fields:
             if field.is_picture and given["task"] in field.tasks:
-                names, handed = taken(given[field.key], field)
+                chosen = field if given["task"] in field.mask_tasks else replace(field, mask="")
+                names, handed = taken(given[field.key], chosen)
                 data["inputs"] |= names
                 pictures |= handed
                 continue
@@ -142,6 +145,21 @@ class Form:
                 case "parameter" if value is not None and given[field.kind] == field.method:
                     data[field.kind][field.option.field] = value
         return RunSpec(**data), pictures
+
+    def shown(self, values: Sequence[Any], **known: str) -> list[Any]:
+        """Values without those of hidden inputs, which the chosen model or task has no use for.
+
+        The browser keeps what was typed before another model was chosen.
+
+        Args:
+            known: ``model`` and ``task`` of a part of a form that does not hold them.
+        """
+        given = {**known, **dict(zip(self.keys, values, strict=True))}
+        card = cards("generator").get(given["model"])
+        return [
+            given[field.key] if applies(field, card, given["task"]) else None
+            for field in self.fields
+        ]
 
     def spec(self, values: Sequence[Any]) -> RunSpec:
         """The run spec of a filled form; see :meth:`request`."""
@@ -229,10 +247,12 @@ def _inputs(tasks: Sequence[str]) -> list[Field]:
             if known and known.option != option:
                 key, known = f"inputs.{task}.{option.field}", None
             drawn = mask if option.content == "picture" else ""
-            found[key] = (
-                replace(known, tasks=(*known.tasks, task), mask=known.mask or drawn)
-                if known
-                else Field(key, "input", option, tasks=(task,), mask=drawn)
+            known = known or Field(key, "input", option)
+            found[key] = replace(
+                known,
+                tasks=(*known.tasks, task),
+                mask=known.mask or drawn,
+                mask_tasks=(*known.mask_tasks, task) if drawn else known.mask_tasks,
             )
     return sorted(found.values(), key=lambda field: not field.is_picture)
 
@@ -240,7 +260,7 @@ def _inputs(tasks: Sequence[str]) -> list[Field]:
 def _input(field: Field, card: Card, task: str, keep: Mapping[str, Any]) -> Any:
     """What was asked for if this model knows it, else what a fresh form asks for."""
     kept, known = keep.get(field.key), card_choices(card, field)
-    if kept in known if is_card_input(field) else kept is not None:
+    if kept in known if is_card_input(field) else kept not in (None, ""):
         return kept
     fresh = examples.start(task, card) if task in field.tasks else {}
     return show(fresh.get(field.option.field, field.option.default), field.option)

@@ -179,7 +179,9 @@ def build_grid(card: Card) -> None:
 
 def _draw(x: str, x_values: str, y: str, y_values: str, *values: Any) -> Iterator[tuple[Any, Any]]:
     try:
-        grid = plan_grid(values, (x, x_values), None if y == NOTHING else (y, y_values))
+        grid = plan_grid(
+            WHOLE.shown(values), (x, x_values), None if y == NOTHING else (y, y_values)
+        )
         yield _shown(grid, "running")
         with closing(run(grid)) as grids:
             for grid in grids:

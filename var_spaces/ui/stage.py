@@ -154,7 +154,8 @@ def _facts(view: RunView) -> str:
         rows["Tokens"] = f"{view.tokens:,} of {total:,}"
         if len(view.pictures) > 1:
             rows["Tokens"] += " each"
-        rows["Cache at most"] = bytes_text(view.peak_kv_bytes) + _saving(view)
+        held = bytes_text(view.peak_kv_bytes) + _saving(view)
+        rows["Cache at most"] = held if view.peak_kv_bytes else "none is kept"
     rows["Run"] = f'<span class="vs-mono">{view.spec.id}</span>'
     title = escape(" · ".join(asked(view.spec))) or ("Anew" if view.before else "Any class")
     items = "".join(

@@ -122,7 +122,7 @@ def _wire(tab: Tab) -> None:
 
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:
     """Run, and show every view of the run; closing it stops the run."""
-    with closing(handlers.run(form, values)) as views:
+    with closing(handlers.run(form, form.shown(values))) as views:
         for view in views:
             with files(view) as paths:
                 yield Screen.show(view, paths)
