@@ -128,6 +128,7 @@ class Filters:
                 self.x = _dropdown("Plot across (x)", "x", start[6])
                 self.y = _dropdown("Plot up (y)", "y", start[7])
                 self.verified = gr.Checkbox(
+                    min_width=300,  # a line of its own where there is little room
                     label="Only rows that were drawn again and verified",
                     elem_id="board-verified",
                 )
