@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 COLOURS = ("#3b6fd4", "#d4553b", "#2f9e63", "#8a4fc7", "#c79a1e", "#2aa5b5", "#d43b8f", "#666666")
-COLOURS += ("#143a8a", "#7a1f10", "#0f5a34", "#b58bdd")
+COLOURS += ("#143a8a", "#7a1f10", "#0f5a34", "#b58bdd", "#e8842a")
 INK, FAINT = "#222222", "#dddddd"
 WIDTH, HEIGHT = 640, 320
 LEFT, TOP, RIGHT, BOTTOM = 64, 34, 16, 44
