@@ -181,6 +181,11 @@ def battle(tab: Page, gate: Event) -> None:
     expect(tab.locator("#battle-vote-tie")).to_be_enabled(timeout=120_000)
 
 
+def leaderboard(tab: Page, gate: Event) -> None:
+    tab.get_by_role("tab", name="Leaderboard").click()
+    expect(tab.locator("#board-table tbody tr").first).to_be_visible(timeout=120_000)
+
+
 LIGHT = {"viewport": DESKTOP, "color_scheme": "light"}
 DARK = {"viewport": DESKTOP, "color_scheme": "dark"}
 SMALL = {"viewport": PHONE, "device_scale_factor": 2, "color_scheme": "light"}
@@ -197,6 +202,8 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "compare": (LIGHT, compare),
     "grid": (DARK, grid),
     "battle": (LIGHT, battle),
+    "leaderboard": (LIGHT, leaderboard),
+    "dark-leaderboard": (DARK, leaderboard),
     "phone-compare": ({**SMALL, "device_scale_factor": 1}, compare),
     "dark": (DARK, example(1)),
     "dark-empty": (DARK, empty),

@@ -64,7 +64,9 @@ def read(data: bytes | None) -> dict[str, dict[str, Any]]:
     if data is None or parquet is None:
         return {}
     try:
-        rows = parquet.read_table(io.BytesIO(data)).to_pylist()
+        # Without threads: a process that ends at once would abort while they start.
+        file = parquet.ParquetFile(io.BytesIO(data), pre_buffer=False)
+        rows = file.read(use_threads=False).to_pylist()
         return {found["path"]: {key: found[key] for key in (*TEXT, *WHOLE)} for found in rows}
     except (OSError, ValueError, KeyError):  # pyarrow's errors are ValueErrors
         return {}
