@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,7 +130,8 @@ def build(source: Source, view: View) -> Board:
         raise VarSpacesError(
             f"There is no protocol '{view.protocol[:60]}' here. There are: {', '.join(protocols)}."
         )
-    protocol = view.protocol or protocols[0]
+    rows = Counter(row["protocol"] for row in source.rows)
+    protocol = view.protocol or max(protocols, key=rows.__getitem__)  # the first of the fullest
     newest = {row["key"]: row for row in source.rows if row["protocol"] == protocol}
     columns = _columns(newest.values())
     lines = [_line(row, columns, source.verdicts) for row in newest.values()]
