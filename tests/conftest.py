@@ -130,6 +130,14 @@ def use_tiny_models(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tiny_models
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """A test draws the same random numbers whatever ran before it."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def tiny_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Folder of calibrations of the tiny models, known to calibrated cache policies."""

@@ -61,12 +61,15 @@ def test_one_pass_equals_scale_by_scale(name):
     """A policy that drops entries gets its scales one by one, others all at once."""
     policy = small(name)
     setup = tiny.setup((0, 1), cache=policy)
-    inputs = [None, *(torch.randn(2, n, 8) for n in setup.schedule.lengths[1:4])]
+    noise = torch.Generator().manual_seed(0)
+    lengths = setup.schedule.lengths[1:4]
+    inputs = [None, *(torch.randn(2, n, 8, generator=noise) for n in lengths)]
+    close = 5e-3 if name == "quantised" else 1e-4  # a rounding may fall the other way
     one, several = (BackboneRun(setup.backbone, setup, (0, 1)) for _ in range(2))
     hidden = one.prefill(inputs)
     for scale, tokens in enumerate(inputs):
         expected = several.advance(scale, tokens)
-    torch.testing.assert_close(hidden, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(hidden, expected, atol=close, rtol=close)
     assert one.cache.lengths == several.cache.lengths
 
 
