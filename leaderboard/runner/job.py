@@ -1,6 +1,6 @@
 """A job: a suite and an entry that go together, checked before any work, and its folder.
 
-    runs/leaderboard/work/<suite>-<key>/
+    runs/leaderboard/jobs/<suite>-<key>/
         job.json                 what is drawn here
         drawn/000003.safetensors images, tokens and KV bytes of one batch
         drawn/000003.json        its seconds
@@ -27,7 +27,7 @@ from var_spaces.spec import write_file
 from var_spaces.tasks.plan import Plan, plan
 from var_spaces.zoo.cards import Card, get_card
 
-WORK = Path("runs") / "leaderboard" / "work"
+WORK = Path("runs") / "leaderboard" / "jobs"
 BATCH = 8
 
 
