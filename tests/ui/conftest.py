@@ -89,8 +89,8 @@ class Gate:
 @pytest.fixture(scope="session")
 def _served(only_tiny_models) -> Iterator[tuple[str, Gate]]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from var_spaces.ui import handlers
     from var_spaces.ui.app import build_app, launch_options
+    from var_spaces.ui.run import handlers
 
     gate = Gate()
     with pytest.MonkeyPatch.context() as patch:

@@ -28,10 +28,10 @@ from var_spaces import RunSpec
 from var_spaces.codecs import PNG_SIGNATURE, encode_png
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import save_png
-from var_spaces.ui import handlers
-from var_spaces.ui.controls import Controls
-from var_spaces.ui.form import Form
-from var_spaces.ui.uploads import UNREADABLE
+from var_spaces.ui.form.controls import Controls
+from var_spaces.ui.form.form import Form
+from var_spaces.ui.form.uploads import UNREADABLE
+from var_spaces.ui.run import handlers
 
 ROOT = Path(__file__).parents[2]
 FORM = Form("generate")

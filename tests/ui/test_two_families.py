@@ -7,9 +7,11 @@ import pytest
 from tests.infinity import write_models
 from tests.ui.models import write
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui import comparing, fits, handlers
-from var_spaces.ui.controls import Controls
-from var_spaces.ui.form import Form
+from var_spaces.ui.compare import comparing
+from var_spaces.ui.form import fits
+from var_spaces.ui.form.controls import Controls
+from var_spaces.ui.form.form import Form
+from var_spaces.ui.run import handlers
 from var_spaces.zoo import cards
 from var_spaces.zoo.cards import get_card
 

@@ -15,7 +15,8 @@ from var_spaces.api import make_spec
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 from var_spaces.tasks.run import run
-from var_spaces.ui import fits, services
+from var_spaces.ui.api import services
+from var_spaces.ui.form import fits
 from var_spaces.zoo import cards
 from var_spaces.zoo.adding import add
 from var_spaces.zoo.residency import Residency

@@ -18,17 +18,18 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui import handlers, links, tabs
+from var_spaces.ui import tabs
+from var_spaces.ui.api.endpoints import add_endpoints
 from var_spaces.ui.board.tab import TAB as BOARD
 from var_spaces.ui.board.tab import build_board
-from var_spaces.ui.compare import build_compare
-from var_spaces.ui.endpoints import add_endpoints
-from var_spaces.ui.limits import MIB, Limits
-from var_spaces.ui.line import Guard
-from var_spaces.ui.recall import Place, add_recall
-from var_spaces.ui.server import app_options
-from var_spaces.ui.stage import mark
-from var_spaces.ui.tab import Tab, build_tab
+from var_spaces.ui.compare.tab import build_compare
+from var_spaces.ui.queue.limits import MIB, Limits
+from var_spaces.ui.queue.line import Guard
+from var_spaces.ui.queue.server import app_options
+from var_spaces.ui.run import handlers, links
+from var_spaces.ui.run.recall import Place, add_recall
+from var_spaces.ui.run.stage import mark
+from var_spaces.ui.run.tab import Tab, build_tab
 from var_spaces.ui.theme import ICON, css, theme
 
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become

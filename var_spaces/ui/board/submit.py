@@ -9,10 +9,10 @@ import gradio as gr
 
 from var_spaces.spec import RunSpec
 from var_spaces.ui.board import data
-from var_spaces.ui.comparing import COLUMN, SHARED, WHOLE
-from var_spaces.ui.controls import Controls
-from var_spaces.ui.form_layout import Fields
-from var_spaces.ui.wiring import CAREFUL, refusing
+from var_spaces.ui.compare.comparing import COLUMN, SHARED, WHOLE
+from var_spaces.ui.form.controls import Controls
+from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.queue.wiring import CAREFUL, refusing
 from var_spaces.zoo.cards import get_card
 
 NOTE = """<p class="vs-note">A worker draws the images of the suite with this entry, draws some of

@@ -14,10 +14,10 @@ import gradio as gr
 from leaderboard.table.board import Board, to_csv
 from leaderboard.table.view import View
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui import handlers, links
 from var_spaces.ui.board import data, html, plot
 from var_spaces.ui.board.submit import SubmitForm
-from var_spaces.ui.wiring import CAREFUL, HIDDEN, QUICK, refusing
+from var_spaces.ui.queue.wiring import CAREFUL, HIDDEN, QUICK, refusing
+from var_spaces.ui.run import handlers, links
 
 TAB = "leaderboard"
 REFRESH = 2.0  # seconds between looks at submissions that are not done

@@ -1,0 +1,212 @@
+"""Limits from the environment, the line they guard, and the web server beside the page."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import time
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.ui.app import build_app, launch_options, main
+from var_spaces.ui.compare import grid
+from var_spaces.ui.compare.comparing import WHOLE
+from var_spaces.ui.form.form import Form
+from var_spaces.ui.queue import limits
+from var_spaces.ui.queue.limits import MIB, Limits, variable
+from var_spaces.ui.queue.line import HOUR, Guard, address
+from var_spaces.ui.run import handlers
+
+FORM = Form("generate")
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(Limits)])
+def test_every_limit_has_its_variable(name, monkeypatch):
+    monkeypatch.setenv(variable(name), " 7 ")
+    assert getattr(Limits.from_environment(), name) == 7
+    for bad in ("0", "-1", "1.5", "lots", "²", "9" * 30):
+        monkeypatch.setenv(variable(name), bad)
+        with pytest.raises(VarSpacesError, match=f"{variable(name)} is .*whole number from 1 to"):
+            Limits.from_environment()
+
+
+def test_limits_reach_the_page(models, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_MAX_WAITING", "5")
+    monkeypatch.setenv("VAR_SPACES_MAX_UPLOAD_MB", "3")
+    assert build_app()._queue.max_size == 5
+    assert launch_options()["max_file_size"] == 3 * MIB
+
+
+def guard(**limits: int) -> tuple[Guard, SimpleNamespace]:
+    """A guard of an empty line, and its clock."""
+    clock = SimpleNamespace(now=0.0)
+    queue = SimpleNamespace(push=None, active_jobs=[], event_queue_per_concurrency_id={})
+    page = SimpleNamespace(_queue=queue, fns={})
+    return Guard(page, Limits(**limits), lambda: clock.now), clock
+
+
+def test_runs_per_hour_are_counted_by_address():
+    watch, clock = guard(max_runs_per_hour=2)
+    assert [watch.refusal("s", "a") for _ in range(2)] == [None, None]
+    clock.now = 1800.0
+    assert watch.refusal("t", "a") == (
+        "2 runs in an hour is all one visitor can have here: come back in 30 minutes."
+    )
+    assert watch.refusal("s", "b") is None
+    clock.now = HOUR
+    assert watch.refusal("s", "a") is None
+
+
+def test_addresses_are_forgotten_in_the_end(monkeypatch):
+    monkeypatch.setattr("var_spaces.ui.queue.line.MAX_ADDRESSES", 10)
+    watch, _ = guard(max_runs_per_hour=1)
+    for number in range(30):
+        watch.refusal("s", str(number))
+    assert len(watch._starts) == 10
+    assert watch.refusal("s", "29") is not None
+
+
+def test_only_a_space_believes_its_proxy(monkeypatch):
+    client = SimpleNamespace(host="10.0.0.1")
+    request = SimpleNamespace(headers={"x-forwarded-for": "1.2.3.4, 5.6.7.8"}, client=client)
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert address(request) == "10.0.0.1"
+    monkeypatch.setenv("SPACE_ID", "a/b")
+    assert address(request) == "1.2.3.4"
+
+
+def test_a_run_ends_when_its_time_is_over(models, monkeypatch):
+    clock = itertools.count(step=30)
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setenv("VAR_SPACES_MAX_RUN_SECONDS", "70")
+    values = FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))
+    *views, last = handlers.run(FORM, values)
+    assert last.phase == "failed"
+    assert "stopped after 70 seconds" in last.message
+    assert [view.phase for view in views] == ["loading", "running", "running"]
+
+
+def test_a_grid_has_the_time_of_one_run(models, monkeypatch):
+    """The clock goes a second per event; a run of a tiny model has seven."""
+    clock = itertools.count()
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setenv("VAR_SPACES_MAX_RUN_SECONDS", "16")
+    values = WHOLE.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))
+    asked = grid.plan_grid(values, ("seed", "1, 2, 3, 4"))
+    done = []
+    with pytest.raises(VarSpacesError, match="stopped after 16 seconds"):
+        done.extend(len(state.done) for state in grid.run(asked))
+    assert done == [1, 2]
+
+
+# --- the page as it is served ---------------------------------------------------------------------
+
+
+def join(url: str, session: str, function: int) -> httpx.Response:
+    data = FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))
+    body = {"data": data, "fn_index": function, "session_hash": session}
+    return httpx.post(f"{url}gradio_api/queue/join", json=body, timeout=60)
+
+
+def drawing(url: str) -> int:
+    """Number of the event of the Generate button."""
+    config = httpx.get(f"{url}config", timeout=60).json()
+    go = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "generate-go")
+    events = (d for d in config["dependencies"] if [go, "click"] in d["targets"])
+    return next(event["id"] for event in events if event["backend_fn"])
+
+
+def health(url: str) -> dict:
+    return httpx.get(f"{url}health", timeout=60).json()
+
+
+def test_one_visitor_cannot_fill_the_line(served, gate):
+    function = drawing(served)
+    gate.close()
+    try:
+        statuses = [join(served, "greedy", function).status_code for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        said = join(served, "greedy", function).json()["detail"]
+        assert said == "You have 3 runs in the line already: wait for one, or stop it."
+        assert join(served, "other", function).status_code == 200
+        state = health(served)
+        assert state["status"] == "ok"
+        assert state["running"] + state["waiting"] == 4
+        assert not state.keys() & {"session", "prompt", "path"}
+    finally:
+        gate.open()
+    assert wait(lambda: health(served)["waiting"] == 0)
+
+
+def wait(condition) -> bool:
+    """Whether something becomes true within a minute."""
+    end = time.monotonic() + 60
+    while not (reached := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return reached
+
+
+def test_health_counts_models_and_is_a_plain_get(served):
+    answer = httpx.get(f"{served}health", timeout=60)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["models"] == 2
+
+
+def test_nobody_goes_around_the_line(served):
+    body = {"data": FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))}
+    for path in ("run/generate", "api/generate"):
+        answer = httpx.post(f"{served}gradio_api/{path}", json=body, timeout=60)
+        assert answer.status_code >= 400
+        assert "data:image" not in answer.text
+
+
+def test_large_requests_are_refused_while_they_arrive(served):
+    def stream():
+        yield b'{"data": ["'
+        for _ in range(64):
+            yield b"x" * MIB
+        yield b'"], "session_hash": "s", "fn_index": 0}'
+
+    answer = httpx.post(f"{served}gradio_api/queue/join", content=stream(), timeout=60)
+    assert answer.status_code == 413
+    assert "at most 4 MB" in answer.text
+
+
+# --- docs/deploy.md -------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[3]
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+
+
+def test_every_variable_is_in_the_table():
+    table = set(re.findall(r"VAR_SPACES_[A-Z_]+", "".join(re.findall(r"^\|.*", DEPLOY, re.M))))
+    sources = [*ROOT.glob("var_spaces/**/*.py"), *ROOT.glob("leaderboard/**/*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    used = {name for text in texts for name in re.findall(r'"(VAR_SPACES_[A-Z_]*[A-Z])"', text)}
+    assert table == used | {variable(item.name) for item in fields(Limits)}
+
+
+@pytest.mark.parametrize("limit", fields(Limits), ids=lambda item: item.name)
+def test_the_table_has_the_defaults(limit):
+    row = next(line for line in DEPLOY.splitlines() if f"| `{variable(limit.name)}` |" in line)
+    assert row.endswith(f"| `{limit.default}` |")
+
+
+def test_the_example_is_what_health_says(served):
+    example = json.loads(re.search(r"```json\n(.*?)```", DEPLOY, re.DOTALL)[1])
+    assert example.keys() == health(served).keys()
+
+
+def test_a_wrong_limit_stops_the_page_before_it_starts(monkeypatch, capsys):
+    monkeypatch.setenv("VAR_SPACES_MAX_WAITING", "many")
+    with pytest.raises(SystemExit):
+        main([])
+    assert "give a whole number from 1 to 10000" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Endpoints for programs: the same runs without the page."""

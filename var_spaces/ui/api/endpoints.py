@@ -1,0 +1,177 @@
+"""The public API: one typed streaming endpoint per tab, and the services of ``services.py``.
+
+Parameters are called like the flags of the command line and come from the same classes. What is
+left out has the default of the model's card. Every message of a stream is the whole state so far,
+so that the last one is the result.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import reduce
+from keyword import iskeyword
+from operator import or_
+from typing import Any, get_args
+
+import gradio as gr
+import numpy as np
+from gradio.components.api_component import Api
+from gradio_client.utils import python_type_to_json_schema
+
+from var_spaces import methods
+from var_spaces.errors import VarSpacesError
+from var_spaces.tasks.pictures import as_mask
+from var_spaces.ui import tabs
+from var_spaces.ui.api.services import add_services
+from var_spaces.ui.api.states import run_state
+from var_spaces.ui.form.form import Field, Form, show
+from var_spaces.ui.form.uploads import careful
+from var_spaces.ui.queue.line import LANE
+from var_spaces.ui.queue.wiring import refusal, refusing
+from var_spaces.ui.run import handlers
+from var_spaces.validation import shorten
+from var_spaces.zoo.cards import get_card
+
+Endpoint = Callable[..., Iterator[dict[str, Any]]]
+PICTURE = np.ndarray  # how an upload arrives
+
+
+def add_endpoints(names: Iterable[str]) -> None:
+    """Add the endpoints to the current Blocks."""
+    for name in names:
+        form = Form(name)
+        if form.takes_pictures:
+            _add_with_uploads(form)
+        else:
+            gr.api(endpoint(form), api_name=name, **LANE)
+    add_services()
+
+
+def _add_with_uploads(form: Form) -> None:
+    """As ``gr.api``, which takes no files: the pictures have controls, which read uploads only."""
+    draw = endpoint(form)
+    inputs = []
+    for parameter in inspect.signature(draw).parameters.values():
+        if parameter.annotation in (PICTURE, PICTURE | None):
+            control = gr.Image(type="numpy", image_mode="RGBA", label=parameter.name, visible=False)
+            inputs.append(careful(control))
+        else:
+            schema = python_type_to_json_schema(parameter.annotation)
+            inputs.append(Api(None, schema, parameter.name))
+    gr.Button(visible=False).click(
+        draw,
+        inputs,
+        Api(None, python_type_to_json_schema(dict[str, Any])),
+        api_name=form.tab,
+        api_description=draw.__doc__,
+        show_progress="hidden",
+        **LANE,
+    )
+
+
+def endpoint(form: Form) -> Endpoint:
+    """A generator function with one typed parameter per setting of a task."""
+    names = _signature(form)
+
+    def draw(*arguments: Any) -> Iterator[dict[str, Any]]:
+        given = dict(zip(names, arguments, strict=True))
+        with refusing():
+            values = fill(form, given)
+        with closing(handlers.run(form, values)) as views:
+            for view in views:
+                if view.phase == "failed":
+                    raise refusal(view.message)
+                yield run_state(view)
+
+    signature = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None if type(None) in get_args(type_) else inspect.Parameter.empty,
+            annotation=type_,
+        )
+        for name, type_ in names.items()
+    ]
+    draw.__name__, draw.__doc__ = form.tab, f"{tabs.words(form.tab).promise} {__doc__}"
+    draw.__signature__ = inspect.Signature(signature, return_annotation=dict[str, Any])
+    draw.__annotations__ = names
+    return draw
+
+
+def _signature(form: Form) -> dict[str, Any]:
+    """Names and types of all parameters; what must be given comes first."""
+    found = {}
+    for name, fields in parameters(form).items():
+        found[name] = _annotation(fields)
+        if fields[0].mask:
+            found[fields[0].mask] = PICTURE | None
+    return dict(sorted(found.items(), key=lambda item: type(None) in get_args(item[1])))
+
+
+def parameters(form: Form) -> dict[str, list[Field]]:
+    """Fields of a form by the name of their parameter; methods of a kind share equal names."""
+    found: dict[str, list[Field]] = {}
+    for field in form.fields:
+        found.setdefault(_name(field), []).append(field)
+    return found
+
+
+def _name(field: Field) -> str:
+    match field.role:
+        case "input":
+            name = field.option.field
+            return f"{name}_" if iskeyword(name) else name
+        case "parameter":
+            return "_".join(filter(None, (methods.FLAG_PREFIXES[field.kind], field.option.field)))
+    return field.key
+
+
+def _annotation(fields: Sequence[Field]) -> Any:
+    """The types of all fields that share a parameter; a list may also be given as one value."""
+    if fields[0].role == "model":
+        return str
+    if fields[0].is_picture:
+        return PICTURE
+    lists = [list[f.option.type] for f in fields if f.option.many]
+    return reduce(or_, [*(f.option.type for f in fields), *lists, None])
+
+
+def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
+    """Values of a form from arguments by parameter name; None is the default.
+
+    Raises:
+        VarSpacesError: for an unknown model, a task of another tab, or a parameter that the chosen
+            method does not have.
+    """
+    model = given["model"]
+    card = get_card(model if isinstance(model, str) else str(model), "generator")
+    values = dict(zip(form.keys, form.defaults(card), strict=True))
+    for name, fields in parameters(form).items():
+        value = given[name]
+        if fields[0].is_picture:
+            values[fields[0].key] = _drawing(value, given.get(fields[0].mask))
+        elif fields[0].role == "input":
+            values |= dict.fromkeys((field.key for field in fields), value)
+        elif value is not None:
+            field = next((f for f in fields if f.method in ("", values.get(f.kind))), None)
+            if field is None:
+                kind = fields[0].kind
+                raise VarSpacesError(
+                    f"The {kind} '{values[kind]}' has no parameter '{name}': leave it out."
+                )
+            values[field.key] = show(value, field.option)
+    if values["task"] not in form.tasks:
+        raise VarSpacesError(
+            f"/{form.tab} has no task {shorten(values['task'])}. Tasks: {', '.join(form.tasks)}."
+        )
+    return [values[key] for key in form.keys]
+
+
+def _drawing(picture: np.ndarray | None, mask: np.ndarray | None) -> dict[str, Any]:
+    """A picture and the mask of a region (bright = region) as an image editor holds them."""
+    if mask is None:
+        return {"background": picture, "layers": []}
+    layer = np.repeat(as_mask(mask)[..., None], 4, axis=2)
+    return {"background": picture, "layers": [layer]}

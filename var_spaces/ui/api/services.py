@@ -1,0 +1,154 @@
+"""Endpoints that take whole run specs, or none: compare, estimate, models, methods, leaderboard.
+
+What a run spec leaves out has the default of the model's card, as on the page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import wraps
+from typing import Any
+
+import gradio as gr
+
+from var_spaces import codecs, methods
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.tasks.plan import plan
+from var_spaces.ui.api.states import board_state
+from var_spaces.ui.compare import comparing
+from var_spaces.ui.compare.comparing import FEWEST, MOST
+from var_spaces.ui.queue.line import LANE
+from var_spaces.ui.queue.wiring import refusal, refusing
+from var_spaces.validation import shorten
+from var_spaces.zoo.cards import cards, get_card
+
+MAX_ROWS = 1000
+MOST_AT_ONCE = 8
+
+
+def add_services() -> None:
+    """Add the endpoints to the current Blocks."""
+    for function, name in (
+        (estimate, "estimate"),
+        (list_models, "models"),
+        (list_methods, "methods"),
+        (leaderboard, "leaderboard"),
+    ):
+        gr.api(_refusing(function), api_name=name, concurrency_limit=MOST_AT_ONCE)
+
+    gr.api(compare, api_name="compare", **LANE)
+
+
+def _refusing(function: Callable) -> Callable:
+    """The same function, whose refusals reach the caller as one line."""
+
+    @wraps(function)
+    def careful(*arguments: Any, **named: Any) -> Any:
+        with refusing():
+            return function(*arguments, **named)
+
+    return careful
+
+
+def compare(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Draw two to four run specs in turns, one scale of each after the other.
+
+    Every message of the stream is the state of all runs so far. The last one says how every pair
+    differs: token agreement, PSNR and SSIM per scale, the first token that differs, and where the
+    pictures differ as a picture.
+    """
+    with refusing():
+        specs = _alike(runs)
+    with closing(comparing.run(specs)) as boards:
+        for board in boards:
+            if board.phase == "failed":
+                raise refusal(board.message)
+            yield board_state(board)
+
+
+def _alike(runs: Any) -> list[RunSpec]:
+    if not isinstance(runs, list) or not FEWEST <= len(runs) <= MOST:
+        raise VarSpacesError(f"Give a list of {FEWEST} to {MOST} run specs.")
+    specs = [plan(request(run)).spec for run in runs]
+    if any(spec.count != 1 for spec in specs):
+        raise VarSpacesError("A comparison is of one picture of each run: leave the count out.")
+    return specs
+
+
+def list_models() -> list[dict[str, Any]]:
+    """Models that can draw, as their cards describe them."""
+    return [card.model_dump(mode="json") for card in cards("generator").values()]
+
+
+def list_methods() -> list[dict[str, Any]]:
+    """Methods of all kinds with the JSON schema of their parameters."""
+    return [
+        methods.describe(kind, name) for kind in methods.kinds() for name in methods.names(kind)
+    ]
+
+
+def estimate(run: dict[str, Any], memory: float | None = None) -> dict[str, Any]:
+    """What a run needs in memory and GPU time, before anything is loaded.
+
+    Bytes of weights and KV cache are exact, the others are estimates. "memory" is what there is in
+    bytes; left out, what is free here now. "what_fits" is the smallest change that makes it fit.
+    """
+    from var_spaces.ui.queue.gpu import seconds
+    from var_spaces.zoo.fitting import report
+
+    planned = plan(request(run))
+    found = report(
+        planned.card,
+        memory=None if memory is None else int(memory),
+        cache=planned.cache,
+        guidance=planned.guidance,
+        schedule=planned.schedule,
+        count=planned.spec.count,
+    )
+    return {
+        **vars(found.estimate),
+        "total": found.estimate.total,
+        "memory": found.memory,
+        "fits": found.fits,
+        "what_fits": found.remedy,
+        "gpu_seconds": seconds([planned.spec]),
+        "id": planned.spec.id,
+    }
+
+
+def leaderboard(suite: str | None = None, model: str | None = None) -> list[dict[str, Any]]:
+    """Rows of the leaderboard, the newest of each entry: at most 1000, of a suite, of a model."""
+    from leaderboard.store import reading_stores
+
+    rows = [row for store in reading_stores() for row in store.rows()]
+    wanted = {"suite": suite, "model": model}
+    found = [row for row in rows if all(v in (None, row[k]) for k, v in wanted.items())]
+    parsed = ("entry", "scores", "costs")
+    return [
+        # gradio takes what has a "path" for a file to hand over
+        {
+            key: json.loads(value) if key in parsed else value
+            for key, value in row.items()
+            if key != "path"
+        }
+        for row in found[:MAX_ROWS]
+    ]
+
+
+def request(run: Mapping[str, Any]) -> RunSpec:
+    """The run spec that a stranger's JSON object means.
+
+    Raises:
+        VarSpacesError: if it is refused.
+    """
+    if not isinstance(run, Mapping):
+        raise VarSpacesError(f"The run {shorten(run)} must be a JSON object, a run spec.")
+    given = codecs.parse_json(codecs.canonical(run), "The run spec")
+    card = get_card(str(given.get("model", "")), "generator")
+    usual = json.loads(codecs.canonical(card.defaults))
+    task = usual.pop("task", None)
+    usual |= {"task": task["name"] if isinstance(task, Mapping) else task} if task else {}
+    return RunSpec.from_json(codecs.canonical({**usual, **given}))

@@ -1,0 +1,200 @@
+"""Blind battles: two pictures without names, a vote, the names, and the ranking of all votes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from var_spaces.compare import votes
+from var_spaces.compare.battle import Battle, Pair, next_battle
+from var_spaces.compare.ranking import Rank, ranking
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.ui.compare import compare_html, comparing
+from var_spaces.ui.compare.comparing import WHOLE, Board
+from var_spaces.ui.form.controls import Controls
+from var_spaces.ui.form.form import Form
+from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
+from var_spaces.ui.run import stage
+from var_spaces.ui.run.screen import LIVE
+from var_spaces.ui.words import plural
+from var_spaces.zoo.cards import Card, get_card
+
+ASKED = Form(comparing.TAB, ("model", "task", "input"))
+WINNERS = {
+    "a": "Left is better",
+    "b": "Right is better",
+    "tie": "Equally good",
+    "both-bad": "Both bad",
+}
+ENOUGH = 10  # votes that an interval needs
+HEADS = ("Configuration", "Points", "95 % interval", "Votes")
+READY = "<b>Ready.</b> Two pictures of one thing; vote first, then see what drew them."
+
+
+class Question(Fields):
+    """What both sides draw."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(Controls(ASKED, "battle"), card)
+        with gr.Group(elem_classes="vs-card"):
+            self.add("model")
+            self.add_inputs()
+        self.add_buttons("New battle")
+
+
+def build_battle(card: Card) -> None:
+    """Lay out and wire battles inside the current Blocks."""
+    with gr.Row(elem_classes="vs-tab"):
+        with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
+            question = Question(card)
+        with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
+            status = gr.HTML(
+                stage.line("empty", READY, 0), elem_id="battle-status", js_on_load=LIVE
+            )
+            pictures = gr.HTML(blind(Board()), elem_id="battle-pictures", elem_classes="vs-card")
+            with gr.Row(elem_classes="vs-votes"):
+                buttons = {
+                    winner: gr.Button(text, interactive=False, elem_id=f"battle-vote-{winner}")
+                    for winner, text in WINNERS.items()
+                }
+            table = gr.HTML(elem_id="battle-ranking", elem_classes="vs-card")
+    battle, seen = gr.State(None), gr.State(frozenset())
+    outputs = [status, pictures, battle, *buttons.values()]
+    drawing = runs(
+        [question.go.click],
+        _draw,
+        [seen, *question.components],
+        outputs,
+        status=status,
+        stop=question.stop,
+    )
+    question.stop.click(
+        lambda: (stage.stopped(), gr.skip(), None, *_switch(False)),
+        None,
+        outputs,
+        cancels=[drawing],
+        **QUICK,
+    )
+    for winner, button in buttons.items():
+        button.click(
+            lambda battle, seen, winner=winner: _vote(winner, battle, seen),
+            [battle, seen],
+            [status, table, battle, seen, *buttons.values()],
+            **CAREFUL,
+        )
+    for key in ("model", "task"):
+        question.component(key).input(
+            lambda *values, key=key: _change(question.controls, key, values),
+            question.components,
+            question.components,
+            **CAREFUL,
+        )
+
+
+def _change(controls: Controls, key: str, values: Sequence[Any]) -> list[Any]:
+    with refusing():
+        given = dict(zip(ASKED.keys, values, strict=True))
+        new = list(values)
+        if key == "model":
+            new = ASKED.defaults(get_card(given["model"] or "", "generator"), keep=given)
+        return controls.updates(new)
+
+
+def question_spec(values: Sequence[Any], seed: int) -> RunSpec:
+    """The plain run of what is asked, with a seed that nobody chose."""
+    given = dict(zip(ASKED.keys, ASKED.shown(values), strict=True))
+    card = get_card(given["model"] or "", "generator")
+    fresh = dict(zip(WHOLE.keys, WHOLE.defaults(card), strict=True))
+    return WHOLE.spec(list({**fresh, **given, "seed": str(seed)}.values()))
+
+
+def _draw(seen: frozenset[Pair], *values: Any) -> Iterator[tuple]:
+    try:
+        base = question_spec(values, secrets.randbelow(2**32))
+        battle = next_battle(base, votes.read()[0], seen=seen)
+    except VarSpacesError as error:
+        said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
+        yield (said, gr.skip(), None, *_switch(False))
+        raise refusal(str(error)) from None
+    with closing(comparing.run(battle.runs)) as boards:
+        for board in boards:
+            if board.phase == "failed":
+                yield (compare_html.status(board), gr.skip(), None, *_switch(False))
+                raise refusal(board.message)
+            done = board.phase == "done"
+            said = stage.line("done", "<b>Drawn.</b> Which one is better?", 1)
+            yield (
+                said if done else compare_html.status(board),
+                blind(board),
+                battle if done else None,
+                *_switch(done),
+            )
+
+
+def _vote(winner: str, battle: Battle | None, seen: frozenset[Pair]) -> tuple:
+    """Keep a vote; one for each battle, and only then the names."""
+    with refusing():
+        if battle is None:
+            raise VarSpacesError("There is nothing to vote on yet: press New battle.")
+        votes.add(battle.vote(winner, votes.now()))
+        found, _ = votes.read()
+    names = " · ".join(
+        f"{side}: <b>{escape(name)}</b>" for side, name in (("Left", battle.a), ("Right", battle.b))
+    )
+    said = stage.line("done", f"Thank you. {names}", 1)
+    table = rank_table(ranking(votes.decided(found)), len(found))
+    judged = seen | {frozenset((battle.a, battle.b))}
+    return said, table, None, judged, *_switch(False)
+
+
+def _switch(on: bool) -> list[dict]:
+    """The buttons to vote."""
+    return [gr.update(interactive=on)] * len(WINNERS)
+
+
+def blind(board: Board) -> str:
+    """Both pictures without a word about what draws them."""
+    sides = []
+    for number, side in enumerate(("Left", "Right")):
+        view = board.views[number] if board.views else None
+        if view is None or not view.pictures:
+            sides.append(f'<div class="vs-blank">{stage.mark()}</div>')
+            continue
+        height, width = view.size
+        crisp = " vs-crisp" if width < compare_html.SHOWN else ""
+        sides.append(
+            f'<img class="vs-picture{crisp}" src="{view.pictures[0]}" width="{width}" '
+            f'height="{height}" alt="{side} picture" decoding="sync">'
+        )
+    return f'<div class="vs-duel">{"".join(sides)}</div>'
+
+
+def _interval(rank: Rank) -> str:
+    """Resampling one vote, or equal ones, gives the same again: that is no certainty."""
+    certain = rank.votes >= ENOUGH and rank.high > rank.low
+    return f"{rank.low:.0f} to {rank.high:.0f}" if certain else "too few votes"
+
+
+def rank_table(ranks: Sequence[Rank], count: int) -> str:
+    """The ranking of all votes, best first."""
+    if not ranks:
+        return "<p>No vote has decided anything yet.</p>"
+    rows = "".join(
+        f'<tr><th scope="row">{escape(rank.name)}</th><td>{rank.points:.0f}</td>'
+        f"<td>{_interval(rank)}</td><td>{rank.votes}</td></tr>"
+        for rank in ranks
+    )
+    note = (
+        f'<p class="vs-note">{plural(count, "vote")}; strengths of Bradley and Terry, 400 points '
+        f"are odds of ten to one. Intervals come from resampling the votes, {ENOUGH} of one "
+        "configuration at least, which must not all say the same.</p>"
+    )
+    table = compare_html.table(HEADS, rows, "Ranking of the votes")
+    return f'<h2 class="vs-title">Ranking (Bradley-Terry)</h2>{table}{note}'

@@ -1,0 +1,143 @@
+"""Runs side by side, as plain functions that know no page: one :class:`Board` per event."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from var_spaces.compare.difference import Difference, difference
+from var_spaces.compare.interleave import LETTERS, interleave
+from var_spaces.compare.presets import Preset, columns
+from var_spaces.compare.similarity import heat
+from var_spaces.compare.trace import Trace
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.tasks.plan import plan
+from var_spaces.ui.form.form import COMPACT, Form
+from var_spaces.ui.queue.gpu import on_gpu
+from var_spaces.ui.queue.limits import in_time
+from var_spaces.ui.run.handlers import UNEXPECTED, empty
+from var_spaces.ui.run.pixels import preview
+from var_spaces.ui.run.view import RunView
+
+TAB = "generate"  # comparisons are of what this tab draws
+SHARED = Form(TAB, ("task", "input", "run"))
+COLUMN = Form(TAB, ("model", "method", "settings"))
+WHOLE = Form(TAB, COMPACT)
+MOST, FEWEST = len(LETTERS), 2
+
+# from no difference to a difference of the whole range
+RAMP = np.array([(20, 19, 18), (28, 107, 95), (224, 177, 92), (255, 255, 255)], np.float64)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two finished columns by number, how they differ, and where, as a data URI."""
+
+    a: int
+    b: int
+    difference: Difference
+    heat: str
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """State of a comparison.
+
+    Attributes:
+        phase: as of a run.
+        views: of the columns.
+        changed: column of the last event; None if all may have changed.
+        pairs: of columns, when all are done.
+    """
+
+    phase: str = "empty"
+    views: tuple[RunView, ...] = ()
+    changed: int | None = None
+    pairs: tuple[Pair, ...] = ()
+    message: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        return self.phase in ("loading", "running")
+
+
+def specs(shared: Sequence[Any], each: Sequence[Sequence[Any]]) -> list[RunSpec]:
+    """The runs of filled columns: prompt, seed and all inputs are one and the same.
+
+    Raises:
+        VarSpacesError: naming the column that is refused.
+    """
+    common = {**dict(zip(SHARED.keys, shared, strict=True)), "count": 1, "first": 0}
+    found = []
+    for number, values in enumerate(each):
+        given = {**common, **dict(zip(COLUMN.keys, values, strict=True))}
+        try:
+            found.append(plan(WHOLE.spec([given[key] for key in WHOLE.keys])).spec)
+        except VarSpacesError as error:
+            raise VarSpacesError(f"Column {LETTERS[number]}: {error}") from None
+    return found
+
+
+def preset_values(preset: Preset, base: RunSpec) -> list[list[Any]]:
+    """Values of the columns that a preset fills in."""
+    return [COLUMN.values(spec) for spec in columns(preset, base)]
+
+
+def _specs(requests: Sequence[RunSpec]) -> Sequence[RunSpec]:
+    return requests
+
+
+@partial(on_gpu, specs=_specs)
+def run(requests: Sequence[RunSpec]) -> Iterator[Board]:
+    """Draw all columns in turns: the board after every event, errors included.
+
+    Closing the iterator stops all runs and frees their memory. So does the time limit of a run.
+    """
+    board = Board("loading", tuple(empty(spec.model).loading() for spec in requests))
+    try:
+        plans = [plan(spec) for spec in requests]
+        views = tuple(empty(p.card.id).loading(p.schedule) for p in plans)
+        board = Board("loading", views)
+        yield board
+        traces = [Trace(p.card.tokenizer) for p in plans]
+        with closing(interleave(requests)) as events:
+            for number, event in in_time(events):
+                traces[number].note(event)
+                view = board.views[number].after(event)
+                if view is board.views[number]:
+                    continue
+                views = (*board.views[:number], view, *board.views[number + 1 :])
+                board = replace(board, phase="running", views=views, changed=number)
+                yield board
+        yield replace(board, phase="done", changed=None, pairs=tuple(_pairs(traces)))
+    except VarSpacesError as error:
+        yield replace(board, phase="failed", changed=None, message=str(error))
+    except Exception:
+        log.exception("A comparison failed.")
+        yield replace(board, phase="failed", changed=None, message=UNEXPECTED)
+
+
+def _pairs(traces: Sequence[Trace]) -> Iterator[Pair]:
+    for a, b in combinations(range(len(traces)), 2):
+        first, second = traces[a], traces[b]
+        same = first.pictures[-1].shape == second.pictures[-1].shape
+        uri = preview(coloured(heat(first.pictures[-1], second.pictures[-1]))) if same else ""
+        yield Pair(a, b, difference(first, second), uri)
+
+
+def coloured(values: np.ndarray) -> np.ndarray:
+    """A heat map ``(H, W)`` in 0..1 as ``(H, W, 3)`` uint8; small values are lifted to be seen."""
+    at = np.sqrt(values) * (len(RAMP) - 1)
+    low = np.minimum(at.astype(int), len(RAMP) - 2)
+    part = (at - low)[..., None]
+    return np.round((1 - part) * RAMP[low] + part * RAMP[low + 1]).astype(np.uint8)

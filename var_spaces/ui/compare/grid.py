@@ -1,0 +1,239 @@
+"""X/Y grids: one run per pair of values of two parameters, filled in as the runs end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from var_spaces import api
+from var_spaces.compare.grid import Axis, axis, cells, paths
+from var_spaces.errors import VarSpacesError
+from var_spaces.events import Event, Finished
+from var_spaces.spec import RunSpec
+from var_spaces.ui.compare.comparing import WHOLE
+from var_spaces.ui.form.controls import Controls
+from var_spaces.ui.form.form import KINDS
+from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.queue.gpu import on_gpu
+from var_spaces.ui.queue.limits import in_time
+from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
+from var_spaces.ui.run import handlers, pixels, stage
+from var_spaces.ui.run.screen import LIVE
+from var_spaces.ui.words import bytes_text, seconds_text
+from var_spaces.zoo.cards import Card, get_card
+
+NOTHING = "none"
+KEPT = ("model", "task")
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A grid so far.
+
+    Attributes:
+        done: picture as a data URI, seconds and bytes of the cache of every cell that is drawn,
+            row by row.
+    """
+
+    x: Axis
+    y: Axis | None
+    rows: tuple[tuple[RunSpec, ...], ...]
+    done: tuple[tuple[str, float, int], ...] = ()
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.rows))
+
+
+def _specs(grid: Grid) -> Iterator[RunSpec]:
+    yield from (spec for row in grid.rows for spec in row)
+
+
+@partial(on_gpu, specs=_specs)
+def run(grid: Grid) -> Iterator[Grid]:
+    """The grid after every run; closing it stops the one that is drawn.
+
+    Raises:
+        VarSpacesError: when all runs together take longer than one run may.
+    """
+    with closing(_events(grid)) as events:
+        for event in in_time(events):
+            if isinstance(event, Finished):
+                grid = replace(grid, done=(*grid.done, _cell(event)))
+                yield grid
+
+
+def _events(grid: Grid) -> Iterator[Event]:
+    for spec in _specs(grid):
+        with closing(api.stream(spec, previews=False)) as events:
+            yield from events
+
+
+def _cell(event: Finished) -> tuple[str, float, int]:
+    record = event.record
+    most = max(scale.kv_bytes for scale in record.scales)
+    return pixels.picture(event.images[0], record.spec), record.seconds, most
+
+
+def html(grid: Grid) -> str:
+    """The grid as a table of pictures."""
+    heads = "".join(f'<th scope="col">{escape(_text(v))}</th>' for v in grid.x.values)
+    corner = escape(f"{grid.x.path} →" + (f" / {grid.y.path} ↓" if grid.y else ""))
+    rows = ""
+    for number, row in enumerate(grid.rows):
+        name = _text(grid.y.values[number]) if grid.y else ""
+        start = sum(len(other) for other in grid.rows[:number])
+        drawn = "".join(_td(grid, start + i, spec) for i, spec in enumerate(row))
+        rows += f'<tr><th scope="row">{escape(name)}</th>{drawn}</tr>'
+    return (
+        '<div class="vs-scroll" tabindex="0" role="region" aria-label="Grid of pictures">'
+        f'<table class="vs-table vs-grid"><thead><tr><th scope="col">{corner}</th>{heads}</tr>'
+        f"</thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _td(grid: Grid, number: int, spec: RunSpec) -> str:
+    if number >= len(grid.done):
+        state = "next" if number == len(grid.done) else "later"
+        return f'<td data-state="{state}"><span class="vs-empty"></span></td>'
+    uri, seconds, held = grid.done[number]
+    alt = escape(f"Run {spec.id}", quote=True)
+    return (
+        f'<td data-state="done"><img class="vs-crisp" src="{uri}" alt="{alt}" decoding="sync">'
+        f"<small>{seconds_text(seconds)} · {bytes_text(held)}</small></td>"
+    )
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+class GridForm(Fields):
+    """The run that the grid varies, and the two parameters."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(Controls(WHOLE, "grid"), card)
+        choices = paths(WHOLE.spec(WHOLE.defaults(card)))
+        with gr.Group(elem_classes="vs-card"):
+            self.add("model")
+            self.add_inputs()
+            self.add_seed()
+            for key in ("count", "first"):  # one picture per cell
+                with gr.Row(visible=False):
+                    self.add(key)
+        with gr.Group(elem_classes="vs-card"):
+            self.x, self.x_values = self._axis("x", "To the right (X)", choices, "guidance.scale")
+            self.x_values.value = "0, 1, 2.5, 5"
+            self.y, self.y_values = self._axis("y", "Downwards (Y)", [NOTHING, *choices], "seed")
+            self.y_values.value = "1, 2, 3"
+        self.add_buttons("Draw the grid")
+        with gr.Accordion("All other settings", open=False):
+            self.add_compact(KINDS)
+
+    def _axis(self, name: str, title: str, choices: Sequence[str], value: str) -> tuple:
+        with gr.Row(elem_classes="vs-inputs"):
+            path = gr.Dropdown(list(choices), value=value, label=title, elem_id=self.id(name))
+            values = gr.Textbox(
+                label="Values", max_lines=1, interactive=True, elem_id=self.id(f"{name}-values")
+            )
+        return path, values
+
+
+def build_grid(card: Card) -> None:
+    """Lay out and wire the grid inside the current Blocks."""
+    with gr.Row(elem_classes="vs-tab"):
+        with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
+            form = GridForm(card)
+        with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
+            ready = stage.line("empty", "<b>Ready.</b> Choose what varies; the rest is equal.", 0)
+            status = gr.HTML(ready, elem_id="grid-status", js_on_load=LIVE)
+            table = gr.HTML(visible=False, elem_id="grid-table", elem_classes="vs-card")
+    drawing = runs(
+        [form.go.click, form.component("seed").submit],
+        _draw,
+        [form.x, form.x_values, form.y, form.y_values, *form.components],
+        [status, table],
+        status=status,
+        stop=form.stop,
+    )
+    form.stop.click(stage.stopped, None, status, cancels=[drawing], **QUICK)
+    for key in KEPT:
+        form.component(key).input(
+            partial(_change, form.controls, key),
+            form.components,
+            [*form.components, form.x, form.y],
+            **CAREFUL,
+        )
+    for kind in KINDS:
+        form.component(kind).input(_choices, form.components, [form.x, form.y], **CAREFUL)
+
+
+def _draw(x: str, x_values: str, y: str, y_values: str, *values: Any) -> Iterator[tuple[Any, Any]]:
+    try:
+        grid = plan_grid(
+            WHOLE.shown(values), (x, x_values), None if y == NOTHING else (y, y_values)
+        )
+        yield _shown(grid, "running")
+        with closing(run(grid)) as grids:
+            for grid in grids:
+                yield _shown(grid, "running")
+        yield _shown(grid, "done")
+    except VarSpacesError as error:
+        said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
+        yield said, gr.skip()
+        raise refusal(str(error)) from None
+
+
+def plan_grid(values: Sequence[Any], x: tuple[str, str], y: tuple[str, str] | None = None) -> Grid:
+    """An empty grid from a filled form.
+
+    Args:
+        x, y: parameter, and its values as somebody typed them.
+
+    Raises:
+        VarSpacesError: if any cell is refused.
+    """
+    spec = WHOLE.spec(values).replace(count=1, first=0)
+    right, down = axis(spec, *x), axis(spec, *y) if y else None
+    return Grid(right, down, tuple(map(tuple, cells(spec, right, down))))
+
+
+def _shown(grid: Grid, phase: str) -> tuple[Any, Any]:
+    done = len(grid.done)
+    words = f"<b>Drawing {done + 1} of {grid.size}.</b>"
+    if phase == "done":
+        words = f"<b>Done.</b> {grid.size} runs; each cell is the single run with its values."
+    said = stage.line(phase, words, done / grid.size)
+    return said, gr.update(value=html(grid), visible=True)
+
+
+def _change(controls: Controls, key: str, *values: Any) -> list[Any]:
+    with refusing():
+        new = handlers.change_model(WHOLE, values) if key == "model" else list(values)
+        return [*controls.updates(new), *_choices(*new)]
+
+
+def _choices(*values: Any) -> list[dict]:
+    """Parameters of the chosen methods."""
+    with refusing():
+        given = dict(zip(WHOLE.keys, values, strict=True))
+        known = paths(_plain(given))
+    return [gr.update(choices=known), gr.update(choices=[NOTHING, *known])]
+
+
+def _plain(given: dict[str, Any]) -> RunSpec:
+    """The run without anything that could be refused while it is typed."""
+    card = get_card(given["model"] or "", "generator")
+    fresh = dict(zip(WHOLE.keys, WHOLE.defaults(card, keep={"task": given["task"]}), strict=True))
+    for kind in KINDS:
+        fresh |= {kind: given[kind], f"{kind}.settings": ""}
+    return WHOLE.spec(list(fresh.values()))

@@ -1,0 +1,312 @@
+"""The tab that puts runs side by side: shared inputs, two to four columns, where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from typing import Any
+
+import gradio as gr
+from gradio.events import Dependency
+
+from var_spaces.compare.interleave import LETTERS
+from var_spaces.compare.presets import PRESETS, presets
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.ui.compare import battle, compare_html, comparing, grid
+from var_spaces.ui.compare.comparing import COLUMN, FEWEST, MOST, SHARED, TAB, Board
+from var_spaces.ui.form import fits
+from var_spaces.ui.form.controls import Controls
+from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
+from var_spaces.ui.run import handlers, links, stage
+from var_spaces.ui.run.screen import LIVE
+from var_spaces.ui.run.slider import MOVE
+from var_spaces.ui.run.view import RunView
+from var_spaces.zoo.cards import Card, get_card
+
+NAME = "compare"
+NONE = "Choose one, or set the columns below"
+CHOOSE = """element.addEventListener("change", event => {
+  if (event.target.name === "vs-pair") element.querySelectorAll(".vs-pair").forEach(
+    part => part.hidden = part.dataset.pair !== event.target.value);
+});"""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a link fills of the tab."""
+
+    shared: Shared
+    columns: Sequence[Column]
+    status: gr.HTML
+
+    @property
+    def restored(self) -> list[gr.components.Component]:
+        """What :meth:`restore` changes."""
+        every = [component for column in self.columns for component in column.components]
+        return [self.status, self.shared.count, *self.shared.components, *every]
+
+    def restore(self, *specs: RunSpec) -> list[Any]:
+        """The columns filled with accepted specs, and a line that says so.
+
+        Raises:
+            VarSpacesError: if they ask for different things.
+        """
+        common, each = SHARED.values(specs[0]), [COLUMN.values(spec) for spec in specs]
+        if comparing.specs(common, each) != list(specs):
+            raise VarSpacesError("The runs of this link differ in more than models and methods.")
+        said = stage.notice("The comparison is back. Press Compare to draw it again.")
+        updates = [said, len(specs), *self.shared.controls.updates(common, model=specs[0].model)]
+        for column, values in zip_longest(self.columns, each):
+            skipped = [gr.skip()] * len(COLUMN.keys)
+            new = column.controls.updates(values, task=specs[0].task) if values else skipped
+            updates += new
+        return updates
+
+
+def build_compare() -> Comparison | None:
+    """Lay out and wire the tab inside the current Blocks; None if there is no model for it."""
+    model = handlers.first_model(TAB)
+    card, built = get_card(model) if model else None, None
+    with gr.Tabs(elem_classes="vs-inner"):
+        with gr.Tab("Side by side", elem_id="compare-side"):
+            if card:
+                built = _side_by_side(card)
+            else:
+                gr.HTML(compare_html.status(Board(phase="failed", message="No model was found.")))
+        if card:
+            with gr.Tab("Grid (X/Y)", elem_id="compare-grid"):
+                grid.build_grid(card)
+            with gr.Tab("Blind battle", elem_id="compare-battle"):
+                battle.build_battle(card)
+    return built
+
+
+class Shared(Fields):
+    """What all columns have in common."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(Controls(SHARED, "compare"), card)
+        with gr.Group(elem_classes="vs-card"):
+            with gr.Row(elem_classes="vs-inputs"):
+                known = presets(start(card))
+                self.first = next((p for p in known if len(p.columns) == FEWEST), None)
+                self.preset = gr.Dropdown(
+                    [NONE, *(preset.name for preset in known)],
+                    value=self.first.name if self.first else NONE,
+                    label="Comparison",
+                    elem_id=self.id("preset"),
+                )
+                self.count = gr.Radio(
+                    list(range(FEWEST, MOST + 1)),
+                    value=FEWEST,
+                    label="Columns",
+                    elem_id=self.id("n"),
+                )
+            self.add_inputs()
+            self.add_seed()
+            for key in ("count", "first"):  # one picture each
+                with gr.Row(visible=False):
+                    self.add(key)
+        self.add_buttons("Compare")
+
+
+class Column(Fields):
+    """Model and methods of one column."""
+
+    def __init__(self, number: int, card: Card, task: str, values: Sequence[Any]) -> None:
+        letter = LETTERS[number].lower()
+        super().__init__(Controls(COLUMN, f"compare-{letter}"), card, task, values)
+        gr.HTML(f'<h3 class="vs-letter">{LETTERS[number]}</h3>')
+        with gr.Group(elem_classes="vs-card"):
+            self.add("model")
+            self.add_compact(("cache", "decoding", "guidance"))
+            with gr.Accordion("Choosing tokens (sampling)", open=False):
+                self.add_compact(("sampling",))
+
+
+def start(card: Card) -> RunSpec:
+    """The plain run that a fresh comparison varies."""
+    values = dict(zip(SHARED.keys, SHARED.defaults(card), strict=True))
+    values |= dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
+    return comparing.WHOLE.spec([values[key] for key in comparing.WHOLE.keys])
+
+
+def _side_by_side(card: Card) -> Comparison:
+    shared = Shared(card)
+    filled = comparing.preset_values(shared.first, start(card)) if shared.first else []
+    holders, columns = [], []
+    with gr.Row(elem_classes="vs-columns"):
+        for number in range(MOST):
+            with gr.Column(visible=number < FEWEST, min_width=230) as holder:
+                values = filled[number] if number < len(filled) else ()
+                columns.append(Column(number, card, shared.task, values))
+            holders.append(holder)
+    status = gr.HTML(compare_html.status(Board()), elem_id="compare-status", js_on_load=LIVE)
+    views = []
+    with gr.Row(elem_classes="vs-columns"):
+        for number in range(MOST):
+            html = compare_html.column(RunView(schedule=card.schedule), number)
+            views.append(
+                gr.HTML(html, visible=number < FEWEST, elem_classes="vs-card", min_width=230)
+            )
+    pairs = gr.HTML(
+        visible=False, elem_id="compare-pairs", elem_classes="vs-card", js_on_load=MOVE + CHOOSE
+    )
+    link = gr.Button("Copy link", interactive=False, elem_id="compare-link", size="md")
+    cost = gr.HTML(visible=False, elem_id="compare-cost", elem_classes="vs-card")
+    share = gr.JSON(visible=False)  # for the browser: what js/share.js reads
+    link.click(None, share, None, js=links.COPY.format(button="compare-link"), **QUICK)
+    phase = gr.State("empty")
+    screen = [status, *views, pairs, cost, link, share, phase]
+    run = _wire(shared, columns, holders, screen)
+    run.success(None, share, None, js=links.REMEMBER, **QUICK)
+    return Comparison(shared, columns, status)
+
+
+def _wire(
+    shared: Shared,
+    columns: Sequence[Column],
+    holders: Sequence[gr.Column],
+    screen: list[gr.components.Component],
+) -> Dependency:
+    """Everything that changes the columns; returns what draws them."""
+    every = [component for column in columns for component in column.components]
+    inputs = [shared.count, *shared.components, *every]
+    views = screen[1 : 1 + MOST]
+    chosen = shared.preset.input(
+        partial(_preset, shared, columns),
+        [
+            shared.preset,
+            shared.component("task"),
+            *shared.components,
+            columns[0].component("model"),
+        ],
+        [shared.count, *every],
+        **CAREFUL,
+    )
+    run = runs(
+        [shared.go.click, shared.component("seed").submit],
+        _draw,
+        inputs,
+        screen,
+        status=screen[0],
+        stop=shared.stop,
+    )
+    shared.stop.click(_stop, screen[-1], screen, cancels=[run], **QUICK)
+    for changed in (shared.count.change, chosen.success):
+        changed(
+            lambda n: [gr.update(visible=i < n) for i in range(MOST)] * 2,
+            shared.count,
+            [*holders, *views],
+            **QUICK,
+        )
+    for number, column in enumerate(columns):
+        targets = [*column.components, *(shared.components if number == 0 else ())]
+        column.component("model").input(
+            partial(_change_model, shared, column, number == 0),
+            [shared.component("task"), *shared.components, *column.components],
+            [*targets, *([shared.preset] if number == 0 else [])],
+            **CAREFUL,
+        )
+    shared.component("task").input(
+        lambda task, *values: shared.controls.updates(list(values[:-1]), model=values[-1]),
+        [shared.component("task"), *shared.components, columns[0].component("model")],
+        shared.components,
+        **CAREFUL,
+    )
+    return run
+
+
+def _preset(
+    shared: Shared, columns: Sequence[Column], name: str, task: str, *values: Any
+) -> list[Any]:
+    """The columns that a preset sets; those it does not need stay as they are."""
+    preset = next((preset for preset in PRESETS if preset.name == name), None)
+    if preset is None:
+        return [gr.skip()] * (1 + len(columns) * len(COLUMN.keys))
+    with refusing():
+        card = get_card(values[-1] or "", "generator")
+        given = dict(zip(SHARED.keys, values[:-1], strict=True))
+        given |= dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
+        base = comparing.WHOLE.spec([given[key] for key in comparing.WHOLE.keys])
+        filled = comparing.preset_values(preset, base)
+        updates: list[Any] = []
+        for number, column in enumerate(columns):
+            if number < len(filled):
+                updates += column.controls.updates(filled[number], task=task)
+            else:
+                updates += [gr.skip()] * len(COLUMN.keys)
+        return [len(filled), *updates]
+
+
+def _change_model(
+    shared: Shared, column: Column, is_first: bool, task: str, *values: Any
+) -> list[Any]:
+    """Defaults of the new model; the first column's model also says what can be asked for."""
+    common, own = values[: len(SHARED.keys)], values[len(SHARED.keys) :]
+    with refusing():
+        card = get_card(dict(zip(COLUMN.keys, own, strict=True))["model"] or "", "generator")
+        fresh = COLUMN.defaults(card)
+        possible = fits.tasks(TAB, card)
+        if not is_first:
+            known = task if task in possible else possible[0]
+            return column.controls.updates(fresh, task=known)
+        kept = dict(zip(SHARED.keys, common, strict=True))
+        asked = SHARED.defaults(card, keep=kept)
+        task = dict(zip(SHARED.keys, asked, strict=True))["task"]
+        choices = [preset.name for preset in presets(start(card))]
+        return [
+            *column.controls.updates(fresh, task=task),
+            *shared.controls.updates(asked, model=card.id),
+            gr.update(choices=[NONE, *choices], value=NONE),
+        ]
+
+
+def _draw(count: int, *values: Any) -> Iterator[tuple]:
+    """Run all columns, and show what changed; closing it stops them."""
+    common, rest = values[: len(SHARED.keys)], values[len(SHARED.keys) :]
+    width = len(COLUMN.keys)
+    common = SHARED.shown(common, model=dict(zip(COLUMN.keys, rest, strict=False))["model"])
+    try:
+        specs = comparing.specs(common, [rest[i * width : (i + 1) * width] for i in range(count)])
+    except VarSpacesError as error:
+        yield _refused(str(error))
+        raise refusal(str(error)) from None
+    with closing(comparing.run(specs)) as boards:
+        for board in boards:
+            yield _show(board)
+            if board.phase == "failed":
+                raise refusal(board.message)
+
+
+def _show(board: Board) -> tuple:
+    columns = [
+        compare_html.column(view, number) if board.changed in (None, number) else gr.skip()
+        for number, view in enumerate(board.views)
+    ]
+    columns += [gr.skip()] * (MOST - len(columns))
+    pairs, cost = compare_html.pairs(board), compare_html.cost(board)
+    return (
+        compare_html.status(board),
+        *columns,
+        gr.update(value=pairs, visible=bool(pairs)),
+        gr.update(value=cost, visible=bool(cost)),
+        gr.update(interactive=board.phase == "done"),
+        links.share(*board.views) if board.phase == "done" else None,
+        board.phase,
+    )
+
+
+def _refused(message: str) -> tuple:
+    said = compare_html.status(Board(phase="failed", message=message))
+    return (said, *[gr.skip()] * (MOST + 4), "failed")
+
+
+def _stop(phase: str) -> tuple:
+    said = stage.stopped() if phase in ("loading", "running") else gr.skip()
+    return (said, *[gr.skip()] * (MOST + 4), "stopped")

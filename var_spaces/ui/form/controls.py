@@ -1,0 +1,196 @@
+"""One component of the page per field of a form, chosen by the field's type and range alone."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from var_spaces import methods
+from var_spaces.ui.form import fits
+from var_spaces.ui.form.form import (
+    Field,
+    Form,
+    applies,
+    card_choices,
+    is_card_input,
+    is_free_number,
+    is_text,
+)
+from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT
+from var_spaces.ui.form.settings import written
+from var_spaces.ui.form.uploads import careful
+from var_spaces.ui.words import label, plain_explanation, plural, sentence
+from var_spaces.zoo.cards import Card, get_card
+
+MAX_STEPS = 1000  # finer ranges are typed, not dragged
+ANY, NOTHING = "any", ""  # how "leave it out" reads, and how it travels
+FREE = "automatic"  # in a control of a number that is left out
+MAX_PROMPT_LINES = 4
+
+
+class Controls:
+    """Makes and updates the components of a form.
+
+    Args:
+        form: whose fields they are.
+        prefix: of their ids on the page, which are unique: ``generate-seed``.
+    """
+
+    def __init__(self, form: Form, prefix: str = "") -> None:
+        self.form, self.prefix = form, prefix or form.tab
+
+    def make(
+        self, field: Field, card: Card | None, task: str | None, value: object
+    ) -> gr.components.Component:
+        """The component of a field, filled with ``value``."""
+        option = field.option
+        common = {"label": label(field.word), "elem_id": element_id(self.prefix, field.key)}
+        if field.is_picture:
+            return _picture(field, {**common, "visible": applies(field, card, task)})
+        common |= {"value": value, "info": _help(field, card), "interactive": True}
+        common["visible"] = applies(field, card, task)
+        choices = self._choices(field, card, task)
+        if choices is not None:
+            common |= {"value": _chosen(value, choices)}
+            common["visible"] = common["visible"] and _is_choice(field, choices)
+            return gr.Dropdown(choices, filterable=True, **common)
+        if field.role == "settings":
+            return gr.Textbox(lines=1, max_lines=3, **{**common, "visible": bool(value)})
+        if is_text(option):
+            lines = MAX_PROMPT_LINES if option.content == "prompt" else 1
+            common |= {"placeholder": FREE} if is_free_number(option) else {}
+            return gr.Textbox(lines=min(lines, 2), max_lines=lines, **common)
+        if option.type is bool:
+            return gr.Checkbox(**common)
+        low, high = option.range.low, option.range.high
+        step = 1 if option.type is int else _step(low, high)
+        if None in (low, high) or (high - low) / step > MAX_STEPS:
+            precision = 0 if option.type is int else None
+            limits = {"minimum": low, "maximum": high}
+            return gr.Number(precision=precision, step=step, **limits, **common)
+        return gr.Slider(low, high, step=step, **common)
+
+    def update(self, field: Field, card: Card, task: str, value: object) -> Any:
+        """What changes in a component when the form is filled anew."""
+        if not applies(field, card, task):
+            return gr.update(visible=False)  # the browser would not take a new value
+        if field.is_picture:
+            return gr.update(visible=True, **({} if value is KEPT else {"value": value}))
+        if field.role == "model":
+            return gr.update(value=value, info=_help(field, card))
+        choices = self._choices(field, card, task)
+        if choices is None or field.option.choices:
+            return gr.update(value=value, visible=True) if field.role == "input" else value
+        return gr.update(
+            value=_chosen(value, choices),
+            choices=choices,
+            visible=_is_choice(field, choices),
+        )
+
+    def updates(self, values: list[Any], **known: str) -> list[Any]:
+        """Updates of all components, in the order of the fields.
+
+        Args:
+            known: ``model`` and ``task`` of a part of a form that does not hold them.
+        """
+        given = {**known, **dict(zip(self.form.keys, values, strict=True))}
+        card, task = get_card(given["model"] or "", "generator"), given["task"]
+        return [
+            settings(field.kind, given[field.kind], value)
+            if field.role == "settings"
+            else self.update(field, card, task, value)
+            for field, value in zip(self.form.fields, values, strict=True)
+        ]
+
+    def _choices(
+        self, field: Field, card: Card | None, task: str | None
+    ) -> list[tuple[str, str]] | None:
+        """``(shown, value)`` of a field with choices, else None."""
+        match field.role:
+            case "model":
+                return [(found.title, found.id) for found in fits.models(self.form.tab).values()]
+            case "task":
+                names = fits.tasks(self.form.tab, card) if card else []
+                return [(methods.get("task", name).title, name) for name in names]
+            case "method":
+                names = fits.method_names(task, card, field.kind) if card else []
+                entries = methods.entries(field.kind)
+                return [(entry.title, entry.name) for entry in entries if entry.name in names]
+        names = card_choices(card, field) or field.option.choices
+        if not names and not is_card_input(field):
+            return None
+        free = [] if field.option.required or field.option.choices else [(ANY, NOTHING)]
+        return [*((str(name), name) for name in names), *free]
+
+
+def settings(kind: str, name: str, line: str | None = None) -> dict:
+    """The line of settings of a method: its defaults if none is given, and what it does."""
+    value = written(kind, {"name": name}) if line is None else line
+    return gr.update(
+        value=value, info=plain_explanation(methods.get(kind, name)), visible=bool(value)
+    )
+
+
+def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
+    """Where a picture is handed in and, if the task asks for a region, drawn on."""
+    sources = ["upload", "clipboard"]
+    if not field.mask:
+        return careful(
+            gr.Image(type="numpy", image_mode="RGBA", sources=sources, height=280, **common)
+        )
+    colour = "#{:02x}{:02x}{:02x}".format(*BRUSH[:3])
+    return careful(
+        gr.ImageEditor(
+            show_label=False,
+            type="numpy",
+            image_mode="RGBA",
+            sources=sources,
+            transforms=(),
+            layers=False,
+            brush=gr.Brush(default_size=48, colors=[colour], color_mode="fixed"),
+            canvas_size=(EDITOR_SIDE, EDITOR_SIDE),
+            height=430,
+            **common,
+        )
+    )
+
+
+def _is_choice(field: Field, choices: list[tuple[str, str]]) -> bool:
+    """Whether a dropdown is worth showing: nobody needs to choose one method of one."""
+    return field.role not in ("method", "task") or len(choices) > 1
+
+
+def _chosen(value: object, choices: list[tuple[str, str]]) -> object:
+    """A value as a dropdown holds it."""
+    return NOTHING if value is None and (ANY, NOTHING) in choices else value
+
+
+def element_id(prefix: str, key: str) -> str:
+    """``sampling.top-k-top-p.top_k`` of ``generate`` -> ``generate-sampling-top-k-top-p-top_k``."""
+    return f"{prefix}-{key}".replace(".", "-")
+
+
+def _help(field: Field, card: Card | None) -> str | None:
+    """What a model is, what a parameter of a method does; what is plain needs no help."""
+    if field.role == "model":
+        return model_note(card)
+    return sentence(field.option.help) if field.role == "parameter" else None
+
+
+def model_note(card: Card | None) -> str:
+    """What a model is, in one line."""
+    if card is None:
+        return "No model was found."
+    parts = [f"{card.resolution} px"]
+    parts += [plural(len(card.classes), "class", "classes")] if card.classes else []
+    parts += [plural(len(card.styles), "style")] if card.styles else []
+    parts += [plural(card.schedule.num_scales, "scale"), plural(card.schedule.total, "token")]
+    return escape(" · ".join(parts))
+
+
+def _step(low: float | None, high: float | None) -> float:
+    """A round step of about a hundredth of the range, and no coarser than people type."""
+    span = (high - low) if None not in (low, high) else 1.0
+    return 0.1 if span > 10 else 0.01

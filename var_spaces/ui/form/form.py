@@ -1,0 +1,350 @@
+"""The form of a tab as data: its fields, and how their values become a run spec and back.
+
+Fields come from the classes of the tab's tasks and of all methods; nothing here knows any of them
+by name, and nothing here knows the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from var_spaces import methods
+from var_spaces.api import default_method
+from var_spaces.errors import VarSpacesError
+from var_spaces.methods import Option
+from var_spaces.spec import RunSpec
+from var_spaces.ui import tabs
+from var_spaces.ui.form import examples, fits
+from var_spaces.ui.form.pictures import KEPT, taken
+from var_spaces.ui.form.settings import parsed, written
+from var_spaces.validation import Bounds, bounds, shorten
+from var_spaces.zoo.cards import Card, cards
+
+KINDS = ("guidance", "sampling", "cache", "decoding")
+RUN_FIELDS = ("seed", "count", "first")
+MAX_EXACT = 2**53  # the largest integer up to which JavaScript counts one by one
+
+Role = Literal["model", "task", "input", "run", "method", "parameter", "settings"]
+ROLES: tuple[Role, ...] = ("model", "task", "input", "run", "method", "parameter")
+# of forms that have room for one line of settings per method
+COMPACT: tuple[Role, ...] = ("model", "task", "input", "run", "method", "settings")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One control of a form.
+
+    Attributes:
+        key: unique in the form: ``model``, ``task``, ``inputs.class``, ``seed``, ``cache`` (which
+            policy), ``cache.full.budget`` (a parameter of one policy).
+        role: what it stands for.
+        option: type, default, range and help.
+        kind, method: of the method a parameter belongs to.
+        tasks: that have this input.
+        mask: input that is drawn over this picture, if there is one.
+        mask_tasks: tasks that have the mask.
+    """
+
+    key: str
+    role: Role
+    option: Option
+    kind: str = ""
+    method: str = ""
+    tasks: tuple[str, ...] = ()
+    mask: str = ""
+    mask_tasks: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """Key for :func:`var_spaces.ui.words.label`: without the name of the method."""
+        if self.role == "settings":
+            return self.role
+        return f"{self.kind}.{self.option.field}" if self.role == "parameter" else self.key
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it holds a picture, which travels beside the spec."""
+        return self.option.content == "picture"
+
+
+@dataclass(frozen=True)
+class Form:
+    """All fields of a tab, in the order in which values are handed around.
+
+    Attributes:
+        roles: of the fields; fewer than all make a part of a form, which has values but no spec.
+    """
+
+    tab: str
+    roles: tuple[Role, ...] = ROLES
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks of the tab; which of them a model does is for the model to say."""
+        return tabs.tasks(self.tab)
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        found = [Field("model", "model", _text("model")), Field("task", "task", _text("task"))]
+        found += _inputs(self.tasks)
+        found += [Field(name, "run", _run_option(name)) for name in RUN_FIELDS]
+        for kind in KINDS:
+            found.append(Field(kind, "method", _text(kind), kind))
+            found.append(Field(f"{kind}.settings", "settings", _text("settings"), kind))
+            for name in methods.names(kind):
+                for option in methods.cli_options(methods.get(kind, name)):
+                    key = f"{kind}.{name}.{option.field}"
+                    found.append(Field(key, "parameter", option, kind, name))
+        return tuple(field for field in found if field.role in self.roles)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(field.key for field in self.fields)
+
+    @property
+    def takes_pictures(self) -> bool:
+        return any(field.is_picture for field in self.fields)
+
+    def field(self, key: str) -> Field:
+        return self.fields[self.keys.index(key)]
+
+    # --- values to a run --------------------------------------------------------------------------
+
+    def request(self, values: Sequence[Any]) -> tuple[RunSpec, dict[str, Any]]:
+        """The run spec of a filled form, and the pictures that it names by content hash.
+
+        Parameters of methods and inputs of tasks that are not chosen are left out.
+
+        Raises:
+            VarSpacesError: for a value that is refused.
+        """
+        given = dict(zip(self.keys, values, strict=True))
+        data: dict[str, Any] = {"task": given["task"] or "", "inputs": {}}
+        pictures: dict[str, Any] = {}
+        for field in self.fields:
+            if field.is_picture and given["task"] in field.tasks:
+                chosen = field if given["task"] in field.mask_tasks else replace(field, mask="")
+                names, handed = taken(given[field.key], chosen)
+                data["inputs"] |= names
+                pictures |= handed
+                continue
+            value = None if field.is_picture else read(given[field.key], field.option)
+            match field.role:
+                case "input" if value is not None and given["task"] in field.tasks:
+                    data["inputs"][field.option.field] = value
+                case "model":
+                    data["model"] = value or ""
+                case "run" if value is not None:
+                    data[field.key] = value
+                case "method":
+                    data[field.kind] = {"name": value}
+                case "settings":
+                    data[field.kind] |= parsed(field.kind, given[field.kind], value or "")
+                case "parameter" if value is not None and given[field.kind] == field.method:
+                    data[field.kind][field.option.field] = value
+        return RunSpec(**data), pictures
+
+    def shown(self, values: Sequence[Any], **known: str) -> list[Any]:
+        """Values without those of hidden inputs, which the chosen model or task has no use for.
+
+        The browser keeps what was typed before another model was chosen.
+
+        Args:
+            known: ``model`` and ``task`` of a part of a form that does not hold them.
+        """
+        given = {**known, **dict(zip(self.keys, values, strict=True))}
+        card = cards("generator").get(given["model"])
+        return [
+            given[field.key] if applies(field, card, given["task"]) else None
+            for field in self.fields
+        ]
+
+    def spec(self, values: Sequence[Any]) -> RunSpec:
+        """The run spec of a filled form; see :meth:`request`."""
+        return self.request(values)[0]
+
+    # --- a run, or a model, to values -------------------------------------------------------------
+
+    def values(self, spec: RunSpec) -> list[Any]:
+        """The values that fill the form with a spec; pictures stay as they are."""
+        return [
+            KEPT if field.is_picture else show(self._value(field, spec), field.option)
+            for field in self.fields
+        ]
+
+    def _value(self, field: Field, spec: RunSpec) -> Any:
+        match field.role:
+            case "model" | "run" | "task":
+                return getattr(spec, field.key)
+            case "input":
+                chosen = spec.inputs if spec.task in field.tasks else {}
+                return chosen.get(field.option.field, field.option.default)
+            case "method":
+                return getattr(spec, field.kind)["name"]
+            case "settings":
+                return written(field.kind, getattr(spec, field.kind))
+        chosen = getattr(spec, field.kind)
+        return (
+            chosen[field.option.field] if chosen["name"] == field.method else field.option.default
+        )
+
+    def defaults(self, card: Card, keep: Mapping[str, Any] | None = None) -> list[Any]:
+        """Values with the defaults of a model's card.
+
+        Args:
+            keep: values by key of a form for another model: its task and inputs stay where this
+                model knows them, and so do seed and number of images.
+        """
+        keep = keep or {}
+        possible = fits.tasks(self.tab, card)
+        task = keep.get("task") if keep.get("task") in possible else possible[0]
+        usual = {
+            kind: methods.dump(methods.parse(kind, default_method(card, kind))) for kind in KINDS
+        }
+        return [self._default(field, card, task, usual, keep) for field in self.fields]
+
+    def _default(
+        self,
+        field: Field,
+        card: Card,
+        task: str,
+        usual: Mapping[str, Mapping[str, Any]],
+        keep: Mapping[str, Any],
+    ) -> Any:
+        match field.role:
+            case "model":
+                return card.id
+            case "task":
+                return task
+            case "run":
+                return keep.get(field.key, show(field.option.default, field.option))
+            case "input" if field.is_picture:
+                return KEPT
+            case "input":
+                return _input(field, card, task, keep)
+            case "method":
+                return usual[field.kind]["name"]
+            case "settings":
+                return written(field.kind, usual[field.kind])
+        chosen = usual[field.kind]
+        own = chosen["name"] == field.method
+        return show(chosen[field.option.field] if own else field.option.default, field.option)
+
+
+def _inputs(tasks: Sequence[str]) -> list[Field]:
+    """Inputs of some tasks; equal ones are shared."""
+    found: dict[str, Field] = {}
+    for task in tasks:
+        options = methods.cli_options(methods.get("task", task))
+        mask = next((option.field for option in options if option.content == "mask"), "")
+        for option in options:
+            if option.content == "mask":
+                continue
+            key = f"inputs.{option.field}"
+            known = found.get(key)
+            if known and known.option != option:
+                key, known = f"inputs.{task}.{option.field}", None
+            drawn = mask if option.content == "picture" else ""
+            known = known or Field(key, "input", option)
+            found[key] = replace(
+                known,
+                tasks=(*known.tasks, task),
+                mask=known.mask or drawn,
+                mask_tasks=(*known.mask_tasks, task) if drawn else known.mask_tasks,
+            )
+    return sorted(found.values(), key=lambda field: not field.is_picture)
+
+
+def _input(field: Field, card: Card, task: str, keep: Mapping[str, Any]) -> Any:
+    """What was asked for if this model knows it, else what a fresh form asks for."""
+    kept, known = keep.get(field.key), card_choices(card, field)
+    if kept in known if is_card_input(field) else kept not in (None, ""):
+        return kept
+    fresh = examples.start(task, card) if task in field.tasks else {}
+    return show(fresh.get(field.option.field, field.option.default), field.option)
+
+
+def is_card_input(field: Field) -> bool:
+    """Whether the choices of an input are names that the model knows."""
+    return field.role == "input" and field.option.field in ("class", "style")
+
+
+def card_choices(card: Card | None, field: Field) -> tuple[str, ...]:
+    """Names that a model offers for an input; empty if the input is free."""
+    if card is None or field.role != "input":
+        return ()
+    return {"class": card.classes, "style": card.styles}.get(field.option.field, ())
+
+
+def applies(field: Field, card: Card | None, task: str | None) -> bool:
+    """Whether a model that does a task has a use for an input."""
+    if field.role != "input" or card is None:
+        return True
+    needs = field.option.needs
+    return task in field.tasks and (not needs or needs in card.kind.offers)
+
+
+def is_text(option: Option) -> bool:
+    """Whether a control holds text.
+
+    Also lists, integers that JavaScript would round, and numbers that may be left out, for which
+    the browser's controls of numbers would put a zero.
+    """
+    exact = option.type is not int or (option.range.high or 0) <= MAX_EXACT
+    return option.type is str or option.many or not exact or is_free_number(option)
+
+
+def is_free_number(option: Option) -> bool:
+    """Whether it is a number that may be left out."""
+    return option.type in (int, float) and not option.required and option.default is None
+
+
+def show(value: Any, option: Option) -> Any:
+    """A value as its control holds it; :func:`read` turns it back."""
+    if value is None or not is_text(option):
+        return value
+    listed = value if isinstance(value, list | tuple) else (value,)
+    return ", ".join(map(str, listed))
+
+
+def read(value: Any, option: Option) -> Any:
+    """What a control holds, as the type of its field; empty controls give None.
+
+    Raises:
+        VarSpacesError: for text that is no number.
+    """
+    if isinstance(value, str):
+        value = value.strip() or None
+    if value is None or option.type is bool:
+        return value
+    if option.many:
+        parts = value.split(",") if isinstance(value, str) else value
+        return [_convert(part, option) for part in parts]
+    return _convert(value, option)
+
+
+def _convert(value: Any, option: Option) -> int | float | str:
+    try:
+        converted = option.type(value)
+        if option.type is int and not isinstance(value, str) and converted != value:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        kind = "a whole number" if option.type is int else "a number"
+        allowed = f", {option.range}" if str(option.range) else ""
+        name = option.flag.removeprefix("--")
+        raise VarSpacesError(f"{name} = {shorten(value)} must be {kind}{allowed}.") from None
+    return converted
+
+
+def _text(name: str) -> Option:
+    return Option(name, f"--{name}", str, False, True, None, "", (), Bounds())
+
+
+def _run_option(name: str) -> Option:
+    field = RunSpec.model_fields[name]
+    flag = "--n" if name == "count" else f"--{name}"
+    help_ = field.description or ""
+    return Option(name, flag, int, False, False, field.default, help_, (), bounds(field))

@@ -1,0 +1,66 @@
+"""Pictures that visitors hand in or draw on, as a form's values and as inputs of a run spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.tasks.pictures import as_mask, as_rgb, digest
+
+if TYPE_CHECKING:
+    from var_spaces.ui.form.form import Field
+
+KEPT = "kept"  # stands for a picture that stays as it is
+EDITOR_SIDE = 512
+
+
+def taken(value: Any, field: Field) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """What a picture's control holds.
+
+    Args:
+        value: pixels, or a drawing ``{"background", "layers"}`` of an image editor.
+
+    Returns:
+        Content hashes by input, and the pixels by content hash.
+
+    Raises:
+        VarSpacesError: if there is no picture yet.
+    """
+    picture, mask = drawing(value) if isinstance(value, Mapping) else (value, None)
+    if picture is None:
+        raise VarSpacesError("There is no picture yet: hand one in, or click an example.")
+    pixels = {field.option.field: as_rgb(picture)}
+    if mask is not None and field.mask:
+        pixels[field.mask] = as_mask(mask)
+    names = {name: digest(found) for name, found in pixels.items()}
+    return names, {names[name]: found for name, found in pixels.items()}
+
+
+def drawing(value: Mapping[str, Any]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Background and mask of an image editor; what was painted on any layer is in the mask.
+
+    Returns:
+        ``(H, W, 4)`` uint8 and ``(H, W)`` bool, None for what is not there.
+    """
+    background = value.get("background")
+    painted = [np.asarray(layer)[..., 3] > 0 for layer in value.get("layers") or ()]
+    mask = np.logical_or.reduce(painted) if painted else None
+    return background, mask if mask is not None and mask.any() else None
+
+
+def for_editor(pixels: np.ndarray, mask: np.ndarray | None = None) -> dict[str, Any]:
+    """A picture ``(H, W, 3)`` uint8 with a painted region ``(H, W)`` bool, for an image editor."""
+    times = max(1, EDITOR_SIDE // max(pixels.shape[:2]))
+    large = pixels.repeat(times, 0).repeat(times, 1)
+    layers = []
+    if mask is not None:
+        layer = np.zeros((*large.shape[:2], 4), np.uint8)
+        layer[mask.repeat(times, 0).repeat(times, 1)] = BRUSH
+        layers = [layer]
+    return {"background": large, "layers": layers, "composite": None}
+
+
+BRUSH = (224, 84, 68, 255)

@@ -1,0 +1,84 @@
+"""How events of all tabs are wired: quiet small things, runs in the line, our refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+
+import gradio as gr
+from gradio.events import Dependency
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui.queue.line import LANE
+
+HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
+QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what reports errors
+CAREFUL = {**HIDDEN, "concurrency_limit": None}
+PRIVATE_LANE = {**HIDDEN, **LANE}
+
+# Buttons are switched in the browser: no answer of the server can come too late.
+_SWITCH = "() => ({{__type__: 'update', interactive: {state}}})"
+ON, OFF = _SWITCH.format(state="true"), _SWITCH.format(state="false")
+
+# On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
+_LOOK = """(...values) => {{
+  if (window.innerWidth <= 640) document.getElementById("{target}").scrollIntoView(
+    {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
+  return values;
+}}"""
+
+
+def runs(
+    starts: Sequence[Callable],
+    draw: Callable,
+    inputs: Sequence[gr.components.Component],
+    outputs: Sequence[gr.components.Component],
+    *,
+    status: gr.HTML,
+    stop: gr.Button,
+) -> Dependency:
+    """Draw at any of some events, once at a time, in the line of all runs.
+
+    Stop can be pressed from the start of a run, waiting included, until it ends, however it ends;
+    what else a press does is for the caller to say.
+
+    Args:
+        status: says where the run is, and what place it has in the line.
+    """
+    for start in starts:
+        start(None, None, stop, js=ON, **QUICK)
+    run = gr.on(
+        starts,
+        draw,
+        inputs,
+        outputs,
+        js=look(status.elem_id),
+        api_visibility="private",
+        show_progress="full",
+        show_progress_on=status,
+        trigger_mode="once",
+        **LANE,
+    )
+    for end in (run.then, run.failure, stop.click):
+        end(None, None, stop, js=OFF, **QUICK)
+    return run
+
+
+def look(target: str) -> str:
+    """JavaScript that brings an element into view on a phone."""
+    return _LOOK.format(target=target)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Our own refusals reach the visitor as their one line."""
+    try:
+        yield
+    except VarSpacesError as error:
+        raise refusal(str(error)) from None
+
+
+def refusal(message: str) -> gr.Error:
+    """One line for the visitor; nothing else, and no traceback in the log."""
+    return gr.Error(escape(message, quote=False), print_exception=False)

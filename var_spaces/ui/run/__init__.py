@@ -1,0 +1,1 @@
+"""A run on the page: what happens, what is shown of it, what a visitor takes home."""

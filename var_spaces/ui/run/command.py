@@ -1,0 +1,62 @@
+"""The command line that repeats a run of the page."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from var_spaces import methods
+from var_spaces.api import default_task
+from var_spaces.spec import RunSpec
+from var_spaces.ui.form.form import KINDS, Form
+from var_spaces.ui.words import asked
+from var_spaces.zoo.cards import Card
+
+
+def command(spec: RunSpec, card: Card) -> str:
+    """``python -m var_spaces generate ...`` with what differs from the defaults of the card.
+
+    Empty for a run that starts from pictures: the command line takes none.
+    """
+    task = methods.get("task", spec.task)
+    if any(option.content == "picture" for option in methods.cli_options(task)):
+        return ""
+    form = Form(task.tab)
+    usual = dict(zip(form.keys, form.defaults(card), strict=True))
+    words = ["python", "-m", "var_spaces", "generate", "--model", spec.model]
+    words += ["--task", spec.task] if spec.task != default_task(card) else []
+    for option in methods.cli_options(task):
+        value = spec.inputs.get(option.field)
+        words += _flag(option.flag, value) if value is not None else []
+    words += ["--seed", str(spec.seed)]
+    words += ["--n", str(spec.count)] if spec.count != 1 else []
+    words += ["--first", str(spec.first)] if spec.first else []
+    for kind in KINDS:
+        words += _method(kind, getattr(spec, kind), usual)
+    return shlex.join([*words, "--out", f"{stem(spec)}.png"])
+
+
+def _method(kind: str, chosen: dict, usual: dict) -> Iterator[str]:
+    if chosen["name"] != usual[kind]:
+        yield from (f"--{kind}", chosen["name"])
+    for option in methods.cli_options(methods.get(kind, chosen["name"])):
+        value = chosen[option.field]
+        if value != usual.get(f"{kind}.{chosen['name']}.{option.field}"):
+            words = methods.FLAG_PREFIXES[kind], option.flag.removeprefix("--")
+            yield from _flag(f"--{'-'.join(filter(None, words))}", value)
+
+
+def _flag(flag: str, value: object) -> list[str]:
+    if value is True:
+        return [flag]
+    if value is False:
+        return [flag.replace("--", "--no-", 1)]
+    text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return [flag, text]
+
+
+def stem(spec: RunSpec) -> str:
+    """Name for files of a run: ``red-apple-soft-7``, safe on every system."""
+    text = "-".join([*asked(spec), str(spec.seed)]).lower()
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:80] or "picture"

@@ -1,0 +1,158 @@
+"""What happens when a visitor does something, as plain functions that know no page.
+
+Values come in the order of the form's fields; a run comes out as one :class:`RunView` per event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from var_spaces import api, methods
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.tasks.edit import rectangle_mask
+from var_spaces.tasks.pictures import fit
+from var_spaces.tasks.plan import Plan, plan
+from var_spaces.ui import tabs
+from var_spaces.ui.form import fits
+from var_spaces.ui.form.examples import Example, examples
+from var_spaces.ui.form.form import Form, show
+from var_spaces.ui.form.pictures import for_editor
+from var_spaces.ui.queue.gpu import on_gpu
+from var_spaces.ui.queue.limits import in_time
+from var_spaces.ui.run.kept import Kept
+from var_spaces.ui.run.pixels import preview
+from var_spaces.ui.run.view import RunView
+from var_spaces.zoo.cards import get_card
+
+UNEXPECTED = "Something went wrong on this computer; its log says what. Please try again."
+
+log = logging.getLogger(__name__)
+
+
+def empty(model: str | None, tab: str = "generate") -> RunView:
+    """The screen of a tab before a run of a model."""
+    if not model:
+        return RunView()
+    card = get_card(model, "generator")
+    return RunView(
+        schedule=card.schedule,
+        size=(card.resolution, card.resolution),
+        promise=tabs.words(tab).promise,
+        looks_back="kv-cache" in card.kind.offers,
+    )
+
+
+def _specs(form: Form, values: Sequence[Any]) -> Iterator[RunSpec]:
+    yield form.spec(values)
+
+
+@partial(on_gpu, specs=_specs)
+def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
+    """Draw what the form asks for: the view after every event, errors included.
+
+    Closing the iterator stops the run and frees its memory. So does its time limit.
+    """
+    view = RunView()
+    try:
+        spec, pictures = form.request(values)
+        planned = plan(spec)
+        view = empty(spec.model).loading(planned.schedule, before(planned, pictures))
+        yield view
+        kept = Kept(planned.schedule)
+        observe = None if planned.cache.preallocates else kept
+        with closing(api.stream(planned.spec, images=pictures, observe=observe)) as events:
+            for event in in_time(events):
+                shown, view = view, view.after(event)
+                if view.images:
+                    view = replace(view, kept=kept.pictures(view.images[0]))
+                if view is not shown:
+                    yield view
+    except VarSpacesError as error:
+        yield view.failed(str(error))
+    except Exception:
+        log.exception("A run failed.")
+        yield view.failed(UNEXPECTED)
+
+
+def restore(form: Form, path: str | Path) -> RunSpec:
+    """The run spec inside a picture (or JSON file) that a visitor hands in; nothing is trusted.
+
+    Raises:
+        VarSpacesError: if there is none, it is damaged, or it cannot run here.
+    """
+    return accept(form.tab, RunSpec.from_file(path))
+
+
+def accept(tab: str, spec: RunSpec) -> RunSpec:
+    """The spec of a stranger in canonical spelling, if the form of a tab can show it.
+
+    Raises:
+        VarSpacesError: if it cannot run here.
+    """
+    spec = plan(spec).spec
+    if spec.task not in tabs.tasks(tab):
+        place = methods.get("task", spec.task).tab
+        raise VarSpacesError(
+            f"This picture was made by the task '{spec.task}': restore it in the tab "
+            f"{tabs.words(place).title}."
+        )
+    if spec.schedule is not None:
+        raise VarSpacesError(
+            "This picture was drawn with token maps of its own, which this form does not show: use "
+            "python -m var_spaces generate --spec FILE.png."
+        )
+    return spec
+
+
+def change_model(form: Form, values: Sequence[Any]) -> list[Any]:
+    """Values with the defaults of the model that was chosen; what to draw stays if it can."""
+    given: Mapping[str, Any] = dict(zip(form.keys, values, strict=True))
+    return form.defaults(get_card(given["model"] or "", "generator"), keep=given)
+
+
+def example(form: Form, number: int, model: str, task: str) -> list[Any]:
+    """Values of an example; the picture it starts from is drawn by the model itself."""
+    card = get_card(model or "", "generator")
+    chosen = examples(task, card)[number]
+    filled = dict(zip(form.keys, form.defaults(card, {"task": task}), strict=True))
+    for field in form.fields:
+        if field.role == "input" and task in field.tasks and not field.is_picture:
+            value = chosen.inputs.get(field.option.field, field.option.default)
+            filled[field.key] = show(value, field.option)
+        elif field.is_picture and chosen.source:
+            filled[field.key] = _start(model, chosen, bool(field.mask))
+    return list({**filled, "seed": str(chosen.seed)}.values())
+
+
+@on_gpu
+def _start(model: str, chosen: Example, drawn_on: bool) -> Any:
+    """The picture that an example starts from, as its control holds it."""
+    settings = {"class_": chosen.source.get("class"), "style": chosen.source.get("style")}
+    (image,) = api.generate(model=model, task="generate", seed=chosen.seed, **settings)
+    pixels = np.asarray(image)
+    region = chosen.region and rectangle_mask(chosen.region, *pixels.shape[:2])
+    return for_editor(pixels, region) if drawn_on else pixels
+
+
+def before(planned: Plan, pictures: Mapping[str, np.ndarray]) -> str:
+    """The picture a run starts from as the model sees it; empty if it starts from none."""
+    source = pictures.get(planned.spec.inputs.get("source", ""))
+    if source is None:
+        return ""
+    side, (height, width) = planned.card.resolution, planned.schedule.last
+    per_token = side // planned.card.schedule.last[0]
+    return preview(fit(source, height * per_token, width * per_token))
+
+
+def first_model(tab: str) -> str | None:
+    """The model that a fresh tab starts with."""
+    return next(iter(fits.models(tab)), None)

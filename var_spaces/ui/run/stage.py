@@ -1,0 +1,229 @@
+"""The stage of the page as HTML: the state in words, the pictures, and the filmstrip of scales.
+
+Pure functions of a :class:`RunView`. Everything that did not come from this file is escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from var_spaces.ui.run import candidates
+from var_spaces.ui.run.slider import slider
+from var_spaces.ui.run.view import RunView, ScaleView
+from var_spaces.ui.words import asked, bytes_text, plural, seconds_text
+
+SHOWN_SIDE = 384  # a single picture is shown at least this large, in whole multiples of its pixels
+LARGEST_SIDE = 640
+
+# The mark of the project: a square that gets finer from corner to corner.
+QUADTREE = (
+    (0, 0, 8, "a"),
+    (8, 0, 4, "b"),
+    (12, 0, 4, "c"),
+    (8, 4, 4, "c"),
+    (12, 4, 4, "b"),
+    (0, 8, 4, "b"),
+    (4, 8, 4, "c"),
+    (0, 12, 4, "c"),
+    (4, 12, 4, "b"),
+    *((8 + 2 * x, 8 + 2 * y, 2, "abc"[(x + 2 * y) % 3]) for y in range(4) for x in range(4)),
+)
+
+
+def mark() -> str:
+    """The project's mark as an SVG picture without a name, for decoration."""
+    cells = "".join(
+        f'<rect class="vs-{tone}" x="{x + 0.25}" y="{y + 0.25}" width="{side - 0.5}" '
+        f'height="{side - 0.5}" rx="{min(side / 8, 0.6)}"/>'
+        for x, y, side, tone in QUADTREE
+    )
+    return f'<svg class="vs-mark" viewBox="0 0 16 16" aria-hidden="true">{cells}</svg>'
+
+
+# --- state in words -------------------------------------------------------------------------------
+
+
+def status(view: RunView) -> str:
+    """One line that says where the run is, with a bar that fills token by token."""
+    total = view.schedule.total if view.schedule else 0
+    share = view.tokens / total if total else 0.0
+    return line(view.phase, _words(view), 1.0 if view.phase == "done" else share)
+
+
+def stopped() -> str:
+    """The line after a visitor's Stop."""
+    return line("stopped", "<b>Stopped.</b> What was drawn so far stays here.", 0.0)
+
+
+def notice(text: str) -> str:
+    """The line for a message that is no state of a run."""
+    return line("notice", escape(text), 0.0)
+
+
+def line(phase: str, words: str, share: float) -> str:
+    """State, words as HTML, and the filled part of the bar."""
+    return (
+        f'<div class="vs-status" data-phase="{phase}"><span class="vs-dot" aria-hidden="true">'
+        f'</span><p>{words}</p><span class="vs-bar" aria-hidden="true">'
+        f'<i style="width:{100 * share:.1f}%"></i></span></div>'
+    )
+
+
+def _words(view: RunView) -> str:
+    match view.phase:
+        case "loading":
+            return "<b>Getting ready.</b> The first picture of a model takes a few seconds longer."
+        case "running":
+            done, total = len(view.scales), view.schedule.num_scales
+            if done == total:
+                return "<b>All scales are drawn.</b> Decoding the last details."
+            height, width = view.schedule.sizes[done]
+            tokens = plural(height * width, "token")
+            return f"<b>Drawing scale {done + 1} of {total}:</b> {height}×{width}, {tokens}."
+        case "done":
+            images = plural(len(view.pictures), "picture")
+            return f"<b>Done.</b> {images} in {seconds_text(view.seconds)}."
+        case "failed":
+            return f"<b>Not drawn.</b> {escape(view.message)}"
+    if view.schedule is None:
+        return "<b>No model yet.</b> Put a model into assets/models or set VAR_SPACES_MODELS."
+    return f"<b>Ready.</b> {escape(view.promise)}"
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def stage(view: RunView) -> str:
+    """The large pictures with the facts of the run, the filmstrip, candidates of a search."""
+    body = _pictures(view) if view.pictures else _blank(view)
+    return (
+        f'<div class="vs-stage" data-phase="{view.phase}">{body}{_facts(view)}</div>{_film(view)}'
+        f"{candidates.strip(view)}"
+    )
+
+
+def _pictures(view: RunView) -> str:
+    count, (height, side) = len(view.pictures), view.size
+    longer = max(height, side)
+    columns = math.ceil(math.sqrt(count)) if count <= 9 else 0
+    zoom = max(1, -(-SHOWN_SIDE // (longer * max(columns, 1)))) if columns else 128 // side or 1
+    shown = min(side * zoom, LARGEST_SIDE * side // longer)
+    crisp = "" if shown < side else " vs-crisp"
+    images = "".join(
+        f'<img class="vs-picture{crisp}" src="{uri}" alt="{alt(view, i)}" width="{side}" '
+        f'height="{height}" decoding="sync">'
+        for i, uri in enumerate(view.pictures)
+    )
+    if view.before and count == 1 and view.phase == "done":
+        sides = ("Before", view.before), ("After", view.pictures[0])
+        return slider(*sides, view.size, min(shown, LARGEST_SIDE), alt(view, 0))
+    grid = f"repeat({columns}, minmax(0, {shown}px))" if columns else ""
+    many = "" if columns else " vs-many"
+    style = f"grid-template-columns:{grid};" if grid else ""
+    return f'<div class="vs-pictures{many}" style="{style}--side:{side}px">{images}</div>'
+
+
+def alt(view: RunView, position: int) -> str:
+    """What a picture shows, for who does not see it; escaped."""
+    title = " · ".join(asked(view.spec)) or "picture without a class"
+    number = view.spec.first + position
+    state = "" if view.phase == "done" else f", after {plural(len(view.scales), 'scale')}"
+    return escape(f"{title}, seed {view.spec.seed}, picture {number}{state}", quote=True)
+
+
+def _blank(view: RunView) -> str:
+    height, width = view.schedule.last if view.schedule else (1, 1)
+    shown = SHOWN_SIDE * width // max(height, width)
+    return f'<div class="vs-blank" style="--shown:{shown}px;{shape(view)}">{mark()}</div>'
+
+
+def shape(view: RunView) -> str:
+    """Style that gives something the shape of the picture that is to come."""
+    height, width = view.schedule.last if view.schedule else (1, 1)
+    return f"--shape:{width}/{height}"
+
+
+def _facts(view: RunView) -> str:
+    if view.spec is None:
+        return f'<div class="vs-facts">{_explained(view)}</div>'
+    rows = {"Seed": str(view.spec.seed), "Model": view.spec.model}
+    if view.scales:
+        total = view.schedule.total
+        rows["Time"] = seconds_text(view.seconds)
+        rows["Tokens"] = f"{view.tokens:,} of {total:,}"
+        if len(view.pictures) > 1:
+            rows["Tokens"] += " each"
+        held = bytes_text(view.peak_kv_bytes) + _saving(view)
+        rows["Cache at most"] = held if view.peak_kv_bytes else "none is kept"
+    rows["Run"] = f'<span class="vs-mono">{view.spec.id}</span>'
+    title = escape(" · ".join(asked(view.spec))) or ("Anew" if view.before else "Any class")
+    items = "".join(
+        f"<div><dt>{name}</dt><dd>{text if name == 'Run' else escape(text)}</dd></div>"
+        for name, text in rows.items()
+    )
+    return f'<div class="vs-facts"><h2>{title}</h2><dl>{items}</dl></div>'
+
+
+def _saving(view: RunView) -> str:
+    """The part of a full cache that was held, if it was not all of it."""
+    full = max(scale.kv_full_bytes for scale in view.scales)
+    share = view.peak_kv_bytes / full if full else 1
+    return f" ({share:.0%} of full)" if share < 1 else ""
+
+
+def _explained(view: RunView) -> str:
+    schedule = view.schedule
+    if schedule is None:
+        return "<h2>Nothing to draw with</h2><p>No model was found on this computer.</p>"
+    (first_h, first_w), (last_h, last_w) = schedule.sizes[0], schedule.last
+    sees = "it looks back at everything it drew before"
+    if not view.looks_back:
+        sees = "it looks at the picture so far and remembers nothing else"
+    return (
+        "<h2>From coarse to fine</h2>"
+        f"<p>A next-scale model draws the whole picture {schedule.num_scales} times: first as "
+        f"{first_h}×{first_w} token, at last as {last_h}×{last_w}. Each time {sees}.</p>"
+        "<p>Click an example above, and watch the picture become sharp.</p>"
+    )
+
+
+# --- filmstrip ------------------------------------------------------------------------------------
+
+
+def _film(view: RunView) -> str:
+    if view.schedule is None:
+        return ""
+    frames = "".join(
+        _frame(view, k, size, view.scales[k] if k < len(view.scales) else None)
+        for k, size in enumerate(view.schedule.sizes)
+    )
+    title = "First picture, scale by scale" if len(view.pictures) > 1 else "Scale by scale"
+    heading = f'<h3 class="vs-heading">{title}</h3>'
+    return f'{heading}<ol class="vs-film" style="{shape(view)}">{frames}</ol>'
+
+
+def _frame(view: RunView, k: int, size: tuple[int, int], scale: ScaleView | None) -> str:
+    height, width = size
+    tokens = plural(height * width, "token")
+    caption = f"<b>Scale {k + 1} · {height}×{width}</b>"
+    if scale is None:
+        state = "next" if k == len(view.scales) else "later"
+        picture, numbers = _token_grid(height, width), f"<span>{tokens}</span>"
+    else:
+        state = "done"
+        newest = " vs-new" if k == len(view.scales) - 1 and view.phase == "running" else ""
+        alt = f"First picture after scale {k + 1}, {height} by {width} tokens"
+        picture = f'<img class="vs-crisp{newest}" src="{scale.frame}" alt="{alt}" decoding="sync">'
+        numbers = f"<span>{tokens}</span><i> · </i><span>{seconds_text(scale.seconds)}</span>"
+    return f'<li class="vs-frame" data-state="{state}">{picture}<p>{caption}{numbers}</p></li>'
+
+
+def _token_grid(height: int, width: int) -> str:
+    """The token map of a scale that is still to come."""
+    lines = [f"M{100 * i / width:.2f} 0V100" for i in range(1, width)]
+    lines += [f"M0 {100 * i / height:.2f}H100" for i in range(1, height)]
+    return (
+        '<svg viewBox="0 0 100 100" aria-hidden="true" preserveAspectRatio="none">'
+        f'<path d="{"".join(lines) or "M0 0"}"/></svg>'
+    )

@@ -1,0 +1,153 @@
+"""A tab of tasks: its form on one side, its screen on the other, wired together.
+
+This is the only layout and the only wiring of the task tabs; a task brings its class, not a tab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.events import Dependency
+
+from var_spaces.spec import RunSpec
+from var_spaces.ui import tabs
+from var_spaces.ui.form.chips import Chips
+from var_spaces.ui.form.controls import Controls, element_id
+from var_spaces.ui.form.form import Form
+from var_spaces.ui.form.layout import FormLayout
+from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing, runs
+from var_spaces.ui.run import handlers, links, stage
+from var_spaces.ui.run.downloads import files
+from var_spaces.ui.run.screen import Screen
+from var_spaces.zoo.cards import get_card
+
+PRESS = "() => document.getElementById('{button}').click()"
+
+
+@dataclass(frozen=True, eq=False)
+class Tab:
+    """What else of the page may need of a tab.
+
+    Attributes:
+        run: the event that draws.
+    """
+
+    controls: Controls
+    layout: FormLayout
+    screen: Screen
+    chips: Chips
+    run: Dependency
+
+    @property
+    def form(self) -> Form:
+        return self.controls.form
+
+    @property
+    def restored(self) -> list[gr.components.Component]:
+        """What :meth:`restore` changes."""
+        return [self.screen.status, *self.layout.components, *self.chips.buttons]
+
+    def restore(self, spec: RunSpec) -> list[Any]:
+        """The form filled with an accepted spec, and a line that says so."""
+        said = f"Settings of run {spec.id} are back. "
+        if self.form.takes_pictures:
+            said += "Hand in its picture again, too, which is not part of them. "
+        said += f"Press {tabs.words(self.form.tab).go} to draw it again."
+        filled = self.controls.updates(self.form.values(spec))
+        return [stage.notice(said), *filled, *self.chips.updates(spec.model, spec.task)]
+
+
+def build_tab(name: str) -> Tab:
+    """Lay out and wire a tab inside the current Blocks."""
+    form, model = Form(name), handlers.first_model(name)
+    card = get_card(model) if model else None
+    controls, chips = Controls(form), Chips(form, card)
+    with gr.Row(elem_classes="vs-tab"):
+        with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
+            layout = FormLayout(controls, card)
+        with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
+            screen = Screen(name, handlers.empty(model, name))
+    tab = Tab(controls, layout, screen, chips, _wire_run(controls, layout, screen, chips))
+    _wire(tab)
+    return tab
+
+
+def _wire_run(controls: Controls, layout: FormLayout, screen: Screen, chips: Chips) -> Dependency:
+    """Everything that starts and stops a run."""
+    form = controls.form
+    run = runs(
+        [layout.go.click, layout.component("seed").submit],
+        partial(_draw, form),
+        layout.components,
+        screen.outputs,
+        status=screen.status,
+        stop=layout.stop,
+    )
+    layout.stop.click(Screen.stopped, screen.phase, screen.outputs, cancels=[run], **QUICK)
+    for number, button in enumerate(chips.buttons):
+        filled = button.click(
+            partial(_example, controls, number),
+            [layout.component("model"), layout.component("task")],
+            layout.components,
+            **(PRIVATE_LANE if form.takes_pictures else CAREFUL),
+        )
+        filled.success(None, None, None, js=PRESS.format(button=layout.go.elem_id), **QUICK)
+    return run
+
+
+def _wire(tab: Tab) -> None:
+    """What changes the form, and what a visitor takes home."""
+    layout, screen = tab.layout, tab.screen
+    for key in ("model", "task"):
+        layout.component(key).input(
+            partial(_change, tab, key),
+            [screen.phase, *layout.components],
+            [screen.stage, screen.cost, *tab.restored],
+            **CAREFUL,
+        )
+    restored = layout.drop.upload(partial(_restore, tab), layout.drop, tab.restored, **CAREFUL)
+    for ended in (restored.success, restored.failure):  # ready for another picture
+        ended(lambda: None, None, layout.drop, **QUICK)
+    layout.show_chosen_methods(QUICK)
+    if layout.needs:
+        layout.needs.follow(tab.form, layout.components)
+    copy = links.COPY.format(button=element_id(tab.form.tab, "link"))
+    screen.link.click(None, screen.share, None, js=copy, **QUICK)
+    tab.run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
+
+
+def _draw(form: Form, *values: Any) -> Iterator[tuple]:
+    """Run, and show every view of the run; closing it stops the run."""
+    with closing(handlers.run(form, form.shown(values))) as views:
+        for view in views:
+            with files(view) as paths:
+                yield Screen.show(view, paths)
+            if view.phase == "failed":
+                raise refusal(view.message)
+
+
+def _example(controls: Controls, number: int, model: str, task: str) -> list[Any]:
+    with refusing():
+        return controls.updates(handlers.example(controls.form, number, model, task))
+
+
+def _change(tab: Tab, key: str, phase: str, *values: Any) -> list[Any]:
+    """What another model or task changes; a screen that is still empty shows its scales."""
+    form = tab.form
+    with refusing():
+        new = handlers.change_model(form, values) if key == "model" else list(values)
+        given = dict(zip(form.keys, new, strict=True))
+        view = handlers.empty(given["model"], form.tab)
+        status, pictures, costs = Screen.pictures(view) if phase == "empty" else (gr.skip(),) * 3
+        chips = tab.chips.updates(given["model"], given["task"])
+        return [pictures, costs, status, *tab.controls.updates(new), *chips]
+
+
+def _restore(tab: Tab, path: str) -> list[Any]:
+    with refusing():
+        return tab.restore(handlers.restore(tab.form, path))
