@@ -22,8 +22,8 @@ from image_metrics import frechet, psnr, ssim
 from report import FOLDER, write
 
 from var_spaces import api, methods
-from var_spaces.decoding import loop
-from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.events import ScaleDone
 from var_spaces.tasks.plan import plan

@@ -29,11 +29,11 @@ from image_metrics import frechet
 from report import FOLDER, fingerprint, write
 
 from var_spaces import methods
-from var_spaces.decoding import loop
-from var_spaces.decoding.backbone_run import BackboneRun
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.guidance import LinearGuidance
-from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.backbone_run import BackboneRun
+from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.depth import sub_network
 from var_spaces.evaluators.clip import embedded

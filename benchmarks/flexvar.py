@@ -19,7 +19,7 @@ from PIL import Image
 from report import table, write
 
 import var_spaces
-from var_spaces.decoding.pixels import to_uint8
+from var_spaces.decoding.loop.pixels import to_uint8
 from var_spaces.steps import resized
 from var_spaces.training.charts import line_chart
 from var_spaces.training.export import load_judge

@@ -14,7 +14,7 @@ from var_spaces.backbones.hmar_config import HMARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.cache.full import Full
 from var_spaces.cache.kv import KVCache
-from var_spaces.decoding.masked import MaskedDecoding
+from var_spaces.decoding.strategies.masked import MaskedDecoding
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.skeleton import skeleton
 

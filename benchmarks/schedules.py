@@ -19,10 +19,10 @@ import var_spaces
 from var_spaces.aspect import NAMES, PRESETS, published
 from var_spaces.cache.full import Full
 from var_spaces.conditioning.packed_encoder import load_minilm
-from var_spaces.decoding.loop import run
-from var_spaces.decoding.noise import SeededNoise
-from var_spaces.decoding.plain import PlainDecoding
+from var_spaces.decoding.loop.noise import SeededNoise
+from var_spaces.decoding.loop.run import run
 from var_spaces.decoding.setup import RunSetup
+from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.events import ScaleDone
 from var_spaces.methods import parse
 from var_spaces.schedule import ScaleSchedule

@@ -22,9 +22,9 @@ from report import FOLDER, fingerprint, table, write
 
 from var_spaces import methods
 from var_spaces.conditioning.packed_encoder import load_minilm
-from var_spaces.decoding import loop
-from var_spaces.decoding.noise import SeededNoise
-from var_spaces.decoding.scoring import Asked
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.noise import SeededNoise
+from var_spaces.decoding.search.scoring import Asked
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.evaluators.clip import embedded
 from var_spaces.evaluators.compose import OVERALL, Prompt, read_prompts, score

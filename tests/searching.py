@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from var_spaces.decoding.scoring import Features, Reward
+from var_spaces.decoding.search.scoring import Features, Reward
 from var_spaces.methods import register
 
 ON = {"reward": "test-redness", "features": "test-blocks"}

@@ -15,11 +15,11 @@ from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.cache.full import Full
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.guidance import LinearGuidance
-from var_spaces.decoding.noise import SeededNoise
-from var_spaces.decoding.plain import PlainDecoding
-from var_spaces.decoding.sampling import TopKTopP
+from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop.noise import SeededNoise
+from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
 from var_spaces.decoding.setup import RunSetup
+from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 
 GOLDEN = Path(__file__).parent / "golden"

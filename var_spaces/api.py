@@ -115,7 +115,7 @@ def stream(
         previews: decode the images after every scale.
         device: where to run; None as for :func:`load`.
         images: PIL images or arrays that the spec names by content hash.
-        observe: called with every intermediate result (see ``decoding/loop.py``).
+        observe: called with every intermediate result (see ``decoding/loop/run.py``).
 
     Raises:
         VarSpacesError: at once, before any work, if something does not fit.

@@ -8,8 +8,8 @@ import torch
 from tests import tiny
 from tests.cache.policies import SCHEDULE, Drive
 from var_spaces import methods
-from var_spaces.decoding import loop
 from var_spaces.decoding.conditioning import ClassConditioning
+from var_spaces.decoding.loop import run as loop
 
 BUDGETED = [
     name for name in methods.names("cache") if "budget" in methods.get("cache", name).model_fields

@@ -11,7 +11,7 @@ from var_spaces import methods
 from var_spaces.cache.full import Full
 from var_spaces.cache.quantised import Quantised
 from var_spaces.cache.quantised_storage import QuantisedStorage
-from var_spaces.decoding import loop
+from var_spaces.decoding.loop import run as loop
 from var_spaces.errors import VarSpacesError
 
 

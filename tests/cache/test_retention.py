@@ -11,7 +11,7 @@ from tests.cache.policies import SCHEDULE, Drive
 from var_spaces.cache.full import Full
 from var_spaces.cache.retention import kept, retention, retention_picture
 from var_spaces.cache.window import SlidingWindow
-from var_spaces.decoding import loop
+from var_spaces.decoding.loop import run as loop
 from var_spaces.schedule import ScaleSchedule
 
 

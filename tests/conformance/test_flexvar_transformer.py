@@ -9,10 +9,11 @@ import torch
 
 from tests import tiny
 from tests.flex import backbone_of, tokenizer_of
-from var_spaces.decoding import loop
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.flexvar import FlexGuidance, FlexSampling
-from var_spaces.decoding.scale_guidance import ScaleGuidance
+from var_spaces.decoding.guidance.flexvar import FlexGuidance
+from var_spaces.decoding.guidance.per_scale import ScaleGuidance
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.sampling.flexvar import FlexSampling
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.training.losses import token_losses
 

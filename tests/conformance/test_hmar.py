@@ -9,12 +9,12 @@ from tests import tiny
 from var_spaces.backbones.hmar import HMAR
 from var_spaces.backbones.hmar_config import HMARConfig, merge, next_scale_state
 from var_spaces.cache.none import NoCache
-from var_spaces.decoding import loop
 from var_spaces.decoding.base import Sampled, Sampling
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.guidance import LinearGuidance
-from var_spaces.decoding.masked import MaskedDecoding
-from var_spaces.decoding.sampling import filter_top_k_top_p
+from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.sampling.top_k_top_p import filter_top_k_top_p
+from var_spaces.decoding.strategies.masked import MaskedDecoding
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.losses import position_weights, token_losses, var_loss
 

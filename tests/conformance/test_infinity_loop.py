@@ -11,13 +11,13 @@ import torch
 from tests.infinity import close, flat, model_of, schedule_of, tokenizer_of
 from var_spaces.backbones.text_features import TextFeatures, concatenate
 from var_spaces.cache.full import Full
-from var_spaces.decoding.bits import BitSampling
-from var_spaces.decoding.layer_guidance import LayerGuidance
-from var_spaces.decoding.loop import run
-from var_spaces.decoding.plain import PlainDecoding
-from var_spaces.decoding.sampling import filter_top_k_top_p
-from var_spaces.decoding.scale_guidance import ScaleGuidance
+from var_spaces.decoding.guidance.layers import LayerGuidance
+from var_spaces.decoding.guidance.per_scale import ScaleGuidance
+from var_spaces.decoding.loop.run import run
+from var_spaces.decoding.sampling.bits import BitSampling
+from var_spaces.decoding.sampling.top_k_top_p import filter_top_k_top_p
 from var_spaces.decoding.setup import RunSetup
+from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.events import ImageReady
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 

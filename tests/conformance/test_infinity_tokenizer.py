@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.infinity import close, flat, schedule_of, tokenizer_of
-from var_spaces.decoding.pixels import to_uint8
+from var_spaces.decoding.loop.pixels import to_uint8
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 
 MANIFESTS = Path(__file__).parent.parent / "golden" / "manifests"

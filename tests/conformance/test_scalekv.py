@@ -16,7 +16,7 @@ from var_spaces.cache.kv import KVCache
 from var_spaces.cache.measure import AttentionStatistics
 from var_spaces.cache.scalekv import ScaleKV, observation_window, window_importance
 from var_spaces.cache.scalekv_budgets import allocate, choose_drafters, selectivity
-from var_spaces.decoding.scale_guidance import ScaleGuidance
+from var_spaces.decoding.guidance.per_scale import ScaleGuidance
 from var_spaces.schedule import ScaleSchedule
 
 RELEASED = Path(__file__).parents[1] / "golden"

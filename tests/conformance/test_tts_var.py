@@ -11,14 +11,14 @@ from tests.conformance.test_infinity_loop import Forced, Given, Silent
 from tests.infinity import close, flat, model_of, schedule_of, tokenizer_of
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.cache.full import Full
-from var_spaces.decoding import selection
 from var_spaces.decoding.base import DecodingStrategy
-from var_spaces.decoding.bits import BitSampling
-from var_spaces.decoding.loop import run
-from var_spaces.decoding.pixels import decode
-from var_spaces.decoding.plain import PlainSession
-from var_spaces.decoding.scale_guidance import ScaleGuidance
+from var_spaces.decoding.guidance.per_scale import ScaleGuidance
+from var_spaces.decoding.loop.pixels import decode
+from var_spaces.decoding.loop.run import run
+from var_spaces.decoding.sampling.bits import BitSampling
+from var_spaces.decoding.search import selection
 from var_spaces.decoding.setup import RunSetup
+from var_spaces.decoding.strategies.plain import PlainSession
 
 KINDS = ("value", "diff", "sum", "max")
 

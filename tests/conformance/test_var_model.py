@@ -16,8 +16,8 @@ from torch import Tensor
 
 from var_spaces.backbones.var import VAR, VARConfig
 from var_spaces.cache.kv import KVCache
-from var_spaces.decoding.guidance import guide
-from var_spaces.decoding.sampling import filter_top_k_top_p, smooth_weights
+from var_spaces.decoding.guidance.linear import guide
+from var_spaces.decoding.sampling.top_k_top_p import filter_top_k_top_p, smooth_weights
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 
 pytestmark = pytest.mark.golden("var_model_")

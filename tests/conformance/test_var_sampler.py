@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from var_spaces.decoding.sampling import filter_top_k_top_p, smooth_weights
+from var_spaces.decoding.sampling.top_k_top_p import filter_top_k_top_p, smooth_weights
 
 
 @pytest.mark.golden("var_sampler")

@@ -8,11 +8,11 @@ import torch
 from tests import tiny
 from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
-from var_spaces.decoding import loop
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.guidance import LinearGuidance
-from var_spaces.decoding.sampling import TopKTopP
-from var_spaces.decoding.supernet import Supernet
+from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
+from var_spaces.decoding.strategies.supernet import Supernet
 from var_spaces.depth import cached_positions, sub_network
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import MultiScaleQuantizer, ResidualVQConfig

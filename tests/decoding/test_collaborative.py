@@ -8,13 +8,13 @@ import torch
 from tests import infinity, tiny
 from tests.cache.policies import small
 from var_spaces import RunSpec, methods
-from var_spaces.decoding import loop
-from var_spaces.decoding.backbone_run import BackboneRun
-from var_spaces.decoding.bits import BitSampling
-from var_spaces.decoding.collaborative import Collaborative
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.guidance import LinearGuidance
-from var_spaces.decoding.sampling import TopKTopP
+from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.backbone_run import BackboneRun
+from var_spaces.decoding.sampling.bits import BitSampling
+from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
+from var_spaces.decoding.strategies.collaborative import Collaborative
 from var_spaces.decoding.substitution import TokenSubstitution
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tests import tiny
-from var_spaces.decoding import loop
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.guidance import LinearGuidance
-from var_spaces.decoding.noise import SeededNoise
-from var_spaces.decoding.plain import PlainDecoding
-from var_spaces.decoding.sampling import TopKTopP
+from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.noise import SeededNoise
+from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
+from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.events import ImageReady, ScaleDone
 
 

@@ -13,8 +13,8 @@ from var_spaces.backbones.hmar import HMAR
 from var_spaces.backbones.hmar_config import HMARConfig
 from var_spaces.cache.full import Full
 from var_spaces.cache.none import NoCache
-from var_spaces.decoding import loop
-from var_spaces.decoding.masked import PUBLISHED, MaskedDecoding, split_tokens
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.strategies.masked import PUBLISHED, MaskedDecoding, split_tokens
 from var_spaces.decoding.substitution import TokenSubstitution
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import ScaleDone
@@ -67,7 +67,7 @@ def test_steps_give_the_published_schedules(sides, steps, splits):
 
 
 def test_without_masks_it_is_plain_decoding(hmar):
-    from var_spaces.decoding.plain import PlainDecoding
+    from var_spaces.decoding.strategies.plain import PlainDecoding
 
     one = drawn(hmar, decoding=MaskedDecoding(steps=(1,)))[1]
     plain = drawn(hmar, decoding=PlainDecoding())[1]
@@ -219,7 +219,7 @@ def test_zero_shot_editing(tiny_hmar):
 
 
 def test_the_estimate_counts_no_cache(tiny_hmar):
-    from var_spaces.decoding.guidance import LinearGuidance
+    from var_spaces.decoding.guidance.linear import LinearGuidance
     from var_spaces.zoo.cards import get_card
     from var_spaces.zoo.estimate import estimate
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from var_spaces.decoding.noise import Row, SeededNoise, generator, uniform
+from var_spaces.decoding.loop.noise import Row, SeededNoise, generator, uniform
 
 FIRST_OF_42 = [0.07539612054824829, 0.6901853680610657, 0.5224785208702087]
 

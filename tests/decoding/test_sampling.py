@@ -3,9 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from var_spaces.decoding.guidance import LinearGuidance, guide
-from var_spaces.decoding.sampling import TopKTopP, draw_ids, filter_top_k_top_p
-from var_spaces.decoding.scale_sampling import ScaleSampling
+from var_spaces.decoding.guidance.linear import LinearGuidance, guide
+from var_spaces.decoding.sampling.per_scale import ScaleSampling
+from var_spaces.decoding.sampling.top_k_top_p import TopKTopP, draw_ids, filter_top_k_top_p
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 

@@ -14,11 +14,12 @@ from tests import tiny
 from tests.cache.policies import small
 from tests.searching import ON, calls
 from var_spaces import methods
-from var_spaces.decoding import loop, selection
-from var_spaces.decoding.best_of_n import BestOfN
-from var_spaces.decoding.importance import ImportanceSampling
-from var_spaces.decoding.scoring import Asked
-from var_spaces.decoding.search import TTSVAR, published_scales
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.search import selection
+from var_spaces.decoding.search.best_of_n import BestOfN
+from var_spaces.decoding.search.importance import ImportanceSampling
+from var_spaces.decoding.search.scoring import Asked
+from var_spaces.decoding.search.tts_var import TTSVAR, published_scales
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests import tiny
-from var_spaces.decoding import loop
-from var_spaces.decoding.backbone_run import BackboneRun
 from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Drawn
 from var_spaces.decoding.conditioning import ClassConditioning
-from var_spaces.decoding.plain import PlainSession
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.backbone_run import BackboneRun
+from var_spaces.decoding.strategies.plain import PlainSession
 from var_spaces.errors import VarSpacesError
 
 SWITCH = 3

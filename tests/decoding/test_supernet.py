@@ -10,9 +10,9 @@ import torch
 from tests import flex, infinity, tiny
 from tests.cache.policies import small
 from var_spaces import RunSpec, methods, stream
-from var_spaces.decoding import loop
-from var_spaces.decoding.lane import Lane
-from var_spaces.decoding.supernet import Supernet
+from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.lane import Lane
+from var_spaces.decoding.strategies.supernet import Supernet
 from var_spaces.depth import cached_positions
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan

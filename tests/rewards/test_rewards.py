@@ -10,7 +10,7 @@ import torch
 
 import var_spaces
 from var_spaces import methods
-from var_spaces.decoding.scoring import Asked
+from var_spaces.decoding.search.scoring import Asked
 from var_spaces.errors import VarSpacesError
 from var_spaces.rewards.dinov2 import DINOv2Features
 

@@ -1,6 +1,6 @@
 """What a cache still holds: as a tensor, and as a picture over the image.
 
-A run reports it to its observer after every scale (``"kept"``, see ``decoding/loop.py``)::
+A run reports it to its observer after every scale (``"kept"``, see ``decoding/loop/run.py``)::
 
     kept = {}
     def observe(what, scale, tensor):

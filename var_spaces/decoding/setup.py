@@ -11,8 +11,8 @@ from torch import Tensor
 
 from var_spaces.cache.base import CachePolicy
 from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
-from var_spaces.decoding.noise import Noise
-from var_spaces.decoding.scoring import Asked
+from var_spaces.decoding.loop.noise import Noise
+from var_spaces.decoding.search.scoring import Asked
 from var_spaces.schedule import ScaleSchedule
 
 # (what, scale, tensor); see loop.py for what is reported

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from var_spaces.decoding.scoring import Describe, Features
+from var_spaces.decoding.search.scoring import Describe, Features
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from var_spaces.decoding.scoring import Asked, Reward, Score
+from var_spaces.decoding.search.scoring import Asked, Reward, Score
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 

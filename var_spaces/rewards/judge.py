@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from var_spaces.decoding.scoring import Asked, Describe, Features, Reward, Score
+from var_spaces.decoding.search.scoring import Asked, Describe, Features, Reward, Score
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from var_spaces.decoding.base import Part
-from var_spaces.decoding.scoring import Asked
+from var_spaces.decoding.search.scoring import Asked
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 
 if TYPE_CHECKING:

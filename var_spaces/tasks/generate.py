@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
-from var_spaces.decoding.scoring import Asked
+from var_spaces.decoding.search.scoring import Asked
 from var_spaces.methods import register
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.steps import resized

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from var_spaces.decoding import loop
-from var_spaces.decoding.noise import SeededNoise
+from var_spaces.decoding.loop.noise import SeededNoise
+from var_spaces.decoding.loop.run import run as draw
 from var_spaces.decoding.setup import Conditioning, Observer, RunSetup
 from var_spaces.events import Event, Finished, ImageReady, ScaleDone, Started
 from var_spaces.record import Environment, RunRecord, ScaleRow
@@ -71,7 +71,7 @@ def _events(
     )
     scales: list[ScaleRow] = []
     images: list[np.ndarray] = []
-    steps = loop.run(setup)
+    steps = draw(setup)
     try:
         while True:
             try:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from var_spaces.aspect import NAMES, shaped
 from var_spaces.conditioning.prompts import MAX_PROMPT, clean_prompt
-from var_spaces.decoding.scoring import Asked
+from var_spaces.decoding.search.scoring import Asked
 from var_spaces.methods import parse, register
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tasks.base import Task

@@ -149,8 +149,8 @@ class HMARRecipe(TransformerRecipe):
     def sample_settings(self) -> dict[str, Any]:
         """How the sample grid is drawn."""
         from var_spaces.cache.none import NoCache
-        from var_spaces.decoding.masked import MaskedDecoding
-        from var_spaces.decoding.plain import PlainDecoding
+        from var_spaces.decoding.strategies.masked import MaskedDecoding
+        from var_spaces.decoding.strategies.plain import PlainDecoding
 
         plain = self.stage == "next-scale"
         return {"cache": NoCache(), "decoding": PlainDecoding() if plain else MaskedDecoding()}

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from var_spaces.decoding.pixels import to_uint8
+from var_spaces.decoding.loop.pixels import to_uint8
 
 
 def grid(images: Tensor, columns: int, gap: int = 2, scale: int = 1) -> Image.Image:

@@ -48,12 +48,12 @@ def generate(
     """
     from var_spaces.cache.full import Full
     from var_spaces.decoding.conditioning import ClassConditioning
-    from var_spaces.decoding.guidance import LinearGuidance
-    from var_spaces.decoding.loop import run
-    from var_spaces.decoding.noise import SeededNoise
-    from var_spaces.decoding.plain import PlainDecoding
-    from var_spaces.decoding.sampling import TopKTopP
+    from var_spaces.decoding.guidance.linear import LinearGuidance
+    from var_spaces.decoding.loop.noise import SeededNoise
+    from var_spaces.decoding.loop.run import run
+    from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
     from var_spaces.decoding.setup import RunSetup
+    from var_spaces.decoding.strategies.plain import PlainDecoding
     from var_spaces.events import ImageReady
 
     images = []

@@ -48,10 +48,10 @@ def draw_prompts(
         ImportError: on a machine without pydantic, which the engine's methods need.
     """
     from var_spaces.cache.full import Full
-    from var_spaces.decoding.loop import run
-    from var_spaces.decoding.noise import SeededNoise
-    from var_spaces.decoding.plain import PlainDecoding
+    from var_spaces.decoding.loop.noise import SeededNoise
+    from var_spaces.decoding.loop.run import run
     from var_spaces.decoding.setup import RunSetup
+    from var_spaces.decoding.strategies.plain import PlainDecoding
     from var_spaces.events import ImageReady
     from var_spaces.methods import parse
 

@@ -16,7 +16,7 @@ HEIGHT = 96  # of a map, in pixels
 
 
 class Kept:
-    """An observer of a run (see ``decoding/loop.py``)."""
+    """An observer of a run (see ``decoding/loop/run.py``)."""
 
     def __init__(self, schedule: ScaleSchedule) -> None:
         self.schedule = schedule

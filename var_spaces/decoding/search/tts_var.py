@@ -15,13 +15,13 @@ from pydantic import Field, model_validator
 
 from var_spaces import methods
 from var_spaces.decoding.base import DecodingStrategy
-from var_spaces.decoding.stages import Stages
+from var_spaces.decoding.search.stages import Stages
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from var_spaces.decoding.scoring import Features, Reward
-    from var_spaces.decoding.search_session import SearchSession
+    from var_spaces.decoding.search.scoring import Features, Reward
+    from var_spaces.decoding.search.session import SearchSession
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
@@ -124,7 +124,7 @@ class TTSVAR(RewardedSearch):
         )
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> SearchSession:
-        from var_spaces.decoding.search_session import Criteria, SearchSession
+        from var_spaces.decoding.search.session import Criteria, SearchSession
 
         criteria = Criteria(
             self.rewards(), self._features(), self.potential, self.strength, self.vectors

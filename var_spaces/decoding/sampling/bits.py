@@ -12,7 +12,7 @@ from pydantic import Field
 
 from var_spaces.decoding import per_scale
 from var_spaces.decoding.base import Gumbel, Sampled, Sampling
-from var_spaces.decoding.sampling import filter_top_k_top_p
+from var_spaces.decoding.sampling.top_k_top_p import filter_top_k_top_p
 from var_spaces.methods import register
 
 if TYPE_CHECKING:

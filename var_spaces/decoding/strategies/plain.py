@@ -28,7 +28,7 @@ class PlainDecoding(DecodingStrategy):
 
 class PlainSession(DecodingSession):
     def __init__(self, setup: RunSetup, images: Sequence[int], scales: int | None = None) -> None:
-        from var_spaces.decoding.backbone_run import BackboneRun
+        from var_spaces.decoding.loop.backbone_run import BackboneRun
 
         self.run: BackboneRun | None = BackboneRun(setup.backbone, setup, images, scales)
 

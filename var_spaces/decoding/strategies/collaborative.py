@@ -109,7 +109,7 @@ class CollaborativeSession(DecodingSession):
     def __init__(
         self, setup: RunSetup, refining: RunSetup, images: Sequence[int], drafted: int
     ) -> None:
-        from var_spaces.decoding.backbone_run import BackboneRun, full_kv_bytes
+        from var_spaces.decoding.loop.backbone_run import BackboneRun, full_kv_bytes
 
         self.setup, self.refining, self.drafted = setup, refining, drafted
         self.images = list(images)
@@ -128,7 +128,7 @@ class CollaborativeSession(DecodingSession):
 
     def _hand_over(self, tokens: Tensor) -> Tensor:
         """Free the drafter's cache, then let the refiner read everything up to this scale."""
-        from var_spaces.decoding.backbone_run import BackboneRun
+        from var_spaces.decoding.loop.backbone_run import BackboneRun
 
         self.run = None
         self.run = BackboneRun(self.refining.backbone, self.refining, self.images)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from var_spaces.decoding.base import Drawn
-from var_spaces.decoding.guidance import guide
-from var_spaces.decoding.noise import Row
-from var_spaces.decoding.pixels import decode
+from var_spaces.decoding.guidance.linear import guide
+from var_spaces.decoding.loop.noise import Row
+from var_spaces.decoding.loop.pixels import decode
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.errors import VarSpacesError
 

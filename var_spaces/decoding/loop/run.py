@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from var_spaces.decoding.lane import Lane
+from var_spaces.decoding.loop.lane import Lane
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.events import ImageReady, ScaleDone
 

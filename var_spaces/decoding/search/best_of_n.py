@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from var_spaces.decoding.search import RewardedSearch
-from var_spaces.decoding.stages import Stages
+from var_spaces.decoding.search.stages import Stages
+from var_spaces.decoding.search.tts_var import RewardedSearch
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from var_spaces.decoding.search_session import SearchSession
+    from var_spaces.decoding.search.session import SearchSession
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
@@ -34,6 +34,6 @@ class BestOfN(RewardedSearch):
         return Stages(self.candidates, {}, {})
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> SearchSession:
-        from var_spaces.decoding.search_session import Criteria, SearchSession
+        from var_spaces.decoding.search.session import Criteria, SearchSession
 
         return SearchSession(setup, images, self.stages(setup.schedule), Criteria(self.rewards()))

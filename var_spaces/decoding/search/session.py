@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from var_spaces.decoding import selection
-from var_spaces.decoding.noise import Row
-from var_spaces.decoding.pixels import decode
-from var_spaces.decoding.plain import PlainSession
-from var_spaces.decoding.stages import Stages
+from var_spaces.decoding.loop.noise import Row
+from var_spaces.decoding.loop.pixels import decode
+from var_spaces.decoding.search import selection
+from var_spaces.decoding.search.stages import Stages
+from var_spaces.decoding.strategies.plain import PlainSession
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Candidates
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from var_spaces.decoding.scoring import Features, Reward
+    from var_spaces.decoding.search.scoring import Features, Reward
     from var_spaces.decoding.setup import RunSetup
 
 RESAMPLING = 1 << 16  # number of a pass whose noise no sampler draws
@@ -35,8 +35,8 @@ class Criteria:
     """By what candidates are selected.
 
     Attributes:
-        potential, strength: see :func:`var_spaces.decoding.selection.potential`.
-        vectors: see :func:`var_spaces.decoding.selection.cluster_vectors`.
+        potential, strength: see :func:`var_spaces.decoding.search.selection.potential`.
+        vectors: see :func:`var_spaces.decoding.search.selection.cluster_vectors`.
     """
 
     reward: Reward

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from var_spaces.cache.prefill import Prefill
 from var_spaces.cache.retention import kept
-from var_spaces.decoding.guidance import guide
-from var_spaces.decoding.selection import cache_rows
+from var_spaces.decoding.guidance.linear import guide
+from var_spaces.decoding.search.selection import cache_rows
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.schedule import ScaleSchedule
 

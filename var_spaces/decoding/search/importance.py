@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from var_spaces.decoding.search import RewardedSearch, published_scales
-from var_spaces.decoding.stages import Stages
+from var_spaces.decoding.search.stages import Stages
+from var_spaces.decoding.search.tts_var import RewardedSearch, published_scales
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from var_spaces.decoding.search_session import SearchSession
+    from var_spaces.decoding.search.session import SearchSession
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
@@ -45,7 +45,7 @@ class ImportanceSampling(RewardedSearch):
         return Stages(self.candidates, {}, dict.fromkeys(fine, self.candidates))
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> SearchSession:
-        from var_spaces.decoding.search_session import Criteria, SearchSession
+        from var_spaces.decoding.search.session import Criteria, SearchSession
 
         criteria = Criteria(self.rewards(), strength=self.strength)
         return SearchSession(setup, images, self.stages(setup.schedule), criteria)

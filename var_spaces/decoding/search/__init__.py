@@ -1,0 +1,1 @@
+"""Strategies that draw several candidates and choose."""
