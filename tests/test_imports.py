@@ -35,7 +35,12 @@ LAYERS = [
     {"app"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
-PACKAGE_OF = {"PIL": "pillow", "yaml": "pyyaml", "huggingface_hub": "huggingface-hub"}
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+    "huggingface_hub": "huggingface-hub",
+}
 # which brings them along
 PACKAGE_OF |= dict.fromkeys(("fastapi", "gradio_client", "starlette"), "gradio")
 OPTIONAL = {

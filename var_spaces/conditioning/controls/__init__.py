@@ -1,0 +1,1 @@
+"""Kinds of control: what a picture is reduced to before it steers the drawing of another one."""
