@@ -12,9 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from var_spaces.tasks.pictures import digest
+from var_spaces.pictures import digest, read
 
 SHEET = Path(__file__).parent / "sources.png"
 SIDE, ACROSS, COUNT = 64, 6, 24
@@ -61,7 +60,7 @@ class Source:
 @lru_cache(maxsize=1)
 def sources() -> tuple[Source, ...]:
     """All pictures, in reading order."""
-    sheet = np.asarray(Image.open(SHEET).convert("RGB"))
+    sheet = np.asarray(read(SHEET, "The sheet of sources").convert("RGB"))
     rows = sheet.reshape(COUNT // ACROSS, SIDE, ACROSS, SIDE, 3).swapaxes(1, 2)
     cut = np.ascontiguousarray(rows.reshape(COUNT, SIDE, SIDE, 3))
     return tuple(

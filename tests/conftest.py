@@ -69,9 +69,12 @@ class Golden:
 def pytest_addoption(parser: pytest.Parser) -> None:
     default = Path(__file__).parent / "golden"
     parser.addoption("--golden-dir", default=default, help=f"folder of fixtures ({default})")
+    parser.addoption("--fuzz", type=int, help="examples per property test of a reader, other ones")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fuzz"):  # before the tests are imported
+        os.environ["VAR_SPACES_FUZZ"] = str(config.getoption("--fuzz"))
     config.addinivalue_line("markers", "golden(prefix): run once per golden fixture <prefix>*.json")
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"errors"},
     {"schedule", "validation", "discovery", "codecs"},
-    {"aspect", "depth", "methods", "steps"},
+    {"aspect", "depth", "methods", "pictures", "steps"},
     {"spec"},
     {"record"},
     {"events"},

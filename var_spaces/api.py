@@ -215,7 +215,7 @@ def default_method(card: Card, kind: str) -> Any:
 
 
 def _handed(key: str, picture: Any) -> tuple[str, Any]:
-    from var_spaces.tasks.pictures import as_mask, as_rgb, digest
+    from var_spaces.pictures import as_mask, as_rgb, digest
 
     pixels = as_rgb(picture) if key == "image" else as_mask(picture)
     return digest(pixels), pixels
@@ -223,7 +223,7 @@ def _handed(key: str, picture: Any) -> tuple[str, Any]:
 
 def _pixels(pictures: Mapping[str, Any]) -> dict[str, Any]:
     """Pictures as arrays. A mask is told from a picture by its two dimensions or one band."""
-    from var_spaces.tasks.pictures import as_mask, as_rgb
+    from var_spaces.pictures import as_mask, as_rgb
 
     flat = ("1", "L", "I", "F")
     is_mask = {

@@ -173,7 +173,8 @@ def _inflate(data: bytes, what: str) -> bytes:
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_KEYWORD = b"var-spaces"
-MAX_PNG_CHUNKS = 1_000_000
+PEEK = len(PNG_KEYWORD) + 1  # bytes that tell our chunk from others
+MAX_PNG_CHUNKS = 65_536  # encoders make one per some kilobytes
 MAX_PNG_TEXT = MAX_JSON_BYTES + 1024  # the text and what stands before it in its chunk
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
@@ -191,84 +192,88 @@ def encode_png(image: np.ndarray, scale: int = 1) -> bytes:
 def write_png_text(png: bytes, text: str) -> bytes:
     """Return the PNG with ASCII ``text`` in its one "var-spaces" chunk; the rest stays as it is."""
     pieces = [PNG_SIGNATURE]
-    for kind, head, data, crc in _chunks(io.BytesIO(png), wanted=None):
-        if not (kind in TEXT_CHUNKS and data.split(b"\0", 1)[0] == PNG_KEYWORD):
-            pieces.append(head + data + crc)
+    for kind, start, end in _chunks(io.BytesIO(png)):
+        if not (kind in TEXT_CHUNKS and _is_ours(png[start + 8 : start + 8 + PEEK])):
+            pieces.append(png[start:end])
         if kind == b"IHDR":  # before the pixels, so that readers find it without decoding them
             pieces.append(_chunk(b"tEXt", PNG_KEYWORD + b"\0" + text.encode("ascii")))
     return b"".join(pieces)
 
 
+def without_text(png: bytes) -> bytes:
+    """The PNG without text chunks and without what follows its end."""
+    kept = [PNG_SIGNATURE]
+    for kind, start, end in _chunks(io.BytesIO(png)):
+        if kind not in TEXT_CHUNKS:
+            kept.append(png[start:end])
+    return b"".join(kept)
+
+
 def read_png_text(source: bytes | str | Path) -> bytes:
     """Return the raw text of the "var-spaces" chunk; pixels are neither read nor decoded.
 
+    Of all other chunks no more than the first bytes are read, and nothing is unpacked twice.
+
     Refused: what is no PNG, a cut or damaged file, a picture without the chunk or with two.
     """
+    found = None
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
-            found = [
-                _chunk_text(kind, data, crc)
-                for kind, _, data, crc in _chunks(file, wanted=TEXT_CHUNKS)
-                if data.split(b"\0", 1)[0] == PNG_KEYWORD
-            ]
+            for kind, start, end in _chunks(file):
+                file.seek(start + 8)
+                if kind not in TEXT_CHUNKS or not _is_ours(file.read(min(PEEK, end - start - 12))):
+                    continue
+                if found is not None:
+                    raise VarSpacesError("The picture holds two run specs.")
+                found = _chunk_text(kind, file, start, end)
     except OSError as error:
         raise VarSpacesError(f"Cannot read {source}: {error.strerror}.") from None
-    if len(found) != 1:
-        raise VarSpacesError(
-            "The picture holds two run specs."
-            if found
-            else "The picture holds no run spec: only PNG files saved here carry one."
-        )
-    return found[0]
+    if found is None:
+        raise VarSpacesError("The picture holds no run spec: only PNG files saved here carry one.")
+    return found
 
 
-def _chunks(
-    file: BinaryIO, wanted: tuple[bytes, ...] | None
-) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
-    """Yield ``(kind, head, data, crc)`` of the wanted chunks (``None``: all), skip the others."""
+def _is_ours(start: bytes) -> bool:
+    """Whether a text chunk has our keyword, from its first ``PEEK`` bytes."""
+    return start.split(b"\0", 1)[0] == PNG_KEYWORD
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield ``(kind, start, end)`` of every chunk; of a file no more than the heads are read."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if file.read(8) != PNG_SIGNATURE:
         raise VarSpacesError("This is not a PNG file.")
+    start = 8
     for number in range(MAX_PNG_CHUNKS):
+        file.seek(start)
         head = file.read(8)
         if len(head) < 8:
             raise VarSpacesError("The PNG file is cut: its end is missing.")
         length, kind = struct.unpack(">I4s", head)
         if not kind.isalpha() or (number == 0) != (kind == b"IHDR"):
             raise VarSpacesError("The PNG file is damaged: its chunks cannot be read.")
-        if file.tell() + length + 4 > size:
+        end = start + 8 + length + 4
+        if end > size:
             raise VarSpacesError("The PNG file is cut: its end is missing.")
-        if wanted is None or (kind in wanted and not _too_long(file, length)):
-            data, crc = file.read(length), file.read(4)
-            yield kind, head, data, crc
-        else:
-            file.seek(length + 4, io.SEEK_CUR)
+        yield kind, start, end
         if kind == b"IEND":
             return
+        start = end
     raise VarSpacesError("The PNG file is damaged: it has too many chunks.")
-
-
-def _too_long(file: BinaryIO, length: int) -> bool:
-    """Whether a text chunk is too long to be a run spec; refused if it claims to be one."""
-    if length <= MAX_PNG_TEXT:
-        return False
-    start = file.read(len(PNG_KEYWORD) + 1)
-    file.seek(-len(start), io.SEEK_CUR)
-    if start == PNG_KEYWORD + b"\0":
-        raise VarSpacesError(
-            f"The run spec in the picture is larger than the allowed {MAX_JSON_BYTES // 1024} kB."
-        )
-    return True
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _chunk_text(kind: bytes, data: bytes, crc: bytes) -> bytes:
+def _chunk_text(kind: bytes, file: BinaryIO, start: int, end: int) -> bytes:
     """Text of a ``tEXt``, ``zTXt`` or ``iTXt`` chunk (other programs rewrite one as another)."""
     what = "The run spec in the picture"
+    if end - start - 12 > MAX_PNG_TEXT:
+        raise VarSpacesError(f"{what} is larger than the allowed {MAX_JSON_BYTES // 1024} kB.")
+    file.seek(start + 8)
+    data, crc = file.read(end - start - 12), file.read(4)
     if struct.pack(">I", zlib.crc32(kind + data)) != crc:
         raise VarSpacesError(f"{what} is damaged: its checksum is wrong.")
     _, _, rest = data.partition(b"\0")

@@ -44,8 +44,9 @@ class ImageFolder(Reference):
 
     def images(self) -> Iterator[np.ndarray]:
         import numpy as np
-        from PIL import Image
+
+        from var_spaces import pictures
 
         for path in self.paths():
-            with Image.open(path) as image:
-                yield np.asarray(image.convert("RGB"))[None]
+            image = pictures.read(path, f"The reference picture {path.name}")
+            yield np.asarray(pictures.over_white(image))[None]

@@ -186,7 +186,7 @@ def encoded(kind: str) -> bytes:
 
 
 PICTURES = {
-    "100 megapixels": (FILES["100 megapixels"][0], "10000x10000; allowed is 4096x4096"),
+    "100 megapixels": (FILES["100 megapixels"][0], "10000x10000, at most 4096x4096"),
     "cut": (encoded("JPEG")[:-200], UNREADABLE),
     "only a head": (PNG_SIGNATURE, UNREADABLE),
     "HTML": (SCRIPT, UNREADABLE),

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.pictures import as_rgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,7 +39,7 @@ def as_batch(images: Tensor | np.ndarray | Sequence[Image.Image | np.ndarray], s
 
 def _from_bytes(image: Any) -> Tensor:
     """One picture to ``(1, 3, H, W)``."""
-    pixels = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+    pixels = np.asarray(as_rgb(image) if hasattr(image, "convert") else image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise VarSpacesError(
             f"A picture is {pixels.dtype} {pixels.shape}; give PIL images or uint8 arrays "

@@ -14,8 +14,8 @@ from pydantic import Field, model_validator
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
+from var_spaces.pictures import check_marked, fit, fit_mask
 from var_spaces.tasks.base import Pictures
-from var_spaces.tasks.pictures import fit, fit_mask
 from var_spaces.tasks.source import SHA256, SourceTask
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Edit(SourceTask):
             VarSpacesError: if nothing is left to paint.
         """
         if self.mask is not None:
+            if self.mode == "in-painting":
+                check_marked(pictures[self.mask])
             region = fit_mask(pictures[self.mask], height, width)
         else:
             region = rectangle_mask(self.rectangle, height, width)

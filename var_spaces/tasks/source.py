@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.pictures import digest, fit
 from var_spaces.tasks.base import Pictures
 from var_spaces.tasks.generate import ClassTask
-from var_spaces.tasks.pictures import digest, fit
 
 if TYPE_CHECKING:
     import numpy as np

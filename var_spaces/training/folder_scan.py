@@ -7,29 +7,24 @@ file stops the scan.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from var_spaces import pictures
 from var_spaces.errors import VarSpacesError
+from var_spaces.pictures import Unreadable
 
 SUFFIXES = frozenset(
     f".{name}"
     for name in "apng avif bmp gif jfif jpe jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
 )
-# By content, whatever the name says: others would start programs (EPS) or accept any bytes (TGA).
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-MAX_FILE_BYTES = 256 << 20
-MAX_PIXELS = 64_000_000
+LIMITS = pictures.Limits(file_bytes=256 << 20, pixels=64_000_000)
 MIN_SIDE = 8
 MAX_ASPECT = 20  # longer strips have no square part that shows what they are
 LISTED = 1000  # refused files that a report names
@@ -88,10 +83,6 @@ def listed(counts: Counter[str], most: int | None = None) -> str:
     return ", ".join(f"{name} ({count})" for name, count in counts.most_common(most)) or "none"
 
 
-class Refused(Exception):
-    """A file that cannot be used; the text is the reason."""
-
-
 def image_files(folder: Path) -> list[Path]:
     """All files below a folder, sorted by name; hidden ones and links to folders are passed over.
 
@@ -117,9 +108,9 @@ def scan(folder: Path, report: ScanReport) -> Iterator[tuple[Path, str, Image.Im
             content = read(path)
             digest = hashlib.sha256(content).hexdigest()
             if digest in seen:
-                raise Refused(f"the same file again: {seen[digest]}")
+                raise Unreadable(f"the same file again: {seen[digest]}")
             image, mode = decode(content)
-        except Refused as error:
+        except Unreadable as error:
             report.refused.append((name, str(error)))
             continue
         seen[digest] = name
@@ -132,84 +123,26 @@ def scan(folder: Path, report: ScanReport) -> Iterator[tuple[Path, str, Image.Im
 def read(path: Path) -> bytes:
     """The bytes of a file that may be an image."""
     if path.suffix.lower() not in SUFFIXES:
-        raise Refused(f"not an image by its name: {path.suffix or 'no suffix'}")
+        raise Unreadable(f"not an image by its name: {path.suffix or 'no suffix'}")
     if not path.is_file():  # a pipe or device would block
-        raise Refused("not a regular file")
+        raise Unreadable("not a regular file")
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise Refused(f"file too large: over {MAX_FILE_BYTES >> 20} MiB")
-        content = path.read_bytes()
+        if path.stat().st_size > LIMITS.file_bytes:
+            raise Unreadable(f"file too large: over {LIMITS.file_bytes >> 20} MiB")
+        return path.read_bytes()
     except OSError as error:
-        raise Refused(f"cannot be read: {error.strerror}") from None
-    if not content:
-        raise Refused("empty file")
-    return content
+        raise Unreadable(f"cannot be read: {error.strerror}") from None
 
 
 def decode(content: bytes) -> tuple[Image.Image, str]:
     """RGB pixels of the first frame, upright, and the mode they had."""
-    try:
-        with warnings.catch_warnings():
-            # Our own limit comes first and needs no pixels; metadata may be odd in harmless ways.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content), formats=formats())
-            check_size(*image.size)
-            mode = image.mode
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image)), mode
-    except Refused:
-        raise
-    except Image.DecompressionBombError:
-        raise Refused(f"too many pixels: over {MAX_PIXELS}") from None
-    except Exception as error:  # decoders of damaged files raise almost anything
-        text = " ".join(str(error).split())[:100] or type(error).__name__
-        if "cannot identify" in text:
-            raise Refused("not an image, or damaged at its start") from None
-        raise Refused(f"damaged: {text}") from None
+    image, mode = pictures.decode(content, LIMITS)
+    check_shape(*image.size)
+    return pictures.over_white(image), mode
 
 
-@cache
-def formats() -> list[str]:
-    """Those of :data:`FORMATS` that this Pillow can read."""
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
-
-
-def check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise Refused(f"too many pixels: {width}x{height}, at most {MAX_PIXELS}")
+def check_shape(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
-        raise Refused(f"too small: {width}x{height}, at least {MIN_SIDE} each way")
+        raise Unreadable(f"too small: {width}x{height}, at least {MIN_SIDE} each way")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise Refused(f"too long and narrow: {width}x{height}")
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB: transparency over white, 16 and 32 bits scaled down to 8."""
-    return CONVERSIONS.get(image.mode, _plain)(image)
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _deep(image: Image.Image) -> Image.Image:
-    """Whole and real numbers as grey: white is the first usual maximum that holds all of them."""
-    grey = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    grey -= min(float(grey.min()), 0.0)
-    high = float(grey.max())
-    white = next((top for top in WHITES[image.mode[:1]] if high <= top), high)
-    if image.mode.startswith("I;16"):
-        white = 65535.0
-    return Image.fromarray(np.round(grey * (255.0 / white)).astype(np.uint8)).convert("RGB")
-
-
-WHITES = {"I": (255.0, 65535.0), "F": (1.0, 255.0, 65535.0)}
-
-CONVERSIONS: dict[str, Callable[[Image.Image], Image.Image]] = dict.fromkeys(
-    ("I", "F", "I;16", "I;16B", "I;16L", "I;16N"), _deep
-)
+        raise Unreadable(f"too long and narrow: {width}x{height}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
+from var_spaces import pictures
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.data.index import (
     IMAGE_NAME,
@@ -21,6 +20,8 @@ from var_spaces.training.data.index import (
     find,
     read_index,
 )
+
+SHEET = pictures.Limits(pixels=4 * pictures.MAX_PIXELS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,7 @@ def _read_sprites(path: Path, index: Index) -> torch.Tensor:
             f"{path.name} is damaged or does not belong to its index (SHA-256 {digest[:12]}..., "
             f"expected {index.sha256[:12]}...): restore both files or build the atlas again."
         )
-    sheet = np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+    sheet = np.asarray(pictures.read(content, path.name, SHEET).convert("RGBA"))
     tile, columns = index.tile, index.columns
     rows = sheet.shape[0] // tile
     tiles = sheet.reshape(rows, tile, columns, tile, 4).transpose(0, 2, 4, 1, 3)

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from var_spaces import pictures
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.data import matching, packages
 from var_spaces.training.data.index import (
@@ -133,7 +134,7 @@ def _render(icons: matching.IconSet, name: str) -> np.ndarray:
     png = resvg_py.svg_to_bytes(
         svg_string=icons.svg(name, INK), width=TILE, height=TILE, skip_system_fonts=True
     )
-    pixels = np.array(Image.open(io.BytesIO(bytes(png))).convert("RGBA"))
+    pixels = np.array(pictures.read(bytes(png), name).convert("RGBA"))
     pixels[pixels[..., 3] == 0] = 0  # invisible colour would only cost bytes
     return pixels
 

@@ -22,7 +22,7 @@ from gradio_client.utils import python_type_to_json_schema
 
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
-from var_spaces.tasks.pictures import as_mask
+from var_spaces.pictures import as_mask, check_marked
 from var_spaces.ui import tabs
 from var_spaces.ui.api.services import add_services
 from var_spaces.ui.api.states import run_state
@@ -173,5 +173,7 @@ def _drawing(picture: np.ndarray | None, mask: np.ndarray | None) -> dict[str, A
     """A picture and the mask of a region (bright = region) as an image editor holds them."""
     if mask is None:
         return {"background": picture, "layers": []}
-    layer = np.repeat(as_mask(mask)[..., None], 4, axis=2)
+    region = as_mask(mask)
+    check_marked(region)
+    layer = np.repeat(region[..., None], 4, axis=2)
     return {"background": picture, "layers": [layer]}

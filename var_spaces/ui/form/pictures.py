@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.tasks.pictures import as_mask, as_rgb, digest
+from var_spaces.pictures import as_mask, as_rgb, digest
 
 if TYPE_CHECKING:
     from var_spaces.ui.form.form import Field

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.tasks.pictures import as_mask, as_rgb, digest, fit, fit_mask
+from var_spaces.pictures import as_mask, as_rgb, digest, fit, fit_mask
 
 
 def test_every_kind_of_picture_becomes_rgb():
