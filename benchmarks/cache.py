@@ -27,7 +27,7 @@ from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.events import ScaleDone
 from var_spaces.tasks.plan import plan
-from var_spaces.training.charts import line_chart
+from var_spaces.training.images.charts import line_chart
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.residency import ZOO
 

@@ -21,13 +21,13 @@ import torch
 from report import FOLDER, table, write
 
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
-from var_spaces.training.budget import Budget
-from var_spaces.training.charts import line_chart, stacked
 from var_spaces.training.codebooks import base
 from var_spaces.training.codebooks.quantizer import fold
-from var_spaces.training.config import TrainConfig
-from var_spaces.training.tokenizer import TokenizerConfig, TokenizerRecipe
-from var_spaces.training.trainer import Trainer
+from var_spaces.training.engine.budget import Budget
+from var_spaces.training.engine.config import TrainConfig
+from var_spaces.training.engine.trainer import Trainer
+from var_spaces.training.images.charts import line_chart, stacked
+from var_spaces.training.recipes.tokenizer import TokenizerConfig, TokenizerRecipe
 
 SIZE, PATCH = 32, 4
 LAYOUTS = {"single": (8,), "multi": (1, 2, 4, 8)}

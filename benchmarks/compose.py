@@ -33,8 +33,8 @@ from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import pack
 from var_spaces.training.data.render import render
 from var_spaces.training.data.scene import Scene
-from var_spaces.training.pictures import grid
-from var_spaces.training.text_samples import draw_prompts
+from var_spaces.training.images.pictures import grid
+from var_spaces.training.images.text_samples import draw_prompts
 
 GRID = 8  # prompts of each category in the picture
 ROWS = (

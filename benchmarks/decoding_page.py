@@ -8,7 +8,7 @@ from decoding_cost import Cost, describe
 from PIL import Image
 from report import table
 
-from var_spaces.training.charts import COLOURS, Panel
+from var_spaces.training.images.charts import COLOURS, Panel
 from var_spaces.zoo.cards import get_card
 
 GROUPS = ("plain", "CoDe", "VARiant")

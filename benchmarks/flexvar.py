@@ -21,9 +21,9 @@ from report import table, write
 import var_spaces
 from var_spaces.decoding.loop.pixels import to_uint8
 from var_spaces.steps import resized
-from var_spaces.training.charts import line_chart
-from var_spaces.training.export import load_judge
-from var_spaces.training.image_sources import SceneSource
+from var_spaces.training.engine.export import load_judge
+from var_spaces.training.images.charts import line_chart
+from var_spaces.training.images.sources import SceneSource
 
 PICTURES = Path(__file__).parents[1] / "docs" / "flexvar"
 SIZES = (

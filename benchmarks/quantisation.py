@@ -17,7 +17,7 @@ from classes import JUDGE, accuracy, pairs
 from report import table, write
 from torch import Tensor
 
-from var_spaces.training.export import load_judge
+from var_spaces.training.engine.export import load_judge
 from var_spaces.zoo.cards import Card, get_card
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.residency import module_bytes
@@ -35,7 +35,7 @@ HEAD = ("model", "weights", "MB", "KL", "same tokens", "images", "class", "style
 @torch.no_grad()
 def drawn(tokenizer, backbone, labels: Tensor) -> Tensor:
     """Teacher-forcing inputs of pictures that a model draws of (class, style) pairs, unguided."""
-    from var_spaces.training.samples import generate
+    from var_spaces.training.images.samples import generate
 
     images = generate(tokenizer, backbone, labels[:, 0].tolist(), labels[:, 1].tolist(), guidance=0)
     return tokenizer.teacher_forcing(tokenizer.encode(images))

@@ -17,7 +17,7 @@ def hardware() -> dict[str, Any]:
     import torch
 
     from var_spaces.record import cpu_name
-    from var_spaces.training.export import commit, device_name
+    from var_spaces.training.engine.export import commit, device_name
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return {

@@ -26,7 +26,7 @@ from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.events import ScaleDone
 from var_spaces.methods import parse
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.training.text_samples import Prompts
+from var_spaces.training.images.text_samples import Prompts
 
 PROMPT = "a red apple on a blue background in soft style"
 

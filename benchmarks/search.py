@@ -30,8 +30,8 @@ from var_spaces.evaluators.clip import embedded
 from var_spaces.evaluators.compose import OVERALL, Prompt, read_prompts, score
 from var_spaces.evaluators.parser import embedded_parser
 from var_spaces.events import ImageReady, ScaleDone
-from var_spaces.training.charts import line_chart
-from var_spaces.training.text_samples import Prompts
+from var_spaces.training.images.charts import line_chart
+from var_spaces.training.images.text_samples import Prompts
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.residency import ZOO
 

@@ -42,7 +42,7 @@ class JudgeNetwork:
     """The judge on images ``(B, H, W, 3)`` uint8 of any size."""
 
     def __init__(self, device: torch.device) -> None:
-        from var_spaces.training.export import load_judge
+        from var_spaces.training.engine.export import load_judge
 
         judge, card = load_judge(FOLDER)
         self.judge, self.device = judge.to(device), device
@@ -69,7 +69,7 @@ class JudgeNetwork:
         """Features of several layers, unit length per position, ``(B, c, h, w)`` each."""
         import torch
 
-        from var_spaces.training.perceptual import PerceptualLoss
+        from var_spaces.training.losses.perceptual import PerceptualLoss
 
         with torch.no_grad():
             return PerceptualLoss(self.judge.trunk).layers(self._pixels(images))

@@ -15,7 +15,7 @@ from var_spaces.decoding.guidance.per_scale import ScaleGuidance
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.sampling.flexvar import FlexSampling
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.training.losses import token_losses
+from var_spaces.training.losses.tokens import token_losses
 
 pytestmark = pytest.mark.golden("flexvar_transformer")
 LOGITS = {"rtol": 1e-3, "atol": 1e-3}

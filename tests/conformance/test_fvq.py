@@ -7,8 +7,8 @@ import torch
 
 from var_spaces.tokenizers.residual_vq import ResidualVQConfig
 from var_spaces.tokenizers.vqbridge import VQBridgeConfig, bridge, entropy_loss
-from var_spaces.training.annealing import annealing
 from var_spaces.training.codebooks.quantizer import ProjectedQuantizer
+from var_spaces.training.engine.annealing import annealing
 
 
 def trained_quantizer(golden, **sizes) -> ProjectedQuantizer:

@@ -16,7 +16,7 @@ from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.sampling.top_k_top_p import filter_top_k_top_p
 from var_spaces.decoding.strategies.masked import MaskedDecoding
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
-from var_spaces.training.losses import position_weights, token_losses, var_loss
+from var_spaces.training.losses.tokens import position_weights, token_losses, var_loss
 
 pytestmark = pytest.mark.golden("hmar")
 CLOSE = {"atol": 1e-3, "rtol": 1e-3}

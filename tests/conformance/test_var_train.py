@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from var_spaces.backbones.var import VAR, VARConfig
-from var_spaces.training.losses import token_losses, var_loss
-from var_spaces.training.param_groups import is_decayed, weight_decay_groups
-from var_spaces.training.schedules import lr_factor, weight_decay
+from var_spaces.training.engine.param_groups import is_decayed, weight_decay_groups
+from var_spaces.training.engine.schedules import lr_factor, weight_decay
+from var_spaces.training.losses.tokens import token_losses, var_loss
 
 pytestmark = pytest.mark.golden("var_train")
 

@@ -16,8 +16,8 @@ from var_spaces.decoding.strategies.supernet import Supernet
 from var_spaces.depth import cached_positions, sub_network
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import MultiScaleQuantizer, ResidualVQConfig
-from var_spaces.training.losses import loss_per_scale, token_losses
-from var_spaces.training.supernet import sub_network_share
+from var_spaces.training.losses.tokens import loss_per_scale, token_losses
+from var_spaces.training.recipes.supernet import sub_network_share
 
 ATOL = 1e-4  # "logits within 1e-4"
 

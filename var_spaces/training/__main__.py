@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     import torch
 
-    from var_spaces.training.runs import Options, train, train_all
+    from var_spaces.training.engine.runs import Options, train, train_all
 
     if args.threads:
         torch.set_num_threads(args.threads)

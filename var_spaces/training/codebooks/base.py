@@ -29,7 +29,7 @@ from var_spaces.tokenizers.residual_vq import ResidualVQConfig
 from var_spaces.training.codebooks.quantizer import TrainingQuantizer
 
 if TYPE_CHECKING:
-    from var_spaces.training.codebook import CodebookStatistics
+    from var_spaces.training.codebooks.statistics import CodebookStatistics
 
 _methods: dict[str, type[CodebookMethod]] = {}
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import ResidualVQConfig
-from var_spaces.training.codebook import initialise_codebook, reset_dead_codes
 from var_spaces.training.codebooks.base import CodebookMethod, Upkeep, codebook_method, option
 from var_spaces.training.codebooks.quantizer import TrainingQuantizer
+from var_spaces.training.codebooks.statistics import initialise_codebook, reset_dead_codes
 
 
 class AveragingQuantizer(TrainingQuantizer):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from var_spaces.training.charts import area_chart, line_chart, stacked
 from var_spaces.training.codebooks.window import UsageWindow
+from var_spaces.training.images.charts import area_chart, line_chart, stacked
 
 
 def codebook_picture(window: UsageWindow, metrics: Path | None = None) -> Image.Image:

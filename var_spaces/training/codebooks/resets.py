@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from var_spaces.training.codebook import initialise_codebook, reset_dead_codes
 from var_spaces.training.codebooks.base import CodebookMethod, Upkeep, codebook_method
 from var_spaces.training.codebooks.quantizer import TrainingQuantizer
+from var_spaces.training.codebooks.statistics import initialise_codebook, reset_dead_codes
 
 
 @codebook_method

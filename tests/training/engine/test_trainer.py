@@ -1,0 +1,229 @@
+"""The training loop on tiny networks: resuming, budgets, exports, refusals."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.training.__main__ import main
+from var_spaces.training.engine.budget import Budget, lr_factor
+from var_spaces.training.engine.config import TrainConfig, bundled, read_config
+from var_spaces.training.engine.export import load_tokenizer
+from var_spaces.training.engine.runs import Options, train
+from var_spaces.training.engine.trainer import Trainer
+
+TOKENIZER = """
+kind = "tokenizer"
+id = "tok"
+[model]
+ch = 16
+ch_mult = [1, 1]
+num_res_blocks = 1
+stem_patch = 4
+norm_groups = 8
+z_channels = 4
+vocab_size = 32
+patch_nums = [1, 2, 8]
+[recipe]
+scenes = "easy"
+warmup_steps = 2
+reset_every = 2
+eval_images = 4
+usage_images = 64
+[train]
+batch_size = 4
+eval_minutes = 1000
+log_every = 1
+"""
+TRANSFORMER = """
+kind = "transformer"
+id = "var"
+[recipe]
+tokenizer = "tok"
+depth = 2
+width = 32
+heads = 2
+eval_images = 4
+[train]
+batch_size = 4
+log_every = 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tok.toml").write_text(TOKENIZER)
+    (tmp_path / "var.toml").write_text(TRANSFORMER)
+    return tmp_path
+
+
+def options(folder: Path, steps: int, runs: str = "runs", **more) -> Options:
+    return Options(
+        steps=steps,
+        device="cpu",
+        models=folder / "models",
+        runs=folder / runs,
+        quiet=True,
+        **more,
+    )
+
+
+def weights(folder: Path) -> dict:
+    return torch.load(folder / "checkpoint.pt", weights_only=True)
+
+
+def test_stopped_and_resumed_equals_uninterrupted(folder, monkeypatch):
+    """Also across the codebook's initialisation, a reset and the falling learning rate."""
+    config = str(folder / "tok.toml")
+    train(config, options(folder, 6, "whole", export=False))
+
+    step = Trainer._step
+
+    def stop_after_three(self: Trainer) -> dict:
+        logs = step(self)
+        self.stopping = self.at.step == 3
+        return logs
+
+    monkeypatch.setattr(Trainer, "_step", stop_after_three)
+    train(config, options(folder, 6, "parts", export=False))
+    assert weights(folder / "parts" / "tok")["step"] == 3
+    train(config, options(folder, 6, "parts", export=False))
+
+    whole, parts = weights(folder / "whole" / "tok"), weights(folder / "parts" / "tok")
+    assert parts["step"] == whole["step"] == 6
+    for part in ("model", "ema"):
+        for key, value in whole[part].items():
+            assert torch.equal(parts[part][key], value), (part, key)
+    rows = [json.loads(x) for x in (folder / "parts/tok/metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2, 3, 4, 5, 6]
+
+
+def test_killed_run_leaves_a_usable_checkpoint(folder):
+    """SIGKILL in the middle of a run; the next run continues from the last checkpoint."""
+    config = folder / "tok.toml"
+    config.write_text(TOKENIZER + "checkpoint_minutes = 0.0\n")
+    command = [sys.executable, "-m", "var_spaces.training", "tokenizer", "--config", str(config)]
+    command += ["--steps", "100000", "--runs", str(folder / "runs"), "--threads", "1"]
+    command += ["--models", str(folder / "models"), "--device", "cpu"]
+    root = Path(__file__).parents[3]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
+    for line in process.stdout:
+        if "step      3" in line:
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    reached = weights(folder / "runs" / "tok")["step"]
+    assert reached >= 2
+    train(str(config), options(folder, reached + 2, export=False))
+    assert weights(folder / "runs" / "tok")["step"] == reached + 2
+
+
+def test_chain_from_tokenizer_to_generator(folder):
+    """Two recipes, one after the other, give model folders that load and agree."""
+    metrics = train(str(folder / "tok.toml"), options(folder, 3))
+    assert set(metrics) >= {"psnr_unseen_wide", "codebook_usage_64_images"}
+    tokenizer = load_tokenizer(folder / "models" / "tok")
+    assert tokenizer.config.patch_nums == (1, 2, 8)
+
+    metrics = train(str(folder / "var.toml"), options(folder, 2))
+    assert len(metrics["nats_trained_pairs_per_scale"]) == 3
+    card = json.loads((folder / "models/var/card.json").read_text())
+    assert card["tokenizer"] == "tok"
+    assert len(card["classes"]) == 64
+    assert len(card["styles"]) == 5
+    assert card["training"]["steps"] == 2
+    assert (folder / "models/var/samples.png").is_file()
+    assert "Training budget" in (folder / "models/var/README.md").read_text()
+
+
+def test_training_imports_no_more_than_torch_numpy_pillow_safetensors():
+    """A training machine may have none of what the app needs."""
+    code = (
+        "import sys, importlib.abc\n"
+        "class Block(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('pydantic', 'gradio', 'pandas', 'transformers',\n"
+        "                                  'huggingface_hub', 'accelerate'):\n"
+        "            raise ImportError('blocked: ' + name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "import var_spaces.training.engine.runs, var_spaces.training.__main__\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_bundled_recipes_are_complete(name):
+    data = read_config(name)
+    assert {"kind", "id", "title", "minutes"} <= set(data)
+    TrainConfig(**data["train"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("[train]\nbatchsize = 3", "Did you mean 'batch_size'"),
+        ('[train]\noptimizer = "moun"', "Did you mean 'muon'"),
+        ("[train]\nbatch_size = 0", "batch_size >= 1"),
+        ("[recipe]\nscenes = 'esy'", "Did you mean 'easy'"),
+        ("[modle]\nch = 1", "Did you mean 'model'"),
+        ("[model", "not valid TOML"),
+    ],
+)
+def test_bad_recipes_are_refused_in_one_line(folder, capsys, change, message):
+    path = folder / "bad.toml"
+    path.write_text('kind = "tokenizer"\nid = "bad"\n' + change)
+    arguments = ["tokenizer", "--config", str(path), "--steps", "1", "--device", "cpu"]
+    assert main([*arguments, "--runs", str(folder / "runs")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "runs").exists()
+
+
+def test_wrong_kind_and_missing_tokenizer_are_refused(folder, capsys):
+    common = ["--steps", "1", "--device", "cpu", "--runs", str(folder / "runs")]
+    common += ["--models", str(folder / "models")]
+    assert main(["transformer", "--config", str(folder / "tok.toml"), *common]) == 2
+    assert "trains a tokenizer, not a transformer" in capsys.readouterr().err
+    assert main(["transformer", "--config", str(folder / "var.toml"), *common]) == 2
+    assert "train one first" in capsys.readouterr().err
+    assert main(["tokenizer", "--config", "vq-tokeniser", *common]) == 2
+    assert "Did you mean 'vq-tokenizer'" in capsys.readouterr().err
+
+
+def test_budget_and_rate():
+    assert Budget(minutes=2).progress(step=0, elapsed=60) == 0.5
+    assert Budget(steps=4).progress(step=5, elapsed=0) == 1.0
+    for wrong in ({}, {"minutes": 1, "steps": 1}, {"steps": 0}):
+        with pytest.raises(VarSpacesError):
+            Budget(**wrong)
+    factors = [lr_factor(p / 100, 0.1, 0.5, 0.02) for p in range(101)]
+    assert factors[5] == pytest.approx(0.5)
+    assert factors[30] == 1.0
+    assert factors[100] == pytest.approx(0.02)
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
+
+
+def test_two_processes_equal_one(folder):
+    """Two processes of half a batch take the steps of one process with the whole batch."""
+    config = str(folder / "tok.toml")
+    train(config, options(folder, 4, "one", export=False))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--standalone", "-m", "var_spaces.training", "tokenizer"]
+    command += ["--config", config, "--steps", "4", "--device", "cpu", "--threads", "1"]
+    command += ["--runs", str(folder / "two"), "--models", str(folder / "models"), "--no-export"]
+    root = Path(__file__).parents[3]
+    subprocess.run(command, check=True, cwd=root, capture_output=True)
+    one, two = weights(folder / "one" / "tok"), weights(folder / "two" / "tok")
+    assert two["images"] == one["images"] == 16
+    for key, value in one["model"].items():
+        torch.testing.assert_close(two["model"][key], value, atol=2e-3, rtol=0.0)

@@ -1,0 +1,155 @@
+"""Training of bitwise tokenizer and text-to-image transformer, on tiny networks for two steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from var_spaces.api import generate
+from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
+from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
+from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
+from var_spaces.training.__main__ import main
+from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.self_correction import BitFlips
+from var_spaces.training.recipes.bitwise import balance, take_autoencoder
+
+BITWISE = """
+kind = "bitwise"
+id = "bits"
+[model]
+ch = 16
+ch_mult = [1, 1]
+num_res_blocks = 1
+stem_patch = 4
+norm_groups = 8
+bits = 4
+patch_nums = [1, 2, 8]
+[recipe]
+scenes = "easy"
+eval_images = 4
+[train]
+batch_size = 4
+eval_minutes = 1000
+log_every = 1
+"""
+TEXT = """
+kind = "text-transformer"
+id = "t2i"
+[recipe]
+tokenizer = "bits"
+scenes = "composed"
+depth = 2
+width = 48
+heads = 2
+text_tokens = 48
+reweight = true
+eval_images = 32
+[train]
+batch_size = 4
+eval_minutes = 1000
+log_every = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Folder with ``models`` and ``runs`` of both recipes."""
+    root = tmp_path_factory.mktemp("trained")
+    for kind, text in (("bitwise", BITWISE), ("text-transformer", TEXT)):
+        (root / f"{kind}.toml").write_text(text)
+        arguments = [kind, "--config", str(root / f"{kind}.toml"), "--steps", "2", "--quiet"]
+        arguments += ["--device", "cpu", "--models", str(root / "models")]
+        assert main([*arguments, "--runs", str(root / "runs")]) == 0
+    return root
+
+
+def test_both_recipes_run_and_log(trained):
+    rows = [json.loads(line) for line in (trained / "runs/bits/metrics.jsonl").open()]
+    assert {"l1", "commitment", "entropy", "bit_balance"} <= rows[0].keys()
+    card = json.loads((trained / "models/bits/card.json").read_text())
+    assert card["family"] == "bitwise"
+    assert 0 <= card["metrics"]["bit_balance_512_images"] <= 1
+    card = json.loads((trained / "models/t2i/card.json").read_text())
+    assert card["text_encoder"] == {"name": "minilm", "max_length": 48}
+    assert card["metrics"]["nats_trained_pairs"] == pytest.approx(np.log(2), abs=0.1)
+    assert len(card["metrics"]["nats_unseen_pairs_per_scale"]) == 3
+    assert (trained / "models/t2i/samples.png").is_file()
+
+
+def test_what_was_trained_draws(trained, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(trained / "models"))
+    image = generate(model="t2i", prompt="a cat on a blue background", seed=1)[0]
+    assert image.size == (64, 64)
+
+
+def test_a_tokenizer_starts_from_another_autoencoder():
+    torch.manual_seed(0)
+    sizes = dict(ch=16, ch_mult=(1, 1), num_res_blocks=1, norm_groups=8)
+    start = ResidualVQ(ResidualVQConfig(**sizes, z_channels=4, vocab_size=8, patch_nums=(1, 2)))
+    model = Bitwise(BitwiseConfig(**sizes, bits=4, patch_nums=(1, 2)))
+    take_autoencoder(model, start)
+    given = model.adapt_state(start.state_dict())
+    for name, ours in model.state_dict().items():
+        assert torch.equal(ours, given[name]), name
+    with pytest.raises(VarSpacesError, match="no layer of the same name"):
+        take_autoencoder(Bitwise(BitwiseConfig(ch=48, ch_mult=(1,), bits=5, norm_groups=8)), start)
+
+
+def test_a_missing_tokenizer_is_named(tmp_path, capsys):
+    config = tmp_path / "t.toml"
+    config.write_text(TEXT)
+    arguments = ["text-transformer", "--config", str(config), "--steps", "1"]
+    assert main([*arguments, "--models", str(tmp_path), "--runs", str(tmp_path)]) == 2
+    assert "train one first" in capsys.readouterr().err
+
+
+def test_flips():
+    bits = torch.zeros(400, 2, 2, 8, dtype=torch.bool)
+    flips = BitFlips(0.3, 2, torch.Generator().manual_seed(0))
+    rates = torch.tensor([flips(0, bits).float().mean().item() for _ in range(60)])
+    assert rates.max() < 0.32
+    assert rates.mean() == pytest.approx(0.15, abs=0.04)
+    assert len(set(rates.tolist())) > 10
+    assert torch.equal(flips(2, bits), bits)  # only the first two scales
+    again = BitFlips(0.3, 2, torch.Generator().manual_seed(0))
+    assert torch.equal(again(0, bits), BitFlips(0.3, 2, torch.Generator().manual_seed(0))(0, bits))
+    assert not BitFlips(0.0, 9, torch.Generator())(0, bits).any()
+    with pytest.raises(VarSpacesError, match="0 to 1"):
+        BitFlips(1.5, 1, torch.Generator())
+
+
+def test_later_scales_repair_flips():
+    """With a flip, the targets of later scales change and undo part of it."""
+    torch.manual_seed(0)
+    model = Bitwise(BitwiseConfig(ch=16, ch_mult=(1,), bits=4, norm_groups=8))
+    schedule = ScaleSchedule.square((1, 2, 4, 8))
+    f = torch.randn(16, 4, 8, 8) * 0.5
+    plain = model.quantize(f, schedule)
+    flipped = model.quantize(f, schedule, lambda scale, bits: ~bits if scale == 0 else bits)
+    assert torch.equal(flipped.bits[0], plain.bits[0])  # the target is what it should have been
+    assert not torch.equal(flipped.bits[1], plain.bits[1])
+    wrong = (flipped.latents[0] - f).square().mean()
+    assert (flipped.latents[3] - f).square().mean() < wrong
+
+
+def test_losses():
+    torch.manual_seed(0)
+    logits, bits = torch.randn(2, 5, 3, 2), torch.randint(2, (2, 5, 3))
+    expected = F.cross_entropy(logits.flatten(0, 2), bits.flatten(), reduction="none")
+    torch.testing.assert_close(bit_losses(logits, bits), expected.view(2, 5, 3).mean(-1))
+    schedule = ScaleSchedule.square((1, 2))
+    assert scale_weights(schedule, False).tolist() == pytest.approx([0.2] * 5)
+    assert scale_weights(schedule, True).tolist() == pytest.approx([1 / 3] + [1 / 6] * 4)
+
+
+def test_balance():
+    even = torch.tensor([[[0, 1]], [[1, 0]]])
+    assert balance([even]).item() == pytest.approx(1)
+    assert balance([torch.ones(2, 3, 4)]).item() == pytest.approx(0, abs=1e-3)

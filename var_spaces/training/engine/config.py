@@ -1,0 +1,116 @@
+"""Recipe files: one TOML file describes one training run.
+
+Sections map onto frozen dataclasses; unknown sections and keys are refused with the nearest known
+name. Bundled recipes live in ``var_spaces/training/configs`` and go by their file name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from var_spaces.errors import VarSpacesError, did_you_mean
+
+CONFIG_FOLDER = Path(__file__).parents[1] / "configs"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation settings shared by every recipe.
+
+    Args:
+        batch_size: images per step over all processes.
+        lr: peak learning rate of both Muon and AdamW parts.
+        weight_decay: decoupled, on matrices only.
+        warmup: share of the run with linear warm-up, 0..1.
+        constant: share of the run after which the rate falls linearly, 0..1.
+        final_lr: rate at the end as a share of the peak.
+        ema: decay of the weight average that is exported.
+        clip: global gradient norm limit.
+        optimizer: "muon" (matrices by Muon, the rest by AdamW) or "adamw".
+        precision: "auto" (bfloat16 autocast on CUDA, float32 elsewhere), "fp32" or "bf16".
+        compile: wrap the network in torch.compile on CUDA.
+        log_every, eval_minutes, checkpoint_minutes: rhythm of metrics, evaluation, checkpoints.
+        seed: of initialisation, data and noise.
+    """
+
+    batch_size: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.0
+    warmup: float = 0.01
+    constant: float = 0.4
+    final_lr: float = 0.02
+    ema: float = 0.999
+    clip: float = 1.0
+    optimizer: str = "muon"
+    precision: str = "auto"
+    compile: bool = False
+    log_every: int = 20
+    eval_minutes: float = 5.0
+    checkpoint_minutes: float = 3.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("optimizer", ("muon", "adamw")),
+            ("precision", ("auto", "fp32", "bf16")),
+        ):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise VarSpacesError(
+                    f"train.{name} is '{value}'; allowed: {', '.join(allowed)}."
+                    + did_you_mean(str(value), allowed)
+                )
+        if self.batch_size < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
+            raise VarSpacesError(
+                "train needs batch_size >= 1, lr > 0 and 0 <= ema < 1, not "
+                f"{self.batch_size}, {self.lr} and {self.ema}."
+            )
+
+
+def bundled() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in CONFIG_FOLDER.glob("*.toml"))
+
+
+def read_config(name_or_path: str) -> dict[str, Any]:
+    """Read a recipe by bundled name or file path.
+
+    Raises:
+        VarSpacesError: if there is no such recipe or it is not valid TOML.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = CONFIG_FOLDER / f"{name_or_path}.toml"
+        if not path.is_file():
+            known = bundled()
+            raise VarSpacesError(
+                f"No recipe '{name_or_path}'. Give a .toml file or one of: {', '.join(known)}."
+                + did_you_mean(name_or_path, known)
+            )
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise VarSpacesError(f"Cannot read recipe {path}: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise VarSpacesError(f"Recipe {path} is not valid TOML: {error}.") from None
+    return data
+
+
+def build(section: type[T], values: dict[str, Any], where: str) -> T:
+    """Build a dataclass from a TOML table; unknown keys are refused."""
+    known = {field.name for field in fields(section)}
+    for key in values:
+        if key not in known:
+            raise VarSpacesError(
+                f"Unknown setting '{key}' in {where}. Known: {', '.join(sorted(known))}."
+                + did_you_mean(key, known)
+            )
+    cleaned = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return section(**cleaned)
+    except TypeError as error:
+        raise VarSpacesError(f"Bad value in {where}: {error}.") from None

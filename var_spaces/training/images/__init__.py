@@ -1,0 +1,1 @@
+"""Pictures that go into a training and that come out of it."""

@@ -1,0 +1,1 @@
+"""What is trained, one file each: network, data, loss, evaluation."""

@@ -1,0 +1,145 @@
+"""Recipe: train the bitwise tokenizer of Infinity on scenes of the open image set.
+
+Losses: L1, squared error, L1 of image gradients, commitment of the latent to its bits, and the
+entropy term of binary spherical quantisation (https://arxiv.org/abs/2406.07548), which wants bits
+decided and used equally often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.tokenizers.autoencoder import initialise
+from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
+from var_spaces.training.engine.config import TrainConfig
+from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.images.reconstructions import (
+    probe_psnr,
+    reconstruction_sheet,
+    shown_scales,
+)
+from var_spaces.training.images.sources import ImageSource, SceneSource
+
+
+@dataclass(frozen=True)
+class BitwiseTraining:
+    """Settings of the bitwise tokenizer recipe.
+
+    Args:
+        scenes: name of the scene recipe that training images come from.
+        start: id of a trained VQ tokenizer whose autoencoder training begins with; empty for none.
+        l1, mse, gradient, commitment, entropy: weights of the loss terms.
+        temperature: of the soft bits in the entropy term.
+        truncate: share of each batch whose decoder input stops at a random scale, so that early
+            scales alone give a readable picture.
+        eval_images: images per evaluation probe.
+    """
+
+    scenes: str = "wide"
+    start: str = ""
+    l1: float = 1.0
+    mse: float = 2.0
+    gradient: float = 0.5
+    commitment: float = 0.25
+    entropy: float = 0.02
+    temperature: float = 0.1
+    truncate: float = 0.1
+    eval_images: int = 192
+
+
+class BitwiseRecipe:
+    """Trains :class:`Bitwise`; see :class:`var_spaces.training.engine.trainer.Recipe`."""
+
+    def __init__(
+        self,
+        model: BitwiseConfig,
+        config: BitwiseTraining,
+        seed: int,
+        device: torch.device,
+        source: ImageSource | None = None,
+        start: nn.Module | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.config, self.seed, self.device = config, seed, device
+        self.model = Bitwise(model)
+        initialise(self.model)
+        if start is not None:
+            take_autoencoder(self.model, start)
+        size = self.model.schedule.last[0] * self.model.downsample
+        self.source = source or SceneSource(config.scenes, size, device)
+
+    def parameter_groups(self, train: TrainConfig) -> list[dict]:
+        keep = () if train.optimizer == "muon" else ("",)
+        return matrix_groups(self.model, weight_decay=train.weight_decay, keep_adamw=keep)
+
+    def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
+        """Nothing changes between steps."""
+
+    def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
+        config = self.config
+        images = self.source.batch(self.seed, start, count)
+        all_scales = self.model.schedule.num_scales
+        scales = shown_scales(all_scales, config.truncate, self.seed, step, start, count)
+        recon, commitment, entropy, bits = model(images, scales.to(self.device), config.temperature)
+        recon = recon.float()
+        terms = {
+            "l1": F.l1_loss(recon, images),
+            "mse": F.mse_loss(recon, images),
+            "gradient": sum(F.l1_loss(recon.diff(dim=d), images.diff(dim=d)) for d in (-1, -2)),
+            "commitment": commitment,
+            "entropy": entropy,
+        }
+        total = sum(getattr(config, name) * term for name, term in terms.items())
+        logs = {name: term.detach() for name, term in terms.items()}
+        return total, logs | {"bit_balance": balance(bits)}
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """PSNR (dB, mean over images) on images never trained on, and how evenly bits are used."""
+        metrics = probe_psnr(model, self.source, self.config.eval_images)
+        name, batches = self.source.usage_probe()
+        bits = [torch.cat(model.encode(images), 1) for images in batches]
+        metrics[f"bit_balance_{name}"] = balance(bits).item()
+        return metrics
+
+    @torch.no_grad()
+    def sample_grid(self, model: nn.Module) -> Image.Image:
+        """Pairs of rows, original above reconstruction, of images never trained on."""
+        return reconstruction_sheet(model, self.source)
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Nothing beside the network needs to be kept."""
+
+
+def take_autoencoder(model: Bitwise, start: nn.Module) -> None:
+    """Copy the layers of another tokenizer's encoder and decoder that this one has too.
+
+    Raises:
+        VarSpacesError: if the two networks have no layer in common.
+    """
+    own = model.state_dict()
+    given = model.adapt_state(start.state_dict())
+    shared = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    if not any(weight.dim() > 1 for weight in shared.values()):
+        raise VarSpacesError(
+            "The tokenizer to start from has no layer of the same name and shape: "
+            "give both the same ch and ch_mult, or leave 'start' out."
+        )
+    model.load_state_dict(shared, strict=False)
+
+
+def balance(bits: list[Tensor]) -> Tensor:
+    """Mean entropy of the bits of a token in bits per bit, 0..1; 1 if each is set half the time."""
+    flat = torch.cat([part.flatten(0, 1) for part in bits]).float()
+    p = flat.mean(0).clamp(1e-6, 1 - 1e-6)
+    return -(p * p.log2() + (1 - p) * (1 - p).log2()).mean()

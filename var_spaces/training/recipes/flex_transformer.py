@@ -1,0 +1,137 @@
+"""Recipe: train FlexVAR on scenes of the open image set, each step on another schedule.
+
+As published (https://arxiv.org/abs/2502.20313) schedules are random, so that one model draws any
+size in any number of steps. Ours: some steps show pictures of other shapes, scenes that were
+continued by their background, so that objects keep their proportions.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from var_spaces.backbones.flexvar import FlexVAR
+from var_spaces.backbones.flexvar_config import FlexVARConfig
+from var_spaces.backbones.var import VAR
+from var_spaces.tokenizers.flex_vq import FlexVQ
+from var_spaces.training.data.render import render
+from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.losses.tokens import token_losses
+from var_spaces.training.recipes.flex_schedules import RandomSchedules
+from var_spaces.training.recipes.flex_start import start_transformer
+from var_spaces.training.recipes.transformer import TransformerConfig, TransformerRecipe
+
+DEFAULTS = {
+    "sampling": {"name": "flexvar", "top_k": 100, "top_p": 0.95, "max_side": 1024, "drawn": []},
+    "guidance": {"name": "flexvar", "scale": 2.5, "max_side": 1024},
+}
+
+
+@dataclass(frozen=True)
+class FlexTransformerConfig(TransformerConfig):
+    """Settings of the FlexVAR recipe, beside those of :class:`TransformerConfig`.
+
+    Args:
+        start: id of a trained VAR on the tokenizer that the scalable one began with; empty: none.
+        fit_images: images from which the output layer is fitted after a start.
+        pos_grid: rows and columns of the grid of positions.
+        usual_share, middle, late, budget, keep_last, stretch, aspect: of the random schedules, see
+            :class:`RandomSchedules`.
+    """
+
+    tokenizer: str = "flex-tokenizer"
+    start: str = ""
+    fit_images: int = 128
+    pos_grid: int = 32
+    usual_share: float = 0.05
+    middle: tuple[int, int, int] = (3, 10, 5)
+    late: tuple[int, int, int] = (11, 15, 2)
+    budget: int = 680
+    keep_last: bool = True
+    stretch: float = 0.5
+    aspect: float = 2.0
+
+
+class FlexTransformerRecipe(TransformerRecipe):
+    """Trains :class:`FlexVAR`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+
+    Args:
+        start: the trained VAR to begin with, if any.
+    """
+
+    def __init__(
+        self,
+        tokenizer: FlexVQ,
+        config: FlexTransformerConfig,
+        seed: int,
+        device: torch.device,
+        start: VAR | None = None,
+    ) -> None:
+        super().__init__(tokenizer, config, seed, device)
+        self.schedules = RandomSchedules(
+            usual=tokenizer.config.patch_nums,
+            usual_share=config.usual_share,
+            middle=config.middle,
+            late=config.late,
+            budget=config.budget,
+            keep_last=config.keep_last,
+            stretch=config.stretch,
+            aspect=config.aspect,
+        )
+        self.schedule = self.model.schedule
+        self.model.to(device)
+        if start:
+            batch = self.batch(self.scenes, seed, 0, config.fit_images)
+            start_transformer(self.model, start.to(device), self.tokenizer, *batch)
+
+    def _fresh(self) -> FlexVAR:
+        return FlexVAR(FlexVARConfig(**self.sizes(), pos_grid=self.config.pos_grid))
+
+    def card(self) -> dict[str, Any]:
+        """What the model's card says beyond its architecture."""
+        return {"defaults": DEFAULTS}
+
+    @torch.no_grad()
+    def batch(
+        self, scenes: SceneSampler, seed: int, start: int, count: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As for VAR, at the scales of the current schedule and in the shape of its last map."""
+        drawn = scenes.batch(seed, start, count, self.device)
+        labels, styles = scenes.labels(drawn)
+        height, width = (side * self.tokenizer.downsample for side in self.schedule.last)
+        images = continued(render(self.atlas, drawn, min(height, width)), height, width, start)
+        with torch.autocast(self.device.type, enabled=False):
+            ids = self.tokenizer.encode(images, self.schedule)
+            tokens = self.tokenizer.teacher_forcing(ids, self.schedule)
+        return labels, styles, torch.cat(ids, dim=1), tokens
+
+    def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
+        usual = self.schedule
+        self.schedule = self.schedules.draw(random.Random(f"{self.seed} {step}"))
+        try:
+            labels, styles, ids, tokens = self.training_batch(start, count)
+            logits = model(labels, tokens, styles, schedule=self.schedule)
+        finally:
+            self.schedule = usual
+        return token_losses(logits, ids, self.config.label_smoothing).mean(), {}
+
+
+def continued(images: Tensor, height: int, width: int, seed: int) -> Tensor:
+    """Square images as part of larger ones, placed at random; the rim repeats the outermost pixels.
+
+    Scenes have plain backgrounds there, so this is a larger scene.
+
+    Args:
+        images: ``(B, 3, S, S)`` with ``S = min(height, width)``.
+    """
+    down, across = height - images.shape[-2], width - images.shape[-1]
+    if not down and not across:
+        return images
+    generator = random.Random(f"place {seed}")
+    top, left = generator.randint(0, down), generator.randint(0, across)
+    return F.pad(images, (left, across - left, top, down - top), mode="replicate")

@@ -1,0 +1,211 @@
+"""Recipe: train a text-conditional bitwise transformer on captioned scenes.
+
+Images are drawn, captioned and tokenised as they are needed, so nothing is ever seen twice. Loss,
+dropped captions and bitwise self-correction follow Infinity (https://arxiv.org/abs/2412.04431).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from var_spaces.backbones.infinity import Infinity
+from var_spaces.backbones.infinity_config import InfinityConfig
+from var_spaces.backbones.text_features import TextFeatures
+from var_spaces.conditioning.packed_encoder import PackedEncoder
+from var_spaces.tokenizers.bitwise import Bitwise
+from var_spaces.training.data.atlas import Atlas
+from var_spaces.training.data.batch import unpack
+from var_spaces.training.data.captions import CaptionRecipe, CaptionWriter
+from var_spaces.training.data.recipes import recipe
+from var_spaces.training.data.render import render
+from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.config import TrainConfig
+from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.images.text_samples import text_sheet
+from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.self_correction import BitFlips
+from var_spaces.training.losses.tokens import loss_per_scale
+
+EVAL_SEED = 7_000_009  # never a training seed
+GRID = 64
+DEFAULTS = {
+    "task": {"name": "text-to-image"},
+    "sampling": {"name": "bits", "temperature": 0.7, "top_p": 0.97},
+    "guidance": {"name": "per-scale", "scale": 3.0},
+}
+
+
+@dataclass(frozen=True)
+class TextTransformerConfig:
+    """Settings of the text-to-image recipe.
+
+    Args:
+        tokenizer: id of the frozen bitwise tokenizer.
+        scenes: name of the scene recipe.
+        depth, width, heads: size of the network.
+        text_tokens: word pieces that are read of a caption, and the longest prompt.
+        rope_extent: rows of the grid that positions are laid on.
+        gate, adaln: scale of the first weights of gates and modulation.
+        drop_text: share of samples trained with the learned empty text (for guidance), 0..1.
+        flip_strength, flip_scales: self-correction, see :class:`BitFlips`.
+        reweight: let coarse scales count more, see :func:`scale_weights`.
+        say_background, say_style, say_place, say_colour, synonym: how often captions say what,
+            see :class:`CaptionRecipe`.
+        eval_images: images per validation probe.
+    """
+
+    tokenizer: str = "bit-tokenizer"
+    scenes: str = "easy"
+    depth: int = 6
+    width: int = 288
+    heads: int = 6
+    text_tokens: int = 64
+    rope_extent: int = 16
+    gate: float = 1e-2
+    adaln: float = 0.5
+    drop_text: float = 0.1
+    flip_strength: float = 0.3
+    flip_scales: int = 64
+    reweight: bool = False
+    say_background: float = 0.75
+    say_style: float = 0.7
+    say_place: float = 0.6
+    say_colour: float = 0.95
+    synonym: float = 0.25
+    eval_images: int = 256
+
+    @property
+    def captions(self) -> CaptionRecipe:
+        said = (self.say_background, self.say_style, self.say_place, self.say_colour)
+        return CaptionRecipe(*said, self.synonym)
+
+
+class Batch(NamedTuple):
+    """Captions, their features, target bits ``(B, L, n)`` and inputs ``(B, L - 1, n)``."""
+
+    captions: list[str]
+    text: TextFeatures
+    bits: Tensor
+    tokens: Tensor
+
+
+class TextTransformerRecipe:
+    """Trains :class:`Infinity`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+
+    Args:
+        encoder: the frozen text encoder, on ``device``.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Bitwise,
+        encoder: PackedEncoder,
+        config: TextTransformerConfig,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.config, self.seed, self.device = config, seed, device
+        self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
+        self.encoder = encoder
+        self.atlas = Atlas.load().to(device)
+        self.scenes = SceneSampler(self.atlas, recipe(config.scenes))
+        self.writer = CaptionWriter(self.atlas, config.captions)
+        self.model = Infinity(
+            InfinityConfig(
+                depth=config.depth,
+                width=config.width,
+                heads=config.heads,
+                latent_dim=tokenizer.latent_dim,
+                patch_nums=tokenizer.config.patch_nums,
+                text_dim=encoder.model.config.hidden_size,
+                text_len=config.text_tokens,
+                levels=max(15, len(tokenizer.config.patch_nums)),
+                rope_extent=config.rope_extent,
+            )
+        )
+        self.model.initialise(gate=config.gate, adaln=config.adaln)
+        weights = scale_weights(self.model.schedule, config.reweight)
+        self.weights = weights.to(device)
+
+    def card(self) -> dict[str, Any]:
+        """What the model's card says beyond its architecture."""
+        return {
+            "tokenizer": self.config.tokenizer,
+            "text_encoder": {"name": "minilm", "max_length": self.config.text_tokens},
+            "defaults": DEFAULTS,
+        }
+
+    def parameter_groups(self, train: TrainConfig) -> list[dict]:
+        muon = ("embed", "pos_", "head.", "cfg_uncond")
+        keep = muon if train.optimizer == "muon" else ("",)
+        return matrix_groups(self.model, weight_decay=train.weight_decay, keep_adamw=keep)
+
+    def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
+        """Nothing changes between steps."""
+
+    @torch.no_grad()
+    def batch(
+        self, scenes: SceneSampler, seed: int, start: int, count: int, flips: BitFlips | None = None
+    ) -> Batch:
+        """Images ``start .. start + count`` of a stream, captioned and tokenised."""
+        drawn = scenes.batch(seed, start, count, self.device)
+        written = self.writer.batch(unpack(self.atlas, drawn.to("cpu")), seed, start)
+        captions = [caption.text for caption in written]
+        schedule = self.model.schedule
+        with torch.autocast(self.device.type, enabled=False):
+            f = self.tokenizer.latent(render(self.atlas, drawn))
+            bits, latents = self.tokenizer.quantize(f, schedule, flips)
+            tokens = self.tokenizer.inputs(latents, schedule)
+            text = TextFeatures.of(self.encoder(captions))
+        return Batch(captions, text, torch.cat(bits, dim=1), tokens)
+
+    def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
+        config = self.config
+        generator = torch.Generator().manual_seed(self.seed * 9_176_263 + start)
+        flips = BitFlips(config.flip_strength, config.flip_scales, generator)
+        dropped = torch.rand(count, generator=generator) < config.drop_text
+        batch = self.batch(self.scenes, self.seed, start, count, flips)
+        logits = model(batch.text, batch.tokens, dropped=dropped.to(self.device))
+        losses = bit_losses(logits, batch.bits)
+        return (losses * self.weights).sum(1).mean(), {}
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module) -> dict[str, Any]:
+        """Nats per bit for trained and for unseen (concept, style) pairs, without flips.
+
+        With each caption given to the next picture the loss must be higher: the difference is what
+        the model reads from the text.
+        """
+        metrics: dict[str, Any] = {}
+        for name, split in (("trained_pairs", "train"), ("unseen_pairs", "unseen_pairs")):
+            scenes = SceneSampler(self.atlas, replace(recipe(self.config.scenes), split=split))
+            true, shuffled = [], []
+            for start in range(0, self.config.eval_images, 32):
+                batch = self.batch(scenes, EVAL_SEED, start, 32)
+                true.append(bit_losses(model(batch.text, batch.tokens), batch.bits))
+                prompts = batch.text.prompts()
+                other = TextFeatures.of([*prompts[1:], prompts[0]])
+                shuffled.append(bit_losses(model(other, batch.tokens), batch.bits))
+            losses = torch.cat(true)
+            metrics[f"nats_{name}"] = losses.mean().item()
+            metrics[f"nats_{name}_shuffled_captions"] = torch.cat(shuffled).mean().item()
+            per_scale = loss_per_scale(losses, model.schedule)
+            metrics[f"nats_{name}_per_scale"] = [round(x, 4) for x in per_scale]
+        return metrics
+
+    def sample_grid(self, model: nn.Module) -> Image.Image:
+        """Unselected images for captions of scenes never trained on, fixed seed."""
+        prompts = self.batch(self.scenes, EVAL_SEED, 0, GRID).captions
+        return text_sheet(self.tokenizer, model, self.encoder, prompts, DEFAULTS)
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Nothing beside the network needs to be kept."""
