@@ -1,0 +1,1 @@
+"""Fine-tuning to one subject (ARBooth, https://arxiv.org/abs/2504.02612)."""
