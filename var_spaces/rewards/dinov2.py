@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -13,7 +13,6 @@ from var_spaces.methods import register
 if TYPE_CHECKING:
     import torch
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 PATCHES = 16  # along a side
 
 
@@ -30,27 +29,12 @@ class DINOv2Features(Features):
     )
 
     def load(self, device: torch.device) -> Describe:
-        import torch
-        from transformers import AutoModel
-
-        from var_spaces.evaluators.pixels import as_batch
+        from var_spaces.evaluators.dinov2 import DINOv2
 
         try:
-            model = AutoModel.from_pretrained(self.checkpoint).to(device).eval()
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            network = DINOv2(self.checkpoint, device)
+        except VarSpacesError as error:
             raise VarSpacesError(
-                f"Features 'dinov2' cannot be loaded from {self.checkpoint}: {reason} Choose "
-                "features 'clip', which come with the project."
+                f"{error} Choose features 'clip', which come with the project."
             ) from None
-        config = model.config
-        mean, std = (torch.tensor(x, device=device).view(3, 1, 1) for x in (MEAN, STD))
-        first = 1 + getattr(config, "num_register_tokens", 0)
-
-        @torch.no_grad()
-        def describe(images: Any) -> torch.Tensor:
-            batch = as_batch(images, PATCHES * config.patch_size).to(device)
-            pixels = ((batch + 1) / 2 - mean) / std
-            return model(pixel_values=pixels).last_hidden_state[:, first:].float()
-
-        return describe
+        return lambda images: network(images, PATCHES)[1]
