@@ -7,7 +7,7 @@ import torch
 
 from var_spaces.aspect import published
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.training.subject.losses import (
+from var_spaces.training.losses.subject import (
     coarse_weights,
     hard_prior_loss,
     instance_loss,

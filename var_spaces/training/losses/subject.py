@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.training.bit_losses import bit_losses
+from var_spaces.training.losses.bits import bit_losses
 
 COARSE = 8  # scales of full weight; fixed in the public code, whatever the schedule
 

@@ -1,1 +1,0 @@
-"""Fine-tuning to one subject (ARBooth, https://arxiv.org/abs/2504.02612)."""
