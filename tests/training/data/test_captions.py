@@ -63,7 +63,7 @@ def test_every_claim_is_true(atlas, writer, name):
                 same = [o for o in same if o.tint == thing.colour or o.ink]
             assert len(same) >= thing.count
             if thing.place:
-                assert thing.place in {module._place(o) for o in same}
+                assert thing.place in {module.place_of(o) for o in same}
         if caption.relation:
             one, two = (
                 [o for o in scene.objects if o.concept == thing.concept] for thing in caption.things

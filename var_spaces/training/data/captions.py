@@ -7,8 +7,9 @@ free. The claims are what a generated picture can be checked against.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -25,6 +26,8 @@ from var_spaces.training.data.words import (
     plural,
     without_colour,
 )
+
+T = TypeVar("T")
 
 FRAMES = (
     "{x}", "{x}", "a picture of {x}", "an image of {x}", "a drawing of {x}",
@@ -142,7 +145,7 @@ class CaptionWriter:
             relation = None
         absolute = alone and relation is None
         things = [
-            Thing(group[0].concept, len(group), colour, _place(group[0]) if absolute else None)
+            Thing(group[0].concept, len(group), colour, place_of(group[0]) if absolute else None)
             for group, colour in zip(groups, said, strict=True)
         ]
         return things, relation
@@ -169,11 +172,23 @@ class Choices:
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = iter(numbers)
 
-    def one(self, options: Sequence[str]) -> str:
+    def one(self, options: Sequence[T]) -> T:
         return options[next(self._numbers) * len(options) >> 32]
 
     def chance(self, probability: float) -> bool:
         return next(self._numbers) < probability * 2**32
+
+    def between(self, low: float, high: float) -> float:
+        return low + (high - low) * next(self._numbers) / 2**32
+
+    def weighted(self, weights: Mapping[str, float]) -> str:
+        """A name, as often as its weight says."""
+        left = next(self._numbers) / 2**32 * sum(weights.values())
+        for name, weight in weights.items():
+            left -= weight
+            if left < 0:
+                return name
+        return name
 
 
 def _groups(objects: Sequence[Object]) -> list[list[Object]]:
@@ -205,7 +220,7 @@ def _relation(groups: list[list[Object]]) -> str | None:
     return "above" if down > _SEPARATE > 2 * across else None
 
 
-def _place(item: Object) -> str | None:
+def place_of(item: Object) -> str | None:
     """Corner or middle of an object's centre, if it is clearly there."""
     column = "left" if item.cx < 0.38 else "right" if item.cx > 0.62 else ""
     row = "top" if item.cy < 0.38 else "bottom" if item.cy > 0.62 else ""

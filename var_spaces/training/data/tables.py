@@ -71,6 +71,12 @@ def ink_tables() -> dict[str, Tensor]:
     return {"ink_ids": ids, "ink_count": count, "inks": colours}
 
 
+def stands_out(ink: tuple[int, int, int], background: tuple[str, str]) -> bool:
+    """Whether an ink drawing can be seen on a background of two named colours."""
+    light = luminance(ink)
+    return all(abs(light - luminance(BACKGROUNDS[name])) >= _CONTRAST for name in background)
+
+
 def pair_tables(pairs: Tensor, styles: int) -> dict[str, Tensor]:
     """Where each style's run of (P, 2) ``pairs``, sorted by style, starts and how long it is."""
     chosen = pairs[:, 1][:, None] == torch.arange(styles)
