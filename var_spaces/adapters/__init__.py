@@ -1,0 +1,1 @@
+"""What a task adds to a backbone: one file per method."""
