@@ -5,13 +5,16 @@ Importing this module needs no torch; running does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.events import Event
+from var_spaces.methods import get
 from var_spaces.spec import RunSpec
+from var_spaces.tasks.base import SHA256, Task
 from var_spaces.tasks.plan import plan
 from var_spaces.validation import freeze
 from var_spaces.zoo.cards import Card, get_card
@@ -114,7 +117,7 @@ def stream(
         spec: a run spec; or leave it out and give ``settings`` of :func:`make_spec`.
         previews: decode the images after every scale.
         device: where to run; None as for :func:`load`.
-        images: PIL images or arrays that the spec names by content hash.
+        images: PIL images, arrays or files that the spec names by content hash.
         observe: called with every intermediate result (see ``decoding/loop/run.py``).
 
     Raises:
@@ -132,8 +135,7 @@ def stream(
     if not isinstance(spec, RunSpec):
         spec = RunSpec(**spec)
     planned = plan(spec)
-    handed = _pixels(handed)
-    planned.task.check_pictures(handed)
+    handed = planned.task.read_pictures(handed)
 
     from var_spaces.tasks.run import run
     from var_spaces.zoo.placement import resolve
@@ -151,7 +153,9 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
         settings: ``class_`` (or ``label``), ``style`` and other inputs of the task; ``seed``,
             ``count``, ``first``, ``task``, ``cache``, ``decoding``, ``schedule``; ``guidance`` as a
             number or a method; ``sampling`` as a method, or its ``top_k``, ``top_p``,
-            ``temperature``, ``smooth``; for edits ``image`` and ``mask`` as pictures.
+            ``temperature``, ``smooth``; pictures of the task by their names, each as a path, the
+            bytes of a file, a PIL image, an array or the hash of one that is handed in
+            separately. ``image`` stands for the first of them.
 
     Returns:
         The spec, and the pictures it names by content hash.
@@ -165,7 +169,6 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
     inputs: dict[str, Any] = {}
     methods = {kind: default_method(card, kind) for kind in ("sampling", "guidance")}
     changes: dict[str, Any] = {}
-    pictures: dict[str, Any] = {}
     for key, value in settings.items():
         if key in SPEC_FIELDS:
             fields[key] = value
@@ -177,30 +180,26 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
             methods[key] = value
         elif key in ("class_", "label"):
             inputs["class"] = value
-        elif key in ("image", "mask") and value is not None:
-            name, pixels = _handed(key, value)
-            inputs["source" if key == "image" else "mask"] = name
-            pictures[name] = pixels
         else:
             inputs[key] = value
     if changes:
         if not isinstance(methods["sampling"], Mapping):
             raise VarSpacesError(f"Give {', '.join(changes)} inside the sampling method.")
         methods["sampling"] = {**methods["sampling"], **changes}
-    _check_inputs(fields.get("task", "generate"), inputs)
+    task = get("task", fields["task"])
+    pictures = _take_pictures(task, inputs)
+    _check_inputs(task, inputs)
     return RunSpec(**fields, **methods, inputs=inputs), pictures
 
 
-def _check_inputs(task: str, inputs: Mapping[str, Any]) -> None:
+def _check_inputs(task: type[Task], inputs: Mapping[str, Any]) -> None:
     """Name a mistyped keyword as what it is, with every keyword that would do."""
-    from var_spaces.methods import get
-
-    known = get("task", task).field_names()
+    known = task.field_names()
     every = ["class_", "style", "guidance", "sampling", *METHOD_OF, *SPEC_FIELDS, *known]
     for key in inputs:
         if key not in known:
             near = did_you_mean(key, every)
-            raise VarSpacesError(f"Unknown setting '{key}' of task '{task}'.{near}")
+            raise VarSpacesError(f"Unknown setting '{key}' of task '{task.name}'.{near}")
 
 
 def default_task(card: Card) -> str:
@@ -214,23 +213,26 @@ def default_method(card: Card, kind: str) -> Any:
     return card.defaults.get(kind) or freeze(RunSpec.model_fields[kind].default)
 
 
-def _handed(key: str, picture: Any) -> tuple[str, Any]:
-    from var_spaces.pictures import as_mask, as_rgb, digest
+def _take_pictures(task: type[Task], inputs: dict[str, Any]) -> dict[str, Any]:
+    """Replace pictures among the inputs by their content hashes; returns them by hash.
 
-    pixels = as_rgb(picture) if key == "image" else as_mask(picture)
-    return digest(pixels), pixels
-
-
-def _pixels(pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """Pictures as arrays. A mask is told from a picture by its two dimensions or one band."""
-    from var_spaces.pictures import as_mask, as_rgb
-
-    flat = ("1", "L", "I", "F")
-    is_mask = {
-        name: getattr(picture, "ndim", 3) == 2 or getattr(picture, "mode", "RGB") in flat
-        for name, picture in pictures.items()
+    ``image`` stands for the first picture of the task.
+    """
+    fields = task.picture_fields()
+    if "image" in inputs and fields:
+        inputs[next(iter(fields))] = inputs.pop("image")
+    given = {
+        name: inputs.pop(name)
+        for name in fields
+        if not (inputs.get(name) is None or _is_hash(inputs[name]))
     }
-    return {n: as_mask(p) if is_mask[n] else as_rgb(p) for n, p in pictures.items()}
+    hashes, pixels = task.take(given)
+    inputs |= hashes
+    return pixels
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(SHA256, value) is not None
 
 
 def image_spec(spec: RunSpec, position: int) -> RunSpec:

@@ -181,6 +181,9 @@ def _near(word: object, known: Mapping[str, object]) -> str:
 
 # --- parameters as flags and controls -------------------------------------------------------------
 
+# Contents of inputs that are pictures: the value is a content hash, a file stands for it.
+PICTURES = ("picture", "mask")
+
 # Parameters of these kinds are flags of a run: "--guidance-scale", but plain "--top-k".
 FLAG_PREFIXES = {
     "task": "",

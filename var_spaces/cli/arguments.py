@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_method_flags(parser: Parser, cls: type[Method], prefix: str) -> dict[str, str]:
-    """Add a flag per field of a method class.
+    """Add a flag per field of a method class; that of its first picture is ``--picture``, too.
 
     Args:
         prefix: put before the field's own flag, e.g. ``"cache"`` for ``--cache-budget``; may be "".
@@ -52,12 +52,15 @@ def add_method_flags(parser: Parser, cls: type[Method], prefix: str) -> dict[str
         Field name by destination in the result of :meth:`Parser.read`.
     """
     group = parser.add_argument_group(f"{cls.described_as()}: {cls.title}")
-    fields = {}
+    fields, has_picture = {}, False
     for option in cli_options(cls):
         flag = option.flag if not prefix else f"--{prefix}-{option.flag.removeprefix('--')}"
         dest = f"{cls.kind}:{option.field}"
         fields[dest] = option.field
-        group.add_argument(flag, dest=dest, help=_help(option), **_settings(option))
+        flags = [flag]
+        if option.content == "picture" and not has_picture:
+            flags, has_picture = list(dict.fromkeys(["--picture", flag])), True
+        group.add_argument(*flags, dest=dest, help=_help(option), **_settings(option))
     return fields
 
 
@@ -105,6 +108,8 @@ def _name(default: str | Mapping[str, Any]) -> str:
 
 
 def _settings(option: Option) -> dict[str, Any]:
+    if option.content in methods.PICTURES:
+        return {"metavar": "FILE"}
     if option.type is bool:
         return {"action": argparse.BooleanOptionalAction}
     if option.many:
@@ -127,4 +132,6 @@ def _help(option: Option) -> str:
     if option.default is not None:
         notes.append(f"default {option.default}")
     text = f"{option.help} ({', '.join(notes)})" if notes else option.help
+    if option.content in methods.PICTURES:
+        text = text.removeprefix("content hash of ")
     return text.replace("%", "%%")

@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> None:
     parser = _parser(base)
     options = parser.read(arguments)
     out, scale = _png(options, "out"), _upscale(options)
-    spec = _spec(base, options)
+    spec, pictures = _spec(base, options)
     side = get_card(spec.model, role="generator").resolution * columns(spec.count) * scale
     if side > MAX_SIDE:
         raise VarSpacesError(
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> None:
         )
     kept = _png(options, "kept") if "kept" in options else None
     held: dict[int, Tensor] = {}
-    done = _watch(spec, held if kept else None)
+    done = _watch(spec, pictures, held if kept else None)
     spec = done.record.spec  # as the model spells it: a class by its name
     write_file(out, save_png(grid(done.images), spec, scale))
     if kept:
@@ -124,11 +124,19 @@ def schedule_sizes(text: str) -> list[tuple[int, int]]:
     return [(int(side[0]), int(side[-1])) for side in sides]
 
 
-def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> RunSpec:
+def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[RunSpec, dict[str, Any]]:
+    """The run spec, and the pictures that it names by content hash."""
+    task = methods.get("task", base["task"]["name"])
+    files = {name: options.get(f"task:{name}") for name in task.picture_fields()}
+    hashes, pictures = task.take({name: file for name, file in files.items() if file is not None})
+    options = {**options, **{f"task:{name}": value for name, value in hashes.items()}}
     fields = {**base, **{key: options[key] for key in PLAIN_FIELDS if key in options}}
     fields |= with_flags({kind: base[kind] for kind in methods.FLAG_PREFIXES}, options)
     inputs = fields.pop("task")
-    return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs)
+    main = next(iter(files), None)
+    if main and task.model_fields[main].is_required() and main not in inputs:
+        raise VarSpacesError(f"Task '{task.name}' starts from a picture: give --picture FILE.")
+    return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs), pictures
 
 
 def _png(options: Mapping[str, Any], name: str) -> Path:
@@ -151,17 +159,18 @@ def _upscale(options: Mapping[str, Any]) -> int:
 # --- events -> picture ----------------------------------------------------------------------------
 
 
-def _watch(spec: RunSpec, held: dict[int, Tensor] | None) -> Finished:
+def _watch(spec: RunSpec, pictures: Mapping[str, Any], held: dict[int, Tensor] | None) -> Finished:
     """Run the spec and show its progress where a person looks; ``held`` gets what is kept."""
     from var_spaces.api import stream
     from var_spaces.events import Finished, ScaleDone, Started
 
-    def observe(what: str, scale: int, tensor: Tensor) -> None:
+    def keep(what: str, scale: int, tensor: Tensor) -> None:
         if what == "kept":
             held.setdefault(scale, tensor)  # of the first image, of the first model
 
     total, finished = 0, None
-    for event in stream(spec, previews=False, observe=None if held is None else observe):
+    observe = None if held is None else keep
+    for event in stream(spec, previews=False, images=pictures, observe=observe):
         match event:
             case Started():
                 total = event.schedule.num_scales

@@ -2,17 +2,26 @@
 
 A task checks its inputs against the model's card before any weight is read, then says what the
 scale loop needs: the condition and, for edits, tokens that replace drawn ones. No torch here.
+
+What a task is conditioned on comes from a base class of its own: ``ClassTask`` (generate.py) or
+``TextTask`` (text_to_image.py). Any task may take pictures: fields made by :func:`picture`, which
+hold content hashes, while the pixels travel beside the spec.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
 
 from var_spaces.decoding.base import Part
 from var_spaces.decoding.search.scoring import Asked
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
+from var_spaces.methods import PICTURES, cli_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +32,23 @@ if TYPE_CHECKING:
 
 # Pictures that a spec refers to by content hash: hash -> (H, W, 3) or (H, W) uint8
 Pictures = Mapping[str, "np.ndarray"]
+SHA256 = r"^[0-9a-f]{64}$"
+MAIN = "source"  # the field of the one picture that a task is about; people call it "picture"
+
+
+def picture(description: str, content: str = "picture", optional: bool = False) -> Any:
+    """A field of a task that holds the content hash of a picture.
+
+    Args:
+        content: how its pixels are read: "picture" in colour, "mask" as bright or dark.
+        optional: None stands for no picture.
+    """
+    return Field(
+        None if optional else ...,
+        pattern=SHA256,
+        description=description,
+        json_schema_extra={"content": content},
+    )
 
 
 class Task(Part):
@@ -51,10 +77,65 @@ class Task(Part):
         """Token maps of the run if the spec names none."""
         return card.schedule
 
-    def check_pictures(self, pictures: Pictures) -> None:
-        """Refuse pictures that are missing or unasked for."""
-        if pictures:
+    @classmethod
+    def picture_fields(cls) -> dict[str, str]:
+        """How the pixels of every picture are read ("picture", "mask"), by field."""
+        return _picture_fields(cls)
+
+    def pictures(self) -> dict[str, str]:
+        """Content hash of every picture it was given, by field."""
+        found = {name: getattr(self, name) for name in self.picture_fields()}
+        return {name: key for name, key in found.items() if key is not None}
+
+    @classmethod
+    def take(cls, given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+        """Read pictures that are handed in.
+
+        Args:
+            given: by field: a path, the bytes of a file, a PIL image or an array.
+
+        Returns:
+            Content hashes by field, as inputs of the run spec; pixels by content hash.
+
+        Raises:
+            VarSpacesError: if one cannot be used.
+        """
+        from var_spaces import pictures
+
+        hashes, pixels = {}, {}
+        for name, value in given.items():
+            what = f"The {_word(name)}"
+            is_file = isinstance(value, str | bytes | Path)
+            image = pictures.read(value, what) if is_file else value
+            found = pictures.READERS[cls.picture_fields()[name]](image, what)
+            hashes[name] = pictures.digest(found)
+            pixels[hashes[name]] = found
+        return hashes, pixels
+
+    def read_pictures(self, handed: Mapping[str, Any]) -> Pictures:
+        """Pixels of the pictures that the task names.
+
+        Args:
+            handed: PIL images or arrays by content hash; others may be among them.
+
+        Raises:
+            VarSpacesError: if one is missing or is another than its hash says, or none was asked
+                for.
+        """
+        if handed and not self.picture_fields():
             raise VarSpacesError(f"Task '{self.name}' takes no pictures; leave them out.")
+        found: dict[str, np.ndarray] = {}
+        for name, key in self.pictures().items():
+            if key not in handed:
+                raise VarSpacesError(
+                    f"The {_word(name)} with content hash {key[:16]}... is missing: hand it in "
+                    "again."
+                )
+            hashes, pixels = self.take({name: handed[key]})
+            if hashes[name] != key:
+                raise VarSpacesError(f"A picture is not the one its hash {key[:16]}... names.")
+            found |= pixels
+        return found
 
     def substitution(
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
@@ -65,6 +146,16 @@ class Task(Part):
     def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:
         """Last touch on an image ``(H, W, 3)`` uint8."""
         return image
+
+
+@cache
+def _picture_fields(cls: type[Task]) -> dict[str, str]:
+    return {o.field: o.content for o in cli_options(cls) if o.content in PICTURES}
+
+
+def _word(field: str) -> str:
+    """How people call a picture of a task."""
+    return "picture" if field == MAIN else field.replace("_", " ")
 
 
 def pick(what: str, wanted: str | int | None, names: tuple[str, ...], model: str) -> str | None:

@@ -15,8 +15,9 @@ from pydantic import Field, model_validator
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 from var_spaces.pictures import check_marked, fit, fit_mask
-from var_spaces.tasks.base import Pictures
-from var_spaces.tasks.source import SHA256, SourceTask
+from var_spaces.tasks.base import Pictures, picture
+from var_spaces.tasks.generate import ClassTask
+from var_spaces.tasks.source import SourceTask
 
 if TYPE_CHECKING:
     from var_spaces.decoding.substitution import TokenSubstitution
@@ -26,7 +27,7 @@ Rectangle = tuple[float, float, float, float]
 
 
 @register
-class Edit(SourceTask):
+class Edit(SourceTask, ClassTask):
     """Paint a region of a picture anew.
 
     The region is a mask (bright = region) or a rectangle. In-painting paints the region and keeps
@@ -38,12 +39,7 @@ class Edit(SourceTask):
     title = "Paint a region anew (in-painting)"
     paper = "https://arxiv.org/abs/2404.02905"
 
-    mask: str | None = Field(
-        None,
-        pattern=SHA256,
-        description="content hash of the region's mask",
-        json_schema_extra={"content": "mask"},
-    )
+    mask: str | None = picture("content hash of the region's mask", "mask", optional=True)
     rectangle: Rectangle | None = Field(
         None, description="region as fractions: top, left, bottom, right"
     )
@@ -70,9 +66,6 @@ class Edit(SourceTask):
                     f"0 to 1 and not empty, not {list(self.rectangle)}."
                 )
         return self
-
-    def pictures(self) -> dict[str, str | None]:
-        return {**super().pictures(), "mask": self.mask}
 
     def keep(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         """Where the source is kept, ``(height, width)`` bool.
@@ -118,10 +111,10 @@ class Edit(SourceTask):
         rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
         if not len(rows):
             raise VarSpacesError("The rectangle is smaller than a pixel: make it larger.")
-        picture = fit(pictures[self.source], len(rows), len(columns))
+        whole = fit(pictures[self.source], len(rows), len(columns))
         around = [(at[0], size - 1 - at[-1]) for at, size in ((rows, height), (columns, width))]
         # What lies outside is painted; the outermost pixels disturb coarse tokens least.
-        return np.pad(picture, [*around, (0, 0)], mode="edge")
+        return np.pad(whole, [*around, (0, 0)], mode="edge")
 
 
 def rectangle_mask(rectangle: Rectangle, height: int, width: int) -> np.ndarray:

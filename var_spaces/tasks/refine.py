@@ -13,6 +13,7 @@ from pydantic import Field
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 from var_spaces.tasks.base import Pictures
+from var_spaces.tasks.generate import ClassTask
 from var_spaces.tasks.source import SourceTask
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @register
-class Refine(SourceTask):
+class Refine(SourceTask, ClassTask):
     """Keep the coarse scales of a picture and draw its details anew."""
 
     name = "refine"

@@ -24,13 +24,8 @@ Aspect = Literal[
 ]  # fmt: skip
 
 
-@register
-class TextToImage(Task):
-    """New images from words."""
-
-    name = "text-to-image"
-    title = "Draw a prompt"
-    paper = "https://arxiv.org/abs/2412.04431"
+class TextTask(Task):
+    """A task whose condition is a prompt, for models whose card names a text encoder."""
 
     prompt: Prompt = Field("", description="what to draw", json_schema_extra={"content": "prompt"})
     negative_prompt: Prompt = Field("", description="what guidance leads away from")
@@ -56,3 +51,12 @@ class TextToImage(Task):
 
         encoder = parse("text_encoder", card.text_encoder)
         return TextConditioning((self.prompt,) * count, encoder, self.negative_prompt or None)
+
+
+@register
+class TextToImage(TextTask):
+    """New images from words."""
+
+    name = "text-to-image"
+    title = "Draw a prompt"
+    paper = "https://arxiv.org/abs/2412.04431"
