@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from var_spaces import cli, codecs, pictures
-from var_spaces.training.folder_scan import LIMITS
+from var_spaces.training.images.scan import LIMITS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "pictures.md").read_text("utf-8")
