@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.tokenizers.winograd import Conv3x3
 
 ODD_GROUPS = 24  # what published networks use where the usual number of groups does not divide
 
@@ -33,9 +34,9 @@ class ResBlock(nn.Module):
     def __init__(self, width_in: int, width: int, groups: int) -> None:
         super().__init__()
         self.norm1 = group_norm(width_in, groups)
-        self.conv1 = nn.Conv2d(width_in, width, 3, padding=1)
+        self.conv1 = Conv3x3(width_in, width)
         self.norm2 = group_norm(width, groups)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = Conv3x3(width, width)
         self.nin_shortcut = nn.Conv2d(width_in, width, 1) if width_in != width else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class Upsample(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.conv = Conv3x3(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
@@ -178,7 +179,7 @@ class Encoder(Levels):
         super().__init__()
         self.stem_patch, groups = sizes.stem_patch, sizes.norm_groups
         widths = [sizes.ch * mult for mult in sizes.ch_mult]
-        self.conv_in = nn.Conv2d(sizes.pixels, sizes.ch, 3, padding=1)
+        self.conv_in = Conv3x3(sizes.pixels, sizes.ch)
         levels = nn.ModuleList()
         before = sizes.ch
         for index, width in enumerate(widths):
@@ -192,7 +193,7 @@ class Encoder(Levels):
         self.add_module(self.name, levels)
         self.mid = self.middle(before, groups, sizes.attention)
         self.norm_out = group_norm(before, groups)
-        self.conv_out = nn.Conv2d(before, sizes.z_channels, 3, padding=1)
+        self.conv_out = Conv3x3(before, sizes.z_channels)
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Features of every level, finest first, and of the middle, ``(B, C, h, w)`` each."""
@@ -224,7 +225,7 @@ class Decoder(Levels):
         self.stem_patch, groups = sizes.stem_patch, sizes.norm_groups
         widths = [sizes.ch * mult for mult in sizes.ch_mult]
         before = widths[-1]
-        self.conv_in = nn.Conv2d(sizes.z_channels, before, 3, padding=1)
+        self.conv_in = Conv3x3(sizes.z_channels, before)
         self.mid = self.middle(before, groups, sizes.attention)
         levels: list[nn.Module] = []
         for index, width in reversed(list(enumerate(widths))):
@@ -237,7 +238,7 @@ class Decoder(Levels):
             before = width
         self.add_module(self.name, nn.ModuleList(levels[:: -1 if self.finest_first else 1]))
         self.norm_out = group_norm(before, groups)
-        self.conv_out = nn.Conv2d(before, sizes.pixels, 3, padding=1)
+        self.conv_out = Conv3x3(before, sizes.pixels)
 
     def forward(self, latent: Tensor) -> Tensor:
         x = self.mid(self.conv_in(latent))

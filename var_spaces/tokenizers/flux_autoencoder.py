@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from var_spaces.tokenizers.winograd import Conv3x3
+
 # A convolution or norm by its own name, without the wrapper's segment behind it.
 _SHORT = re.compile(
     r"(?:(?:en|de)coder\.)(?:.*\.)?"
@@ -34,7 +36,7 @@ class Wrapped(nn.Module):
 
 def wrap_layers(module: nn.Module) -> nn.Module:
     """Wrap all convolutions and group norms below ``module``; returns it."""
-    names = {nn.Conv2d: "conv", nn.GroupNorm: "norm"}
+    names = {nn.Conv2d: "conv", Conv3x3: "conv", nn.GroupNorm: "norm"}
     for key, child in list(module.named_children()):
         name = names.get(type(child))
         setattr(module, key, Wrapped(name, child) if name else wrap_layers(child))
