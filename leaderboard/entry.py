@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from var_spaces import codecs, methods
+from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec, method_field
 from var_spaces.validation import FrozenModel, freeze
 from var_spaces.zoo.cards import get_card, known
 
 PARTS = ("sampling", "guidance", "cache", "decoding")
+MAX_NAME, MAX_VALUE = 256, 120  # characters of a name, and of a value in a label
 
 
 class Entry(FrozenModel):
@@ -81,12 +83,27 @@ class Entry(FrozenModel):
         return label(self.model_dump(mode="json"))
 
 
-def label(entry: Mapping[str, Any]) -> str:
-    """In a few words: the model of an entry (as JSON) and what differs from its defaults."""
+Usual = Callable[[str], Mapping[str, Any]]  # the default parts of a model
+
+
+def usual_parts(model: str) -> dict[str, Any]:
+    """The parts, as JSON, that an entry of a model has by default; none if it is not known here."""
+    try:
+        return Entry.of(model).model_dump(mode="json") if model in known("generator") else {}
+    except VarSpacesError:  # it is not on offer
+        return {}
+
+
+def label(entry: Mapping[str, Any], usual: Usual = usual_parts) -> str:
+    """In a few words: the model of an entry (as JSON) and what differs from its defaults.
+
+    Args:
+        usual: gives them; of many entries one that remembers.
+    """
     model = entry["model"]
-    usual = Entry.of(model).model_dump(mode="json") if model in known("generator") else {}
+    defaults = usual(model)
     parts = [model]
-    parts += [part_label(kind, entry[kind]) for kind in PARTS if entry[kind] != usual.get(kind)]
+    parts += [part_label(kind, entry[kind]) for kind in PARTS if entry[kind] != defaults.get(kind)]
     if entry["schedule"] is not None:
         parts.append(f"{len(entry['schedule'])} scales")
     if entry["dtype"] != "float32":
@@ -108,4 +125,31 @@ def part_label(kind: str, part: Mapping[str, Any]) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return "/".join(map(_short, value)) if isinstance(value, tuple | list) else str(value)
+    text = "/".join(map(_short, value)) if isinstance(value, tuple | list) else str(value)
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 3]}..."
+
+
+def check_entry(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse what is no entry as JSON, whether its methods are known here or not.
+
+    Raises:
+        VarSpacesError: says what is wrong.
+    """
+    missing = {"model", "schedule", "dtype", *PARTS} - set(entry)
+    if missing:
+        raise VarSpacesError(f"the entry lacks {', '.join(sorted(missing))}.")
+    for kind in PARTS:
+        part = entry[kind]
+        if not isinstance(part, Mapping) or not _is_name(part.get("name")):
+            raise VarSpacesError(f"the entry's {kind} must be an object with a name.")
+    for key in ("model", "dtype"):
+        if not _is_name(entry[key]):
+            raise VarSpacesError(f"the entry's {key} must be a name.")
+    schedule = entry["schedule"]
+    if schedule is not None and not isinstance(schedule, list | tuple):
+        raise VarSpacesError("the entry's schedule must be a list of sizes, or null.")
+    return entry
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from leaderboard.csv_text import csv_text
 from leaderboard.store.index import scores
 from var_spaces.errors import VarSpacesError
 
@@ -19,13 +18,12 @@ SCORE = ("title", "metric", "value", "low", "high", "better", "unit")
 
 def to_csv(rows: Iterable[dict[str, Any]]) -> str:
     """One line per score: the columns of a result, then those of the score."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*PLAIN, *SCORE])
-    for row in rows:
-        for score in scores(row):
-            writer.writerow([*(row[key] for key in PLAIN), *(score[key] for key in SCORE)])
-    return buffer.getvalue()
+    lines = (
+        [*(row[key] for key in PLAIN), *(score[key] for key in SCORE)]
+        for row in rows
+        for score in scores(row)
+    )
+    return csv_text((*PLAIN, *SCORE), lines)
 
 
 def to_json(rows: Iterable[dict[str, Any]]) -> str:
@@ -34,7 +32,7 @@ def to_json(rows: Iterable[dict[str, Any]]) -> str:
         {**{k: row[k] for k in PLAIN}, "entry": json.loads(row["entry"]), "scores": scores(row)}
         for row in rows
     ]
-    return json.dumps(plain, indent=1) + "\n"
+    return json.dumps(plain, indent=1, allow_nan=False) + "\n"
 
 
 def to_eval_results(rows: Sequence[dict[str, Any]], dataset: str, url: str = "") -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from leaderboard.entry import PARTS, label
+from leaderboard.entry import check_entry, label
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.record import Environment, Sha256
@@ -22,8 +22,26 @@ MAX_RESULT_BYTES = 1024 * 1024
 MAX_SAMPLES_BYTES = 64 * 1024 * 1024
 MEASURED = ("costs", "environment", "created", "submitter", "note", "batch")
 
+LARGEST = 1e15  # of a number: differences and ratios of such are finite
+MAX_DETAILS = 100
+
 Short = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-JsonObject = Annotated[dict[str, Any], AfterValidator(freeze)]
+EntryJson = Annotated[dict[str, Any], AfterValidator(check_entry), AfterValidator(freeze)]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+
+def _check_details(details: dict[str, Any]) -> dict[str, Any]:
+    """Numbers by short names, as they are."""
+    if len(details) > MAX_DETAILS or any(len(name) > 120 for name in details):
+        raise VarSpacesError(f"details: at most {MAX_DETAILS} numbers with short names.")
+    for name, value in details.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not abs(value) <= LARGEST:
+            raise VarSpacesError(f"details: {name} must be a number of at most {LARGEST:g}.")
+    return details
+
+
+Details = Annotated[dict[str, Any], AfterValidator(_check_details), AfterValidator(freeze)]
 
 
 def built(kind: type[FrozenModel]) -> Any:
@@ -45,17 +63,25 @@ class Score(FrozenModel):
 
     metric: str = Field(min_length=1, max_length=400)
     title: str = Field(min_length=1, max_length=120)
-    value: float
-    low: float | None = None
-    high: float | None = None
+    value: Number
+    low: Number | None = None
+    high: Number | None = None
     n: int = Field(ge=1)
     better: Literal["higher", "lower"]
     unit: str = Field("", max_length=20)
-    details: JsonObject = FrozenDict()
+    details: Details = FrozenDict()
 
     @classmethod
     def described_as(cls) -> str:
         return "score"
+
+    @model_validator(mode="after")
+    def _check(self) -> Score:
+        if (self.low is None) != (self.high is None):
+            raise VarSpacesError("an interval has both ends: give low and high, or neither.")
+        if self.low is not None and self.low > self.high:
+            raise VarSpacesError(f"low = {self.low:g} is above high = {self.high:g}.")
+        return self
 
 
 Scores = tuple[Annotated[Score, built(Score)], ...]
@@ -97,7 +123,7 @@ class Result(JsonFile):
     version: Literal[1] = 1
     suite: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     protocol: str = Field(max_length=120)
-    entry: JsonObject
+    entry: EntryJson
     weights: Annotated[dict[str, Sha256], AfterValidator(freeze)]
     n: int = Field(ge=1, description="images of the suite")
     scores: Scores
@@ -117,13 +143,6 @@ class Result(JsonFile):
     def from_json(cls, text: str | bytes) -> Result:
         """Read untrusted JSON of at most 1 MB."""
         return cls.parse(text, MAX_RESULT_BYTES)
-
-    @model_validator(mode="after")
-    def _check(self) -> Result:
-        missing = {"model", "schedule", "dtype", *PARTS} - set(self.entry)
-        if missing or not all("name" in self.entry[kind] for kind in PARTS):
-            raise VarSpacesError(f"the entry lacks {', '.join(sorted(missing)) or 'a name'}.")
-        return self
 
     @property
     def id(self) -> str:
@@ -163,7 +182,7 @@ class Samples(JsonFile):
     version: Literal[1] = 1
     tokens: tuple[Short, ...]
     pixels: tuple[Short, ...]
-    values: Annotated[dict[str, tuple[float, ...]], AfterValidator(freeze)] = FrozenDict()
+    values: Annotated[dict[str, tuple[Number, ...]], AfterValidator(freeze)] = FrozenDict()
 
     @classmethod
     def described_as(cls) -> str:

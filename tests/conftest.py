@@ -133,6 +133,14 @@ def use_tiny_models(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tiny_models
 
 
+@pytest.fixture(scope="session", autouse=True)
+def clean_checkout() -> Iterator[None]:
+    """What a developer has not committed yet is no reason to distrust the results of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("var_spaces.record.current_commit", lambda: "c" * 40)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def same_numbers() -> None:
     """A test draws the same random numbers whatever ran before it."""

@@ -20,6 +20,7 @@ LAYERS = [
     {"schedule", "validation", "discovery", "codecs"},
     {"aspect", "depth", "methods", "pictures", "steps"},
     {"spec"},
+    {"checkout"},
     {"record"},
     {"events"},
     {"cache", "tokenizers"},

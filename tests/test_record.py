@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.record import Environment, RunRecord, ScaleRow, current_commit
+from var_spaces.record import Environment, RunRecord, ScaleRow
 from var_spaces.spec import RunSpec
 
 SPEC = RunSpec(model="var-small", inputs={"class": "red apple"}, seed=7)
@@ -69,5 +69,3 @@ def test_environment_knows_the_package():
     assert here.package == var_spaces.__version__
     assert here.torch == torch.__version__
     assert here.python.startswith("3.")
-    commit = current_commit()
-    assert commit is None or len(commit) == 40

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 import var_spaces
 from var_spaces import codecs
+from var_spaces.checkout import current_commit
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.validation import FrozenModel
@@ -38,7 +39,7 @@ class Environment(FrozenModel):
     device: str = Field(description="cpu, or the name of the accelerator")
     threads: int = Field(ge=1)
     package: str = Field(description="version of var_spaces")
-    commit: str | None = Field(None, description="commit of the project, if known")
+    commit: str | None = Field(None, description="see var_spaces.checkout")
 
     @classmethod
     def current(cls, device: str, threads: int) -> Environment:
@@ -98,28 +99,6 @@ class RunRecord(FrozenModel):
         if not isinstance(data, dict):
             raise VarSpacesError("The run record must be a JSON object.")
         return cls(**data)
-
-
-def current_commit() -> str | None:
-    """Commit of the checkout this package runs from, or ``None``; reads files, runs nothing."""
-    git = Path(__file__).resolve().parent.parent / ".git"
-    try:
-        shared = git
-        if git.is_file():  # a worktree has a folder of its own inside the shared one
-            git = (git.parent / git.read_text().removeprefix("gitdir: ").strip()).resolve()
-            shared = git / (git / "commondir").read_text().strip()
-        head = (git / "HEAD").read_text().strip()
-        if not head.startswith("ref: "):
-            return head
-        name = head.removeprefix("ref: ")
-        if (shared / name).is_file():
-            return (shared / name).read_text().strip()
-        for line in (shared / "packed-refs").read_text().splitlines():
-            if line.endswith(f" {name}"):
-                return line.split()[0]
-    except OSError:
-        pass
-    return None
 
 
 def cpu_name() -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from leaderboard.cli.find import find
+from leaderboard.cli.shown import say, say_json
 from leaderboard.compare import compare
 from leaderboard.entry import label
 from var_spaces.cli.arguments import Parser
@@ -24,14 +24,14 @@ def run(arguments: Sequence[str]) -> None:
     found = compare(a, b, samples_a, samples_b)
     if "json" in options:
         data = [{**asdict(row), "difference": row.difference} for row in found]
-        print(json.dumps({"a": a.id, "b": b.id, "metrics": data}, indent=1))
+        say_json({"a": a.id, "b": b.id, "metrics": data})
         return
     rows = []
     for row in found:
         spread = "" if row.low is None else f"{row.low:+.4g} .. {row.high:+.4g}"
         values = [f"{row.a:.4g}", f"{row.b:.4g}", f"{row.difference:+.4g} {row.unit}".strip()]
         rows.append([row.title, *values, spread, row.verdict])
-    print(f"{a.protocol}\nA  {a.id[:8]}  {label(a.entry)}\nB  {b.id[:8]}  {label(b.entry)}\n")
+    say(a.protocol, f"A  {a.id[:8]}  {label(a.entry)}", f"B  {b.id[:8]}  {label(b.entry)}", "")
     print(table(["", "A", "B", "B - A", "95 %", "B IS"], rows), end="")
     if a.environment.device != b.environment.device:
         print("Costs are left out: the results come from different machines.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from leaderboard.export import to_csv, to_eval_results, to_json
 from leaderboard.store import reading_stores
+from leaderboard.table.board import Source
 from var_spaces.cli.arguments import Parser
 from var_spaces.spec import write_file
 
@@ -22,8 +23,7 @@ def run(arguments: Sequence[str]) -> None:
     options = parser.read(arguments)
     rows = [
         row
-        for store in reading_stores(options.get("store"))
-        for row in store.rows()
+        for row in Source.of(reading_stores(options.get("store"))).rows
         if options.get("suite") in (None, row["suite"])
         and options.get("model") in (None, row["model"])
     ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from leaderboard.cli.shown import say, say_json
 from leaderboard.store import reading_stores
 from leaderboard.store.index import scores
 from leaderboard.suites.base import get_suite
+from leaderboard.table.board import Source
 from var_spaces import methods
 from var_spaces.cli.arguments import Parser
 from var_spaces.cli.table import table
@@ -38,7 +40,7 @@ def run(arguments: Sequence[str]) -> None:
 def _results(options: dict[str, Any]) -> None:
     rows = list(_rows(options))
     if "json" in options:
-        print(json.dumps([{**row, "scores": scores(row)} for row in rows], indent=1))
+        say_json([{**row, "scores": scores(row)} for row in rows])
         return
     for protocol in dict.fromkeys(row["protocol"] for row in rows):
         ours = [row for row in rows if row["protocol"] == protocol]
@@ -47,16 +49,17 @@ def _results(options: dict[str, Any]) -> None:
         for row in ours:
             found = {s["title"]: f"{s['value']:.4g} {s['unit']}".strip() for s in scores(row)}
             lines.append([row["id"][:8], row["label"], *(found.get(t, "-") for t in titles)])
-        print(f"{protocol}\n{table(['ID', 'ENTRY', *titles], lines)}")
+        say(protocol)
+        print(table(["ID", "ENTRY", *titles], lines))
     if not rows:
         print("No results yet: python -m leaderboard run --suite smoke")
 
 
 def _rows(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for store in reading_stores(options.get("store")):
-        for row in store.rows():
-            if options.get("suite") in (None, row["suite"]):
-                yield row
+    source = Source.of(reading_stores(options.get("store")))
+    if source.skipped:
+        say(*source.skipped, "See: python -m leaderboard validate", to=sys.stderr)
+    return (row for row in source.rows if options.get("suite") in (None, row["suite"]))
 
 
 def _suites(options: dict[str, Any]) -> None:
@@ -73,7 +76,7 @@ def _suites(options: dict[str, Any]) -> None:
         for suite in suites
     ]
     if "json" in options:
-        print(json.dumps(told, indent=1))
+        say_json(told)
         return
     rows = [
         [t["name"], t["version"], t["task"], t["title"], "; ".join(t["downloads"]) or "-"]
@@ -85,7 +88,7 @@ def _suites(options: dict[str, Any]) -> None:
 def _methods(kind: str, options: dict[str, Any]) -> None:
     found = [methods.describe(kind, name) for name in methods.names(kind)]
     if "json" in options:
-        print(json.dumps(found, indent=1))
+        say_json(found)
         return
     rows = [[method["name"], method["title"], method["paper"]] for method in found]
     print(table([kind.upper(), "", "PAPER"], rows), end="")

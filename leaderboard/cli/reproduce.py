@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaderboard.cli.shown import say_json
 from leaderboard.papers import PaperRow, by_metric, paper_row, paper_rows
 from leaderboard.runner.job import Job
 from leaderboard.store import reading_stores
@@ -26,13 +26,13 @@ def run(arguments: Sequence[str]) -> None:
         return
     paper = paper_row(options["row"])
     found = _told(paper, options.get("store"))
-    print(json.dumps(found, indent=1) if "json" in options else _text(paper, found), end="")
+    say_json(found) if "json" in options else print(_text(paper, found), end="")
 
 
 def _list(as_json: bool) -> None:
     rows = paper_rows().values()
     if as_json:
-        print(json.dumps([vars(row) for row in rows], indent=1))
+        say_json([vars(row) for row in rows])
         return
     lines = [[row.id, row.suite, row.title, row.paper] for row in rows]
     print(table(["ROW", "SUITE", "", "PAPER"], lines), end="")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
+from leaderboard.cli.shown import say, say_json
 from leaderboard.store import open_store
 from leaderboard.submissions.queue import Queue
 from var_spaces.cli.arguments import Parser
@@ -20,7 +20,7 @@ def run(arguments: Sequence[str]) -> None:
     queue = Queue(open_store(options.get("store")))
     found = [queue.get(options["id"])] if options.get("id") else queue.requests()
     if "json" in options:
-        print(json.dumps([{"id": r.id, **r.model_dump(mode="json")} for r in found], indent=1))
+        say_json([{"id": r.id, **r.model_dump(mode="json")} for r in found])
         return
     rows = []
     for request in found:
@@ -28,4 +28,4 @@ def run(arguments: Sequence[str]) -> None:
         rows.append([request.id, request.state, str(request.attempts), request.label, now])
     print(table(["REQUEST", "STATE", "ATTEMPTS", "ENTRY", ""], rows), end="")
     if options.get("id"):
-        print("\n".join(found[0].log))
+        say(*found[0].log)

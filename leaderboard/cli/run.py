@@ -19,7 +19,7 @@ from leaderboard.suites.base import get_suite
 from leaderboard.sweep import read_sweep
 from var_spaces import methods
 from var_spaces.cli.arguments import Parser, add_choices, add_method_flags, chosen, with_flags
-from var_spaces.cli.table import table
+from var_spaces.cli.table import printable, table
 from var_spaces.zoo.cards import get_card
 
 MODEL = "var-small"
@@ -86,7 +86,7 @@ def _run(job: Job, options: dict[str, Any]) -> None:
         return
     result, samples = done
     store = open_store(options.get("store"))
-    told = index.row(result, result.path)
+    told = index.row(result)
     same = [row for row in store.rows() if row["fingerprint"] == result.fingerprint]
     print(_told(result), end="")
     if any(row["costs"] == told["costs"] for row in same):  # it was finished before
@@ -104,7 +104,7 @@ def _told(result: Result) -> str:
         bias = score.details.get("bias")
         note = "" if bias is None else f"about {bias:.3g} of it from small N"
         rows.append([score.title, f"{score.value:.4g} {score.unit}".strip(), spread, note])
-    return f"{result.label}\n{table(['', 'VALUE', '95 %', ''], rows)}"
+    return f"{printable(result.label)}\n{table(['', 'VALUE', '95 %', ''], rows)}"
 
 
 def show_progress(what: str, done: int, of: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from leaderboard.cli.run import read_jobs
+from leaderboard.cli.shown import say
 from leaderboard.entry import Entry
 from leaderboard.store import open_store, reading_stores
 from leaderboard.submissions.queue import Queue
@@ -64,5 +65,5 @@ def _who(options: dict[str, Any]) -> dict[str, str]:
 
 def _tell(requests: Sequence[Request]) -> None:
     for request in requests:
-        print(f"request {request.id} is {request.state}: {request.label}")
+        say(f"request {request.id} is {request.state}: {request.label}")
     print("See its state: python -m leaderboard requests. A worker: python -m leaderboard work")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leaderboard.store import open_store, reading_stores
+from leaderboard import sound
+from leaderboard.cli.shown import say
+from leaderboard.store import Store, open_store, reading_stores
 from leaderboard.sweep import read_sweep
 from var_spaces.cli.arguments import Parser
+from var_spaces.errors import VarSpacesError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -21,13 +24,20 @@ def run(arguments: Sequence[str]) -> int:
         return _sweep(options["sweep"])
     problems = 0
     for store in reading_stores(options.get("store")):
-        found = store.problems()
+        found = sound.problems(store)
         problems += len(found)
-        print(*found, sep="\n", end="\n" if found else "")
-        print(f"{store.backend}: {len(store.rows())} results, {len(found)} problems")
+        say(*found)
+        print(f"{store.backend}: {_count(store)} results, {len(found)} problems")
     if "reindex" in options:
         print(f"index of {open_store(options.get('store')).reindex()} results written")
     return 1 if problems else 0
+
+
+def _count(store: Store) -> int:
+    try:
+        return len(store.read_results()[0])
+    except VarSpacesError:
+        return 0  # it is out of reach, which is one of the problems
 
 
 def _sweep(path: str) -> int:
@@ -38,6 +48,6 @@ def _sweep(path: str) -> int:
     for suite, entry in runs:
         job = Job(suite, entry)
         job.check()
-        print(f"{suite.protocol}: {entry.label}, {job.n} images")
+        say(f"{suite.protocol}: {entry.label}, {job.n} images")
     print(f"{len(runs)} runs")
     return 0

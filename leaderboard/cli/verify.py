@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leaderboard.cli.run import show_progress
+from leaderboard.cli.shown import say
 from leaderboard.cli.submit import find
 from leaderboard.store import open_store
 from var_spaces.cli.arguments import Parser
@@ -24,7 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     data = verdict.to_json().encode() + b"\n"
     open_store(place).update(verdict.path, lambda _: data, f"Verdict on {verdict.result}")
     seen = len(verdict.images)
-    print(
+    say(
         f"{verdict.verdict}: tokens of {verdict.equal_tokens} and pixels of "
         f"{verdict.equal_pixels} of {seen} images are the same; "
         f"{len(verdict.checks)} numbers compared. {verdict.reason}".strip()

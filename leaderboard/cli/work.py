@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
+from leaderboard.cli.shown import say
 from leaderboard.store import open_store
 from leaderboard.submissions.queue import Queue
 from var_spaces import methods
@@ -35,4 +36,4 @@ def run(arguments: Sequence[str]) -> None:
     while (request := worker.once()) is not None:
         after = queue.get(request.id)
         told = after.reason or after.verdict
-        print(f"{after.id} {after.state}: {after.label}. {told}", file=sys.stderr, flush=True)
+        say(f"{after.id} {after.state}: {after.label}. {told}", to=sys.stderr)

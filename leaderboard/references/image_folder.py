@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,9 @@ from pydantic import Field
 
 from leaderboard.extractors.files import data_file
 from leaderboard.references.base import Reference
+from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
+from var_spaces.pictures import as_rgb, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,18 +36,17 @@ class ImageFolder(Reference):
 
     @property
     def identity(self) -> str:
-        """Names and sizes of the files stand for them."""
-        digest = hashlib.sha256()
+        """The content of the files stands for them; they are read as sRGB over white."""
+        from var_spaces.zoo.locate import digest_of  # torch comes with it
+
         paths = self.paths()
-        for path in paths:
-            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-        return f"image-folder({self.folder} {digest.hexdigest()[:8]} M={len(paths)})"
+        if not paths:
+            raise VarSpacesError(
+                f"No picture is in '{self.folder}': expected files that end with "
+                f"{', '.join(ENDINGS)}."
+            )
+        return f"image-folder({self.folder} sRGB {digest_of(paths)[:8]} M={len(paths)})"
 
     def images(self) -> Iterator[np.ndarray]:
-        import numpy as np
-
-        from var_spaces import pictures
-
         for path in self.paths():
-            image = pictures.read(path, f"The reference picture {path.name}")
-            yield np.asarray(pictures.over_white(image))[None]
+            yield as_rgb(read(path, f"The picture {path.name}"))[None]

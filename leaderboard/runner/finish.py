@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaderboard.metrics.base import Metric, Value
+from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import real_features
 from leaderboard.result import Result, Samples, Score
 from leaderboard.runner.draw import load
 from leaderboard.runner.job import Job
+from var_spaces.errors import VarSpacesError
 from var_spaces.record import Environment
 
 if TYPE_CHECKING:
@@ -39,15 +41,13 @@ def finish(
         values = np.concatenate(
             [np.load(job.values(folder, number)) for number in range(len(job.batches))]
         )
-        real = None
-        if metric.needs_reference:
-            real = real_features(reference, metric.uses, job.work / "real", device)
-        value = metric.score(values, real)
+        _check_finite(metric, values)
+        value = metric.score(values, real_of(job, metric, device))
         if value is None:
             continue
         found = named(metric, value, job.n, reference)
         (costs if metric.measured else scores).append(found)
-        if values.ndim == 1 and not metric.measured and np.isfinite(values).all():
+        if values.ndim == 1 and not metric.measured:
             per_image[found.metric] = tuple(values.tolist())
     samples = Samples(**digests(job), values=per_image)
     result = Result(
@@ -66,6 +66,23 @@ def finish(
         note=note,
     )
     return result, samples
+
+
+def real_of(job: Job, metric: Metric, device: torch.device) -> RealFeatures | None:
+    """What a metric compares with, computed once; None if it needs nothing."""
+    if not metric.needs_reference:
+        return None
+    return real_features(job.suite.reference(), metric.uses, job.work / "real", device)
+
+
+def _check_finite(metric: Metric, values: np.ndarray) -> None:
+    """A row with a number that is none is no result."""
+    if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+        first = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise VarSpacesError(
+            f"'{metric.title}' of image {first} is not a finite number, so there is no result: "
+            "look at that image; with half-precision weights try --dtype float32."
+        )
 
 
 def named(metric: Metric, value: Value, n: int, reference: object) -> Score:

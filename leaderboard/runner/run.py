@@ -11,7 +11,7 @@ import numpy as np
 from leaderboard.metrics.base import Context
 from leaderboard.result import Result, Samples
 from leaderboard.runner.draw import draw, load, run_batch
-from leaderboard.runner.finish import finish
+from leaderboard.runner.finish import finish, real_of
 from leaderboard.runner.job import Job
 from leaderboard.runner.processes import Processes, processes
 from var_spaces.spec import write_file
@@ -52,6 +52,9 @@ def run(
     job.check()
     group = processes(device)
     zoo = zoo_of(job)
+    if group.main:  # a picture that cannot be read is known before hours of drawing
+        for metric in job.suite.metrics():
+            real_of(job, metric, group.device)
     for part in filter(None, (job.full, job)):
         part.open()
         _draw(part, group, zoo, progress)

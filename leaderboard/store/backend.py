@@ -2,6 +2,8 @@
 
 A commit changes several files at once, or none. It names the head it was computed from and is
 refused if the head has moved meanwhile (compare and swap), so writers never overwrite each other.
+
+A place may be a stranger's: no path of it leads out of it, no file of it is read without a limit.
 """
 
 from __future__ import annotations
@@ -16,10 +18,15 @@ Changes = Mapping[str, bytes | None]  # content by path; None deletes
 
 PATH_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 MAX_PATH = 240
+MAX_FILE = 64 * 1024 * 1024  # bytes
 
 
 class Moved(Exception):
     """Another writer was first: read again, decide again, commit again."""
+
+
+class Unwritable(VarSpacesError):
+    """The place did not take it: no room, no rights, no answer. Later it may."""
 
 
 class Backend(Protocol):
@@ -30,11 +37,15 @@ class Backend(Protocol):
         ...
 
     def list(self, prefix: str, at: str) -> Sequence[str]:
-        """Sorted paths below ``prefix``."""
+        """Sorted paths below ``prefix``; what is no path of a store is left out."""
         ...
 
     def read(self, path: str, at: str) -> bytes | None:
-        """Content of a file, or None if there is none."""
+        """Content of a file, or None if there is none.
+
+        Raises:
+            VarSpacesError: if it is no plain file of at most ``MAX_FILE`` bytes.
+        """
         ...
 
     def commit(self, changes: Changes, parent: str, message: str) -> str:
@@ -42,14 +53,29 @@ class Backend(Protocol):
 
         Raises:
             Moved: if the head is not ``parent``; nothing has changed then.
+            Unwritable: if the place does not take it.
         """
         ...
+
+    def problems(self) -> Sequence[str]:
+        """One line for everything that is left out or damaged in the place itself."""
+        ...
+
+
+def is_path(path: str) -> bool:
+    """Whether a path stays in the store, hides nothing and means the same on every system."""
+    return len(path) <= MAX_PATH and PATH_PATTERN.fullmatch(path) is not None
 
 
 def check_path(path: str) -> str:
     """Refuse a path that could lead out of the store or hide in it."""
-    if len(path) > MAX_PATH or not PATH_PATTERN.fullmatch(path):
+    if not is_path(path):
         raise VarSpacesError(
-            f"'{path[:80]}' is no path of a store: letters, digits, '.', '_', '-' and '/' only."
+            f"{path[:80]!r} is no path of a store: letters, digits, '.', '_', '-' and '/' only."
         )
     return path
+
+
+def too_large(path: str) -> VarSpacesError:
+    """The refusal of a file above the limit."""
+    return VarSpacesError(f"{path} is larger than the allowed {MAX_FILE // 2**20} MiB.")

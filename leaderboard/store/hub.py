@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from leaderboard.store.backend import Changes, Moved, check_path
+from leaderboard.store.backend import (
+    MAX_FILE,
+    Changes,
+    Moved,
+    Unwritable,
+    check_path,
+    is_path,
+    too_large,
+)
 from var_spaces.errors import VarSpacesError
 
 CONFLICTS = (409, 412)  # the head has moved
@@ -30,7 +38,7 @@ class HubBackend:
     def __init__(self, repository: str, api: Any = None, revision: str = "main") -> None:
         self.repository, self.revision, self._api = repository, revision, api
         self._place = {"repo_id": repository, "repo_type": "dataset"}
-        self._listed: tuple[str, list[str]] = ("", [])  # files of one head
+        self._listed: tuple[str, dict[str, int]] = ("", {})  # sizes of the files of one head
 
     def __str__(self) -> str:
         return f"hf://datasets/{self.repository}"
@@ -48,20 +56,16 @@ class HubBackend:
             return self.api.repo_info(**self._place, revision=self.revision).sha
 
     def list(self, prefix: str, at: str) -> list[str]:
-        if self._listed[0] != at:
-            with self._explained():
-                files = self.api.list_repo_files(**self._place, revision=at)
-            self._listed = (at, sorted(files))
-        return [path for path in self._listed[1] if path.startswith(prefix)]
+        return [path for path in self._sizes(at) if path.startswith(prefix) and is_path(path)]
 
     def read(self, path: str, at: str) -> bytes | None:
         from huggingface_hub.errors import RemoteEntryNotFoundError
 
+        if self._sizes(at).get(check_path(path), 0) > MAX_FILE:
+            raise too_large(path)
         with self._explained():
             try:
-                file = self.api.hf_hub_download(
-                    **self._place, filename=check_path(path), revision=at
-                )
+                file = self.api.hf_hub_download(**self._place, filename=path, revision=at)
             except RemoteEntryNotFoundError:
                 return None
         return Path(file).read_bytes()
@@ -76,7 +80,7 @@ class HubBackend:
             else CommitOperationAdd(path_in_repo=check_path(path), path_or_fileobj=data)
             for path, data in changes.items()
         ]
-        with self._explained():
+        with self._explained(Unwritable):
             try:
                 done = self.api.create_commit(
                     **self._place,
@@ -91,8 +95,22 @@ class HubBackend:
                 raise
         return done.oid
 
+    def problems(self) -> list[str]:
+        names = [path for path in self._sizes(self.head()) if not is_path(path)]
+        hidden = (".gitattributes", ".gitignore")
+        return [f"{n[:80]!r}: it is no path of a store" for n in names if n not in hidden]
+
+    def _sizes(self, at: str) -> dict[str, int]:
+        """Bytes of all files of a head, by path in order."""
+        if self._listed[0] != at:
+            with self._explained():
+                tree = self.api.list_repo_tree(**self._place, revision=at, recursive=True)
+                sizes = {entry.path: entry.size for entry in tree if hasattr(entry, "size")}
+            self._listed = (at, dict(sorted(sizes.items())))
+        return self._listed[1]
+
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, kind: type[VarSpacesError] = VarSpacesError) -> Iterator[None]:
         """What goes wrong between here and the Hub, in one line."""
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -100,7 +118,7 @@ class HubBackend:
             yield
         except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
             reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error)
-            raise VarSpacesError(
+            raise kind(
                 f"The results in {self} cannot be reached: {reason} (does it exist, and does "
                 "HF_TOKEN allow this?)"
             ) from None

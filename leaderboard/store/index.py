@@ -1,46 +1,51 @@
-"""The index: one flat row per result, as a Parquet file that dataset viewers show.
+"""The index: all results in one file, for fast opening and for the dataset viewer of the Hub.
 
-It needs pyarrow, an optional extra. Without it results are read one by one, and a writer removes
-nothing: the rows it could not add are found in the results.
+Gzipped JSON lines. A line holds the columns of the table for other programs, and the whole text of
+its result. Only the text is believed here: it must be that of a result which is in the store under
+the name that the text gives it, and a name is a digest of the text.
 """
 
 from __future__ import annotations
 
-import io
+import gzip
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 from typing import Any
 
-from leaderboard.entry import label, part_label
-from leaderboard.result import Result
+from leaderboard.entry import Usual, label, part_label, usual_parts
+from leaderboard.result import MAX_RESULT_BYTES, Result
 from var_spaces import codecs
+from var_spaces.errors import VarSpacesError
 
-PATH = "index.parquet"
-TEXT = (
-    "id", "key", "path", "suite", "protocol", "model", "cache", "decoding", "label", "entry",
-    "device", "commit", "created", "submitter", "fingerprint", "scores", "costs",
-)  # fmt: skip
-WHOLE = ("version", "n")
+PATH = "index.jsonl.gz"
+REPLACED = "index.parquet"  # of older versions; a writer removes it
+MAX_TEXT = 64 * 1024 * 1024  # bytes, inflated
+TEXT = "result"  # column of the text
 
 
-def row(result: Result, path: str) -> dict[str, Any]:
+def row(result: Result, usual: Usual = usual_parts) -> dict[str, Any]:
     """What the table shows of a result: plain text and numbers.
 
     ``entry``, ``scores`` and ``costs`` are JSON text. ``protocol`` names suite, version and hash:
     rows of different protocols are never ranked together, nor are scores of different ``metric``.
+
+    Args:
+        usual: see ``entry.label``.
     """
     entry = result.entry
     return {
         "id": result.id,
         "key": result.key,
-        "path": path,
+        "path": result.path,
         "version": result.version,
         "suite": result.suite,
         "protocol": result.protocol,
         "model": entry["model"],
         "cache": part_label("cache", entry["cache"]),
         "decoding": part_label("decoding", entry["decoding"]),
-        "label": label(entry),
+        "label": label(entry, usual),
         "entry": codecs.canonical(entry),
         "n": result.n,
         "device": result.environment.device,
@@ -58,45 +63,66 @@ def scores(row: dict[str, Any]) -> list[dict[str, Any]]:
     return json.loads(row["scores"]) + json.loads(row["costs"])
 
 
-def read(data: bytes | None) -> dict[str, dict[str, Any]]:
-    """Rows by path; none if there is no index or nothing to read it with."""
-    parquet = _parquet()
-    if data is None or parquet is None:
-        return {}
+def read(data: bytes | None) -> dict[str, str]:
+    """Texts of results by the path where each must lie; damaged lines are left out."""
+    return {result.path: text for _, result, text in _lines(data) if result is not None}
+
+
+def problems(data: bytes | None) -> Iterator[str]:
+    """One line for every line of the index that is damaged or says what its result does not."""
+    if data is not None and _inflated(data) is None:
+        yield "it is damaged"
+    for number, (columns, result, _) in enumerate(_lines(data), 1):
+        if result is None:
+            yield f"line {number} is damaged"
+            continue
+        true = row(result)
+        labels = ("label", "cache", "decoding")  # they depend on what this machine knows
+        wrong = [key for key in true if key not in labels and columns.get(key) != true[key]]
+        if wrong:
+            yield f"line {number} is not what result {result.id} says: {', '.join(wrong)}"
+
+
+def write(results: Iterable[Result]) -> bytes | None:
+    """Equal results give equal bytes; None if they are too many."""
+    ordered = sorted(results, key=lambda result: (result.created, result.id))
+    usual = cache(usual_parts)
+    lines = [codecs.canonical({**row(r, usual), TEXT: r.to_json()}) for r in ordered]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    return gzip.compress(text, mtime=0) if len(text) <= MAX_TEXT else None
+
+
+def extended(data: bytes | None, new: Result) -> bytes | None:
+    """The index with one more result, or None if it cannot be written."""
+    known = {result.path: result for _, result, _ in _lines(data) if result is not None}
+    return write({**known, new.path: new}.values())
+
+
+@lru_cache(maxsize=8192)
+def parsed(text: str | bytes) -> Result:
+    """A result from its text; results are frozen, so they are read once.
+
+    Raises:
+        VarSpacesError: if it is none.
+    """
+    return Result.from_json(text)
+
+
+def _lines(data: bytes | None) -> Iterator[tuple[dict[str, Any], Result | None, str]]:
+    for line in (_inflated(data) or b"").splitlines():
+        try:
+            columns = codecs.parse_json(line, "The line", 2 * MAX_RESULT_BYTES)
+            text = columns[TEXT] if isinstance(columns, dict) and TEXT in columns else ""
+            yield columns, parsed(str(text)), text
+        except VarSpacesError:
+            yield {}, None, ""
+
+
+def _inflated(data: bytes | None) -> bytes | None:
+    """The text, or None if it is damaged or too large."""
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        # Without threads: a process that ends at once would abort while they start.
-        file = parquet.ParquetFile(io.BytesIO(data), pre_buffer=False)
-        rows = file.read(use_threads=False).to_pylist()
-        return {found["path"]: {key: found[key] for key in (*TEXT, *WHOLE)} for found in rows}
-    except (OSError, ValueError, KeyError):  # pyarrow's errors are ValueErrors
-        return {}
-
-
-def extended(data: bytes | None, new: dict[str, Any]) -> bytes | None:
-    """The index with one more row, or None if it cannot be written here."""
-    return write([*({**read(data), new["path"]: new}).values()])
-
-
-def write(rows: Sequence[dict[str, Any]]) -> bytes | None:
-    """Equal rows give equal bytes."""
-    parquet = _parquet()
-    if parquet is None:
+        text = stream.decompress(data or b"", MAX_TEXT + 1)
+    except zlib.error:
         return None
-    import pyarrow
-
-    schema = pyarrow.schema(
-        [(name, pyarrow.string()) for name in TEXT] + [(name, pyarrow.int64()) for name in WHOLE]
-    )
-    ordered = sorted(rows, key=lambda found: (found["created"], found["id"]))
-    table = pyarrow.Table.from_pylist(ordered, schema=schema)
-    buffer = io.BytesIO()
-    parquet.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _parquet() -> Any:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        return None
-    return parquet
+    return text if stream.eof and len(text) <= MAX_TEXT else None

@@ -2,11 +2,13 @@
 
     results/<suite>/<key>/<id>.json     one result, named by its content
     samples/<suite>/<key>/<id>.json     its numbers and digests per image
-    index.parquet                       one row per result, for fast opening
+    index.jsonl.gz                      all results in one file, for fast opening
     requests/...                        submissions and their states
 
 The index is only a cache: what it lacks is read from the results themselves, so a store without it
-(or with an old one, after a merge of two stores) shows the same table.
+(or with an old one, after a merge of two stores, or with a forged one) shows the same table.
+
+Readers skip what is damaged and name it; see ``leaderboard.sound`` for everything that can be.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
+from leaderboard.entry import usual_parts
 from leaderboard.result import Result, Samples
 from leaderboard.store import index
 from leaderboard.store.backend import Backend, Changes, Moved
@@ -40,30 +44,20 @@ class Store:
 
     def rows(self) -> list[dict[str, Any]]:
         """All results as flat rows (see ``index.row``), newest last; damaged files are left out."""
-        at = self.backend.head()
-        known = index.read(self.backend.read(index.PATH, at))
-        found = []
-        for path in self.backend.list("results/", at):
-            row = known.get(path)
-            if row is None:
-                try:
-                    row = index.row(self._result(path, at), path)
-                except VarSpacesError:
-                    continue  # see problems()
-            found.append(row)
-        return sorted(found, key=lambda row: (row["created"], row["id"]))
+        usual = cache(usual_parts)
+        return [index.row(result, usual) for result in self.read_results()[0]]
 
-    def problems(self) -> list[str]:
-        """One line for every result that is damaged or not what its name says."""
+    def read_results(self) -> tuple[list[Result], list[str]]:
+        """All results, oldest first, and a line for each file that is damaged."""
         at = self.backend.head()
-        lines = []
+        known = self._index(at)
+        found, skipped = [], []
         for path in self.backend.list("results/", at):
             try:
-                result = self._result(path, at)
-                self.samples(result)
+                found.append(index.parsed(known[path]) if path in known else self._result(path, at))
             except VarSpacesError as error:
-                lines.append(f"{path}: {error}")
-        return lines
+                skipped.append(f"{path}: {error}")
+        return sorted(found, key=lambda result: (result.created, result.id)), skipped
 
     def result(self, id: str) -> Result:
         """One result by its id, or by the beginning of it.
@@ -110,27 +104,24 @@ class Store:
             result.path: result.to_json().encode() + b"\n",
             result.samples_path: samples.to_json().encode() + b"\n",
         }
-        row = index.row(result, result.path)
 
         def changes(at: str) -> Changes:
             if self.backend.read(result.path, at) is not None:
                 return {}
-            after = index.extended(self.backend.read(index.PATH, at), row)
-            return files if after is None else {**files, index.PATH: after}
+            return {**files, **self._indexed(index.extended(self._index_file(at), result), at)}
 
         return self.transact(changes, f"Result {result.id}: {result.label}") is not None
 
     def reindex(self) -> int:
-        """Write the index anew from the results; returns the number of rows."""
-        rows = self.rows()
+        """Write the index anew from the results; returns their number."""
+        results, _ = self.read_results()
+        data = index.write(results)
 
         def changes(at: str) -> Changes:
-            data = index.write(rows)
-            same = data == self.backend.read(index.PATH, at)
-            return {} if data is None or same else {index.PATH: data}
+            return {} if data == self._index_file(at) else self._indexed(data, at)
 
         self.transact(changes, "Index of all results")
-        return len(rows)
+        return len(results)
 
     def update(self, path: str, change: Callable[[bytes | None], bytes | None], why: str) -> bytes:
         """Read a file, change it, write it back; repeated until nobody wrote in between.
@@ -173,11 +164,27 @@ class Store:
                 self._pause(random.uniform(0, min(LONGEST_PAUSE, 0.01 * 2**attempt)))
         raise VarSpacesError(f"{self.backend} is too busy: {ATTEMPTS} attempts to write failed.")
 
+    def _index_file(self, at: str) -> bytes | None:
+        try:
+            return self.backend.read(index.PATH, at)
+        except VarSpacesError:
+            return None  # a link, or too large: as if there were none
+
+    def _index(self, at: str) -> dict[str, str]:
+        return index.read(self._index_file(at))
+
+    def _indexed(self, data: bytes | None, at: str) -> Changes:
+        """The change that writes the index, and removes that of older versions."""
+        if data is None:
+            return {}
+        old = {index.REPLACED: None} if index.REPLACED in self.backend.list("index", at) else {}
+        return {index.PATH: data, **old}
+
     def _result(self, path: str, at: str) -> Result:
         data = self.backend.read(path, at)
         if data is None:
             raise VarSpacesError(f"There is no result {path}.")
-        result = Result.from_json(data)
+        result = index.parsed(data)
         if result.path != path:
             raise VarSpacesError(f"its content is that of {result.id}: it was changed.")
         return result

@@ -43,13 +43,18 @@ class Queue:
 
     def requests(self) -> list[Request]:
         """All requests, oldest first; damaged files are left out."""
-        found = []
-        for path in self.store.list("requests/"):
-            try:
-                found.append(Request.from_json(self.store.read(path) or b""))
-            except VarSpacesError:
-                continue
-        return sorted(found, key=lambda request: (request.created, request.id))
+        found = (self._read(path) for path in self.store.list("requests/"))
+        return sorted(filter(None, found), key=lambda request: (request.created, request.id))
+
+    def _read(self, path: str, at: str | None = None) -> Request | None:
+        """The request of a path, None if there is no sound one; see ``leaderboard.sound``."""
+        backend = self.store.backend
+        try:
+            data = backend.read(path, backend.head() if at is None else at)
+            request = None if data is None else Request.from_json(data)
+        except VarSpacesError:
+            return None
+        return request if request is not None and request.path == path else None
 
     def get(self, id: str) -> Request:
         """One request.
@@ -58,8 +63,9 @@ class Queue:
             VarSpacesError: if there is none.
         """
         for path in self.store.list("requests/"):
-            if path.endswith(f"/{id}.json"):
-                return Request.from_json(self.store.read(path) or b"")
+            request = self._read(path) if path.endswith(f"/{id}.json") else None
+            if request:
+                return request
         raise VarSpacesError(f"There is no request '{id[:40]}': see the list of submissions.")
 
     def claim(self, request: Request) -> tuple[Result, Samples]:
@@ -76,9 +82,13 @@ class Queue:
         return Result.from_json(result), Samples.from_json(samples)
 
     def verdict(self, result: str) -> Verdict | None:
-        """The verdict on a result, if there is one."""
-        data = self.store.read(path_of(result))
-        return None if data is None else Verdict.from_json(data)
+        """The verdict on a result, if there is a sound one."""
+        try:
+            data = self.store.read(path_of(result))
+            verdict = None if data is None else Verdict.from_json(data)
+        except VarSpacesError:
+            return None
+        return verdict if verdict is not None and verdict.result == result else None
 
     # --- submitting ---------------------------------------------------------------------------
 
@@ -139,8 +149,7 @@ class Queue:
             )
 
     def _refuse_repeated(self, request: Request) -> None:
-        data = self.store.read(request.path)
-        before = Request.from_json(data) if data else None
+        before = self._read(request.path)
         if before and before.state != "failed":
             told = f"it is {before.state}" if before.is_open else f"row {before.result[:8]}"
             raise VarSpacesError(f"This was submitted before, as request {before.id}: {told}.")
@@ -169,10 +178,12 @@ class Queue:
 
         def taken(request: Request) -> Request | None:
             now = self.clock()
-            return request.taken(worker, now, self.lease) if request.is_free(now) else None
+            free = request.is_free(now, self.lease)
+            return request.taken(worker, now, self.lease) if free else None
 
         for request in self.requests():
-            if (suites is None or request.suite in suites) and request.is_free(self.clock()):
+            wanted = suites is None or request.suite in suites
+            if wanted and request.is_free(self.clock(), self.lease):
                 after = self._change(request, taken)
                 if after is not None and after.held_by(worker):
                     return after
@@ -220,8 +231,8 @@ class Queue:
         held: dict[str, Request | None] = {}
 
         def changes(at: str) -> dict[str, bytes]:
-            data = self.store.backend.read(request.path, at)
-            after = held["after"] = change(Request.from_json(data)) if data else None
+            now = self._read(request.path, at)
+            after = held["after"] = change(now) if now else None
             return {} if after is None else {request.path: _bytes(after), **(files or {})}
 
         self.store.transact(changes, f"Request {request.id}")

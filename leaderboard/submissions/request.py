@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from leaderboard.entry import Entry, label
-from leaderboard.result import JsonFile, JsonObject, Short, built
+from leaderboard.result import EntryJson, JsonFile, Short, built
 from leaderboard.suites.base import get_suite
 from var_spaces import codecs
 from var_spaces.validation import FrozenModel
@@ -58,7 +58,7 @@ class Request(JsonFile):
     version: Literal[1] = 1
     suite: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     protocol: str = Field(max_length=120)
-    entry: JsonObject
+    entry: EntryJson
     claim: Short | Literal[""] = ""
     submitter: str = Field("", max_length=96)
     note: str = Field("", max_length=1000)
@@ -110,10 +110,16 @@ class Request(JsonFile):
     def is_open(self) -> bool:
         return self.state in OPEN
 
-    def is_free(self, now: float) -> bool:
-        """Whether a worker may take it: it waits, or its worker gives no sign of life."""
-        lost = self.state == "running" and (self.lease is None or self.lease.until < now)
-        return self.state == "queued" or lost
+    def is_free(self, now: float, seconds: float) -> bool:
+        """Whether a worker may take it: it waits, or its worker gives no sign of life.
+
+        Args:
+            seconds: of a lease. One that ends much later than a new one would is of a clock that
+                was put back since, and counts for nothing: a living worker soon renews it.
+        """
+        if self.state != "running":
+            return self.state == "queued"
+        return self.lease is None or not now <= self.lease.until <= now + 2 * seconds
 
     def held_by(self, worker: str) -> bool:
         return self.state == "running" and self.lease is not None and self.lease.worker == worker

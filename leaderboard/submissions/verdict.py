@@ -32,8 +32,9 @@ class Verdict(JsonFile):
     Attributes:
         result: id of the result.
         verdict: ``verified``: all tokens of the probe are those of the result, and all numbers
-            hold; ``consistent``: tokens differ (another kind of device, say) but all numbers hold
-            within their tolerance; ``mismatch``: something does not hold, see ``reason``.
+            hold; ``consistent``: all numbers hold within their tolerance, but tokens differ (on
+            another kind of device, say) or no commit holds what made the result; ``mismatch``:
+            something does not hold, see ``reason``.
         images: positions in the suite that were drawn again.
         equal_tokens, equal_pixels: how many of them came out the same.
         checks: numbers that were computed again.

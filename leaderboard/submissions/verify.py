@@ -25,6 +25,7 @@ from leaderboard.runner.processes import processes
 from leaderboard.runner.run import Progress, environment, run, run_batch, zoo_of
 from leaderboard.submissions.verdict import Check, Verdict
 from leaderboard.suites.base import get_suite
+from var_spaces.checkout import is_clean
 from var_spaces.errors import VarSpacesError
 
 if TYPE_CHECKING:
@@ -176,11 +177,14 @@ def _judge(
     ]
     if not faults and not checks:
         reasons.append("it has no number that could be computed again")
-    if not same and not reasons:
-        verdict = "consistent"
-        why = f"tokens of {len(index) - tokens} of {len(index)} images differ, all numbers hold"
-    else:
-        verdict, why = ("mismatch", "; ".join(reasons)) if reasons else ("verified", "")
+    differ = len(index) - tokens
+    notes = []
+    if differ:
+        notes.append(f"tokens of {differ} of {len(index)} images differ, all numbers hold")
+    if not is_clean(result.environment.commit):
+        notes.append("it was made with changes that no commit holds")
+    verdict = "mismatch" if reasons else "consistent" if notes else "verified"
+    why = "; ".join(reasons or notes)
     return Verdict(
         result=result.id,
         verdict=verdict,

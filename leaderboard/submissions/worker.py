@@ -17,6 +17,7 @@ from leaderboard.entry import Entry
 from leaderboard.result import Result, Samples
 from leaderboard.runner.job import WORK, Job
 from leaderboard.runner.run import run
+from leaderboard.store import Unwritable
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.request import Request
 from leaderboard.submissions.verify import PROBE, verify
@@ -85,14 +86,22 @@ class Worker:
                 self._work(request, pulse)
         except LeaseLost:
             pass
-        except VarSpacesError as error:  # it would be refused again
-            self.queue.fail(request, self.name, " ".join(str(error).split()))
-        except OutOfTime:
-            self.queue.again(request, self.name, f"not done after {self.timeout:g} s")
-        except Exception as error:  # out of memory, a full disk, ...: another attempt may succeed
-            told = (str(error).strip().splitlines() or [""])[0][:200]
-            self.queue.again(request, self.name, f"{type(error).__name__}: {told}")
+        except Exception as error:
+            self._give_back(request, error)
         return request
+
+    def _give_back(self, request: Request, error: Exception) -> None:
+        """End the request if it would be refused again, else leave it to another attempt."""
+        reason = " ".join(str(error).split())[:300]
+        try:
+            if isinstance(error, OutOfTime):
+                self.queue.again(request, self.name, f"not done after {self.timeout:g} s")
+            elif isinstance(error, VarSpacesError) and not isinstance(error, Unwritable):
+                self.queue.fail(request, self.name, reason)
+            else:  # out of memory, a full disk, ...
+                self.queue.again(request, self.name, f"{type(error).__name__}: {reason}")
+        except Unwritable:
+            pass  # nothing can be written down: the lease runs out
 
     def _work(self, request: Request, pulse: Pulse) -> None:
         result, samples = self._obtain(request, pulse)

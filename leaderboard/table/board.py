@@ -6,16 +6,17 @@ with its whole identity and, for what depends on the machine, one device. No tor
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from leaderboard.store import Store
+from leaderboard.csv_text import csv_text
+from leaderboard.entry import usual_parts
+from leaderboard.store import Store, index
 from leaderboard.store.index import scores
 from leaderboard.submissions.verdict import Verdict, path_of
 from leaderboard.table.view import View
@@ -76,7 +77,8 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """What is shown of one protocol. ``sort``, ``x`` and ``y`` are columns, if there are any."""
+    """What is shown of one protocol. ``sort``, ``x`` and ``y`` are columns, if there are any;
+    ``skipped`` says what could not be read."""
 
     protocol: str
     columns: tuple[Column, ...] = ()
@@ -86,6 +88,7 @@ class Board:
     x: Column | None = None
     y: Column | None = None
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
 
     def column(self, key: str) -> Column | None:
         return next((column for column in self.columns if column.key == key), None)
@@ -93,26 +96,36 @@ class Board:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """All rows that are known, newest last, and verdicts by result."""
+    """All rows that are known, newest last, verdicts by result, and a line for everything that
+    could not be read."""
 
     rows: tuple[dict[str, Any], ...]
     verdicts: Mapping[str, str]
+    skipped: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stores: Iterable[Store]) -> Source:
-        """Read the stores; later ones add to earlier ones."""
+        """Read the stores; later ones add to earlier ones, and one that cannot be read to none."""
         rows: dict[str, dict[str, Any]] = {}
         verdicts: dict[str, str] = {}
+        skipped: list[str] = []
+        usual = cache(usual_parts)
         for store in stores:
-            rows |= {row["id"]: row for row in store.rows()}
-            for path in store.list("verdicts/"):
-                try:
-                    verdict = Verdict.from_json(store.read(path) or b"")
-                except VarSpacesError:
-                    continue
-                if path == path_of(verdict.result):
+            try:
+                results, lines = store.read_results()
+                stamped = list(_verdicts(store))
+            except VarSpacesError as error:
+                skipped.append(f"{store.backend}: {error}")
+                continue
+            rows |= {result.id: index.row(result, usual) for result in results}
+            skipped += [f"{store.backend}: {line}" for line in lines]
+            for path, verdict in stamped:
+                if verdict is None:
+                    skipped.append(f"{store.backend}: {path} is no verdict")
+                else:
                     verdicts[verdict.result] = verdict.verdict
-        return cls(tuple(sorted(rows.values(), key=lambda r: (r["created"], r["id"]))), verdicts)
+        ordered = sorted(rows.values(), key=lambda r: (r["created"], r["id"]))
+        return cls(tuple(ordered), verdicts, tuple(skipped))
 
     @property
     def protocols(self) -> list[str]:
@@ -121,11 +134,21 @@ class Source:
         return sorted(found, key=lambda name: (found[name]["suite"], -_version(name)))
 
 
+def _verdicts(store: Store) -> Iterator[tuple[str, Verdict | None]]:
+    """All verdicts by path, None for what is damaged or under another name."""
+    for path in store.list("verdicts/"):
+        try:
+            verdict = Verdict.from_json(store.read(path) or b"")
+        except VarSpacesError:
+            verdict = None
+        yield path, verdict if verdict and path == path_of(verdict.result) else None
+
+
 def build(source: Source, view: View) -> Board:
     """The board that a view shows: the newest row of every key, filtered and ranked."""
     protocols = source.protocols
     if not protocols:
-        return Board("")
+        return Board("", skipped=source.skipped)
     if view.protocol and view.protocol not in protocols:
         raise VarSpacesError(
             f"There is no protocol '{view.protocol[:60]}' here. There are: {', '.join(protocols)}."
@@ -152,6 +175,7 @@ def build(source: Source, view: View) -> Board:
             name: tuple(sorted({_method(line.row[name]) for line in lines}))
             for name in ("model", "cache", "decoding")
         },
+        skipped=source.skipped,
     )
 
 
@@ -256,31 +280,24 @@ def _ranked(lines: Sequence[Line], sort: Column | None) -> list[Line]:
 
 def to_csv(board: Board) -> str:
     """The lines as they stand, a column per metric under its whole identity."""
-    out = io.StringIO()
     told = ("id", "label", "model", "cache", "decoding", "n", "device", "commit", "created")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["rank", *told, "submitter", "verdict", *(_head(c) for c in board.columns)])
-    for line in board.lines:
-        values = [line.value(column) for column in board.columns]
-        writer.writerow(
+    header = ["rank", *told, "submitter", "verdict", *(_head(c) for c in board.columns)]
+    return csv_text(
+        header,
+        (
             [
-                "" if line.rank is None else line.rank,
-                *(_safe(line.row[key]) for key in told),
-                _safe(line.row["submitter"]),
+                line.rank,
+                *(line.row[key] for key in (*told, "submitter")),
                 line.verdict,
-                *("" if value is None else value for value in values),
+                *(line.value(column) for column in board.columns),
             ]
-        )
-    return out.getvalue()
+            for line in board.lines
+        ),
+    )
 
 
 def _head(column: Column) -> str:
     return f"{column.metric} {column.device}".strip()
-
-
-def _safe(value: Any) -> Any:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
 
 
 def _version(protocol: str) -> int:

@@ -28,8 +28,11 @@ class FakeHub:
             raise error(HfHubHTTPError, 401)
         return SimpleNamespace(sha=self._name())
 
-    def list_repo_files(self, repo_id: str, repo_type: str, revision: str) -> list[str]:
-        return list(self._state(revision))
+    def list_repo_tree(self, repo_id: str, repo_type: str, revision: str, recursive: bool) -> Any:
+        files = self._state(revision).items()
+        folders = {path.rpartition("/")[0] for path, _ in files if "/" in path}
+        yield from (SimpleNamespace(path=path) for path in folders)
+        yield from (SimpleNamespace(path=path, size=len(data)) for path, data in files)
 
     def hf_hub_download(self, repo_id: str, repo_type: str, filename: str, revision: str) -> str:
         state = self._state(revision)

@@ -140,6 +140,14 @@ class TestRun:
         assert found["fingerprint"] == result.fingerprint
         assert found["drew"] == [0, 2, 0, 2]  # its half of both jobs: full cache, and the entry
 
+    def test_a_number_that_is_none_is_no_result(self, tmp_path, monkeypatch):
+        def measure(self, batch, context):
+            return np.full(len(batch.items), np.nan)
+
+        monkeypatch.setattr("leaderboard.metrics.psnr.Psnr.measure", measure)
+        with pytest.raises(VarSpacesError, match="of image 0 is not a finite number"):
+            run(job(tmp_path), now=NOW)
+
     def test_refusals_come_before_work(self, tmp_path):
         nothing = Entry(**{**Entry.of("tiny-var").model_dump(mode="json"), "model": "nothing"})
         for change, message in (

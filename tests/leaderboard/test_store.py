@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from leaderboard.sound import problems
 from leaderboard.store import Moved, Store
 from leaderboard.store import index as index_module
 from leaderboard.store.folder import FolderBackend
@@ -40,7 +41,7 @@ def test_add_and_read(backend):
     assert [s["value"] for s in index_module.scores(rows[0])] == [20.5]
     assert store.result(result.id[:9]) == result
     assert store.samples(result) == samples
-    assert store.problems() == []
+    assert problems(store) == []
 
 
 def test_both_places_have_the_same_layout(tmp_path):
@@ -52,7 +53,7 @@ def test_both_places_have_the_same_layout(tmp_path):
     names = folder.list("", "")
     assert names == repository.list("", repository.head())
     assert {name.split("/")[0] for name in names} == {
-        "index.parquet", "requests", "results", "samples",
+        "index.jsonl.gz", "requests", "results", "samples",
     }  # fmt: skip
     for name in names:
         assert folder.read(name, "") == repository.read(name, repository.head()), name
@@ -105,7 +106,7 @@ from tests.leaderboard.results import pair
 store = Store(FolderBackend(sys.argv[1]))
 for number in range(int(sys.argv[2]), int(sys.argv[2]) + 4):
     store.add(*pair(number))
-    store.update("requests/count.json", lambda data: b"%d" % (int(data or b"0") + 1), "count")
+    store.update("counted/count.json", lambda data: b"%d" % (int(data or b"0") + 1), "count")
 """
 
 
@@ -117,11 +118,11 @@ def test_writers_at_once_lose_nothing(tmp_path):
     backend = FolderBackend(folder)
     store = Store(backend)
     assert {row["id"] for row in store.rows()} == {pair(number)[0].id for number in range(8)}
-    assert store.read("requests/count.json") == b"8"
-    assert len(index_module.read(store.read("index.parquet"))) == 8
+    assert store.read("counted/count.json") == b"8"
+    assert len(index_module.read(store.read("index.jsonl.gz"))) == 8
     log = backend.commits()
-    assert [entry["number"] for entry in log] == list(range(1, len(log) + 1))
-    assert store.problems() == []
+    assert [entry.number for entry in log] == list(range(1, len(log) + 1))
+    assert problems(store) == []
 
 
 @pytest.mark.parametrize("when", ["before the rename", "after the rename", "while applying"])
@@ -162,19 +163,26 @@ def test_a_killed_writer_leaves_all_or_nothing(tmp_path, monkeypatch, when):
 def test_an_index_that_lacks_rows_shows_all(tmp_path, monkeypatch):
     store = Store(FolderBackend(tmp_path))
     with monkeypatch.context() as patch:
-        patch.setattr(index_module, "_parquet", lambda: None)  # a writer without pyarrow
+        patch.setattr(index_module, "MAX_TEXT", 10)  # a writer for whom it is too large
         store.add(*pair(1))
-        assert store.read("index.parquet") is None
+        assert store.read("index.jsonl.gz") is None
         assert len(store.rows()) == 1
     store.add(*pair(2))
-    assert len(index_module.read(store.read("index.parquet"))) == 1
+    assert len(index_module.read(store.read("index.jsonl.gz"))) == 1
     before = store.rows()
     assert len(before) == 2
     assert store.reindex() == 2
-    assert len(index_module.read(store.read("index.parquet"))) == 2
+    assert len(index_module.read(store.read("index.jsonl.gz"))) == 2
     assert store.rows() == before
-    (tmp_path / "index.parquet").write_bytes(b"damaged")
+    (tmp_path / "index.jsonl.gz").write_bytes(b"damaged")
     assert store.rows() == before
+
+
+def test_the_index_of_older_versions_goes(backend):
+    backend.commit({"index.parquet": b"old"}, backend.head(), "old")
+    Store(backend).add(*pair(1))
+    assert "index.parquet" not in backend.list("", backend.head())
+    assert problems(Store(backend)) == []
 
 
 def test_a_changed_result_is_seen(tmp_path):
@@ -185,7 +193,7 @@ def test_a_changed_result_is_seen(tmp_path):
     data = json.loads(path.read_text())
     data["scores"][0]["value"] = 99.0
     path.write_text(json.dumps(data))
-    (line,) = store.problems()
+    (line,) = problems(store)
     assert "it was changed" in line
     with pytest.raises(VarSpacesError, match="it was changed"):
         store.result(result.id)
@@ -196,7 +204,7 @@ def test_changed_samples_are_seen(tmp_path):
     result, _ = pair(1)
     store.add(*pair(1))
     Path(tmp_path / result.samples_path).write_text(pair(2)[1].to_json())
-    assert "samples of result" in store.problems()[0]
+    assert "samples of result" in problems(store)[0]
 
 
 def test_results_are_found_by_the_beginning_of_their_id(tmp_path):

@@ -18,6 +18,7 @@ from leaderboard.submissions.queue import MOST_OF_ONE, Queue
 from leaderboard.submissions.request import ATTEMPTS, Request
 from leaderboard.submissions.verify import verify
 from leaderboard.submissions.worker import Pulse, Worker
+from tests.leaderboard.results import ENTRY
 from tests.leaderboard.suite import TinySuite
 from var_spaces.errors import VarSpacesError
 
@@ -104,13 +105,13 @@ def test_nothing_stays_pending(queue, clock):
 @given(st.lists(st.sampled_from(["take", "beat", "again", "fail", "late"]), max_size=30))
 def test_states_follow_the_picture(actions):
     now, request = 0.0, Request(
-        suite="tiny", protocol="p", entry=dict(entry_json()), created=0.0
+        suite="tiny", protocol="p", entry=ENTRY, created=0.0
     )  # fmt: skip
     for action in actions:
         before = request
         if action == "late":
             now += 1000
-        elif action == "take" and request.is_free(now):
+        elif action == "take" and request.is_free(now, 10):
             request = request.taken("w", now, 10)
         elif request.held_by("w"):
             if action == "beat":
@@ -126,10 +127,6 @@ def test_states_follow_the_picture(actions):
             assert request == before
         assert Request.from_json(request.to_json()) == request
         assert request.id == before.id
-
-
-def entry_json() -> dict:
-    return {"model": "m", "cache": {"name": "full"}}
 
 
 def test_repetitions_are_refused(queue, measured):
@@ -237,6 +234,14 @@ def test_other_weights_are_a_mismatch(measured):
     weights = dict.fromkeys(result.weights, "0" * 64)
     verdict = verify(result.model_copy(update={"weights": weights}), samples, images=2)
     assert verdict.verdict == "mismatch" and "other weights" in verdict.reason
+
+
+def test_what_no_commit_holds_is_never_verified(measured):
+    result, samples = measured
+    where = result.environment.model_copy(update={"commit": "a" * 40 + "-dirty-01234567"})
+    verdict = verify(result.model_copy(update={"environment": where}), samples, images=100)
+    assert verdict.verdict == "consistent" and "no commit holds" in verdict.reason
+    assert verdict.equal_tokens == len(samples.tokens)
 
 
 def test_an_attempt_that_breaks_is_tried_again_then_failed(queue, monkeypatch):

@@ -33,7 +33,7 @@ def result(number: int, quality: float, memory: float, *, model="var-small", bud
 
 
 def source(*results, verdicts=None) -> Source:
-    return Source(tuple(row(r, r.path) for r in results), verdicts or {})
+    return Source(tuple(row(r) for r in results), verdicts or {})
 
 
 PSNR, KV = column_key("psnr@1 N=2"), column_key("kv@1 N=2")

@@ -171,7 +171,12 @@ def test_terms_are_accepted_first(hub, card, monkeypatch, capsys):
     [
         {"repository": "no-owner", "files": ["a.pth"]},
         {"repository": "a/b", "files": ["../a.pth"]},
+        {"repository": "../b", "files": ["a.pth"]},
+        {"repository": "a/..", "files": ["a.pth"]},
         {"repository": "a/b", "files": ["/a.pth"]},
+        {"repository": "a/b", "files": ["C:/a.pth"]},
+        {"repository": "a/b", "files": ["a\\b.pth"]},
+        {"repository": "a/b", "files": ["./a.pth"]},
         {"repository": "a/b", "files": ["a.pth"], "sha256": {"a.pth": "x"}},
         {"repository": "a/b", "files": ["a.pth"], "colour": 1},
     ],

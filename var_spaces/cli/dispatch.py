@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import var_spaces
+from var_spaces.cli.table import printable
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 
 
@@ -38,7 +39,7 @@ def run_command(
         code = _dispatch(program, package, commands, given, more)
         sys.stdout.flush()
     except VarSpacesError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", printable(" ".join(str(error).split())), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -24,7 +24,7 @@ class Source(FrozenModel):
         sha256: digests of files, checked beside those that the Hub itself names.
     """
 
-    repository: str = Field(pattern=r"^[\w.-]{1,96}/[\w.-]{1,96}$")
+    repository: str = Field(pattern=r"^\w[\w.-]{0,95}/\w[\w.-]{0,95}$")
     files: tuple[str, ...] = Field(max_length=256)
     revision: str = Field("main", pattern=r"^[\w./-]{1,200}$")
     bytes: int | None = Field(None, ge=1)
@@ -37,7 +37,8 @@ class Source(FrozenModel):
     def model_post_init(self, context: Any) -> None:
         for name in self.files:
             parts = name.split("/")
-            if not all(parts) or ".." in parts or "\\" in name or len(name) > 200:
+            odd = {".", ".."} & {*parts} or any(char in name for char in "\\:\0")
+            if not all(parts) or odd or len(name) > 200:  # nor another drive
                 raise VarSpacesError(f"source.files: '{name[:80]}' must be a path in a repository.")
 
 

@@ -54,7 +54,7 @@ def result(number: int, quality: float, memory: float, **more):
 @pytest.fixture
 def board():
     found = [result(1, 30, 100), result(2, 25, 40), result(3, 24, 60, submitter=EVIL)]
-    rows = tuple(row(one, one.path) for one in found)
+    rows = tuple(row(one) for one in found)
     return build(Source(rows, {found[0].id: "verified"}), View())
 
 
@@ -65,6 +65,15 @@ def test_table(board):
     assert "about 0.5 of it comes from small N" in text
     assert text.count("vs-dominated") == 1
     assert "python -m leaderboard run" in html.table(build(Source((), {}), View()))
+
+
+def test_it_says_what_could_not_be_read():
+    source = Source((row(result(1, 30, 100)),), {}, ("/srv/store: results/a.json: it is damaged",))
+    text = html.table(build(source, View()))
+    assert "1 file could not be read and is left out" in text
+    assert "/srv" not in text
+    assert "left out" not in html.table(build(Source(source.rows, {}), View()))
+    assert "1 file could not be read" in html.table(build(Source((), {}, source.skipped), View()))
 
 
 def test_plot(board):

@@ -25,7 +25,7 @@ def table(board: Board) -> str:
     if not board.columns:
         return (
             '<p class="vs-note">No results yet. The first one takes about a minute: '
-            "<code>python -m leaderboard run --suite smoke</code></p>"
+            f"<code>python -m leaderboard run --suite smoke</code>{_skipped(board)}</p>"
         )
     heads = "".join(_head(column, board.sort) for column in board.columns)
     rows = "".join(_row(line, board.columns) for line in board.lines)
@@ -51,7 +51,18 @@ def _caption(board: Board) -> str:
     return (
         f'<p class="vs-note">{plural(len(board.lines), "row")}{hidden}. Protocol '
         f'<span class="vs-mono">{escape(board.protocol)}</span>: rows of other protocols are never '
-        f"ranked with these.{told}</p>"
+        f"ranked with these.{told}{_skipped(board)}</p>"
+    )
+
+
+def _skipped(board: Board) -> str:
+    """Damaged files stop nobody; the owner is told how to find them. Paths stay on the server."""
+    if not board.skipped:
+        return ""
+    return (
+        f" {plural(len(board.skipped), 'file')} could not be read and "
+        f"{'is' if len(board.skipped) == 1 else 'are'} left out: "
+        "<code>python -m leaderboard validate</code> names them."
     )
 
 
