@@ -18,11 +18,10 @@ from report import FOLDER, table, write
 from torch import Tensor
 
 import var_spaces
+from var_spaces.evaluators.judge import hits, load_judge
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.sampler import atlas_splits
-from var_spaces.training.engine.export import load_judge
 from var_spaces.training.images.samples import generate
-from var_spaces.training.recipes.judge import hits
 
 JUDGE = Path(__file__).parents[1] / "assets" / "evaluators" / "judge"
 SETTINGS = [

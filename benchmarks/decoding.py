@@ -38,12 +38,11 @@ from var_spaces.decoding.setup import RunSetup
 from var_spaces.depth import sub_network
 from var_spaces.evaluators.clip import embedded
 from var_spaces.evaluators.folder import EVALUATORS, read_card
+from var_spaces.evaluators.judge import hits, load_judge
 from var_spaces.events import ImageReady, ScaleDone
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
-from var_spaces.training.engine.export import load_judge
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
-from var_spaces.training.recipes.judge import hits
 from var_spaces.training.recipes.transformer import EVAL_SEED, ClassTraining, TransformerRecipe
 from var_spaces.zoo.cards import known
 from var_spaces.zoo.residency import ZOO

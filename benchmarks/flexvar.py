@@ -20,8 +20,8 @@ from report import table, write
 
 import var_spaces
 from var_spaces.decoding.loop.pixels import to_uint8
+from var_spaces.evaluators.judge import load_judge
 from var_spaces.steps import resized
-from var_spaces.training.engine.export import load_judge
 from var_spaces.training.images.charts import line_chart
 from var_spaces.training.images.sources import SceneSource
 

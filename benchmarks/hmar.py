@@ -25,15 +25,14 @@ from torch import Tensor
 
 import var_spaces
 from var_spaces import methods
+from var_spaces.evaluators.judge import hits, load_judge
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
-from var_spaces.training.engine.export import load_judge
 from var_spaces.training.images.charts import line_chart
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.samples import generate
-from var_spaces.training.recipes.judge import hits
 from var_spaces.training.recipes.transformer import trained_classes
 
 SHOWN = 16  # pairs in the picture

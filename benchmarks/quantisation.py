@@ -17,7 +17,7 @@ from classes import JUDGE, accuracy, pairs
 from report import table, write
 from torch import Tensor
 
-from var_spaces.training.engine.export import load_judge
+from var_spaces.evaluators.judge import load_judge
 from var_spaces.zoo.cards import Card, get_card
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.residency import module_bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from var_spaces.errors import VarSpacesError
 
 PACKAGES = ("var_spaces", "leaderboard")  # searched with all their sub-packages
+REGISTER = "register"
 LABELS = ("kind", "name", "title", "paper")
 NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -48,13 +49,15 @@ def entry(labels: Mapping[str, object], target: str) -> Entry:
     return Entry(*(labels[label] for label in LABELS), target)
 
 
-def scan(root: Path) -> Iterator[Entry]:
-    """Yield what is registered in the packages below ``root``, in the order of the files."""
-    for package in PACKAGES:
+def scan(
+    root: Path, packages: Sequence[str] = PACKAGES, decorator: str = REGISTER
+) -> Iterator[Entry]:
+    """Yield what carries a decorator in the packages below ``root``, in the order of the files."""
+    for package in packages:
         for path in sorted((root / package).rglob("*.py")):
             module = ".".join(path.relative_to(root).with_suffix("").parts)
             for name, found in _read_classes(root, module).items():
-                if found.registered:
+                if decorator in found.decorators:
                     labels = {label: _label(root, module, name, label) for label in LABELS}
                     yield entry(labels, f"{module}:{name}")
 
@@ -63,7 +66,7 @@ def scan(root: Path) -> Iterator[Entry]:
 class _Source:
     """A class as its source shows it."""
 
-    registered: bool
+    decorators: frozenset[str]
     labels: dict[str, object]
     bases: tuple[tuple[str, str], ...]  # (module, class)
 
@@ -86,7 +89,7 @@ def _read_classes(root: Path, module: str) -> dict[str, _Source]:
     }
     return {
         node.name: _Source(
-            registered="register" in map(_last_name, node.decorator_list),
+            decorators=frozenset(map(_last_name, node.decorator_list)),
             labels=dict(_literals(node)),
             bases=tuple(imported.get(_last_name(b), (module, _last_name(b))) for b in node.bases),
         )

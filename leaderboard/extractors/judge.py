@@ -42,7 +42,7 @@ class JudgeNetwork:
     """The judge on images ``(B, H, W, 3)`` uint8 of any size."""
 
     def __init__(self, device: torch.device) -> None:
-        from var_spaces.training.engine.export import load_judge
+        from var_spaces.evaluators.judge import load_judge
 
         judge, card = load_judge(FOLDER)
         self.judge, self.device = judge.to(device), device

@@ -31,6 +31,8 @@ class ParserConfig:
         width: channels of the first residual stage.
         layers: residual blocks of the three stages.
         hidden: width between features and labels.
+        looks: how often every place looks at the last map, 1 or 4; with four the parts of a thing
+            (its upper left, ...) are told apart.
     """
 
     concepts: int
@@ -40,6 +42,7 @@ class ParserConfig:
     width: int = 24
     layers: tuple[int, int, int] = (1, 1, 1)
     hidden: int = 256
+    looks: int = 1
 
 
 class Labels(NamedTuple):
@@ -66,9 +69,9 @@ class Parser(nn.Module):
         self.config = config
         self.trunk = ResidualStages(config.width, config.layers)
         width, hidden = self.trunk.out_channels, config.hidden
-        self.where = nn.Parameter(first_look())
-        self.slot = nn.Parameter(torch.randn(len(PLACES), width) * 0.02)
-        self.mix = nn.Sequential(nn.Linear(width, hidden), nn.GELU())
+        self.where = nn.Parameter(first_looks() if config.looks == 4 else first_look())
+        self.slot = nn.Parameter(torch.randn(len(PLACES), width * config.looks) * 0.02)
+        self.mix = nn.Sequential(nn.Linear(width * config.looks, hidden), nn.GELU())
         self.concept = nn.Linear(hidden, 1 + config.concepts)
         self.style = nn.Linear(hidden, config.styles)
         self.colour = nn.Linear(hidden, 1 + config.colours)
@@ -76,7 +79,8 @@ class Parser(nn.Module):
 
     def forward(self, images: Tensor) -> Labels:
         cells = self.trunk.maps(images)[-1].flatten(2)  # (B, C, cells)
-        seen = (cells @ self.where.softmax(1).T).transpose(1, 2)
+        seen = (cells @ self.where.softmax(1).T).transpose(1, 2)  # (B, 5 looks, C)
+        seen = seen.unflatten(1, (len(PLACES), -1)).flatten(2)
         things = self.mix(seen + self.slot)
         background = self.background(cells.mean(2)).unflatten(1, (2, -1))
         return Labels(self.concept(things), self.style(things), self.colour(things), background)
@@ -90,3 +94,17 @@ def first_look() -> Tensor:
         row, column = divmod(place, 2)
         looks[place, row * half : (row + 1) * half, column * half : (column + 1) * half] = 3.0
     return looks.flatten(1)
+
+
+def first_looks() -> Tensor:
+    """``(5 * 4, cells)`` logits: every corner looks at the four cells of its quarter one by one,
+    the middle at the four quarters."""
+    half = GRID // 2
+    looks = torch.zeros(len(PLACES), 4, GRID, GRID)
+    for part in range(4):
+        down, right = divmod(part, 2)
+        for place in range(4):
+            row, column = divmod(place, 2)
+            looks[place, part, row * half + down, column * half + right] = 3.0
+        looks[4, part, down * half : down * half + half, right * half : right * half + half] = 3.0
+    return looks.flatten(2).flatten(0, 1)

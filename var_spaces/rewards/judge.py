@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def judge(device: torch.device) -> tuple[Any, dict[str, Any]]:
     """The judge and its card."""
     from var_spaces.evaluators.folder import EVALUATORS
-    from var_spaces.training.engine.export import load_judge
+    from var_spaces.evaluators.judge import load_judge
 
     model, card = load_judge(EVALUATORS / "judge")
     return model.to(device), card

@@ -7,22 +7,7 @@ import sys
 from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
-
-KINDS = (
-    "tokenizer",
-    "transformer",
-    "hmar",
-    "judge",
-    "bitwise",
-    "text-transformer",
-    "parser",
-    "clip",
-    "flex-tokenizer",
-    "flex-transformer",
-    "supernet",
-    "drafter",
-    "refiner",
-)
+from var_spaces.training.engine.recipe import recipes
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,15 +17,14 @@ def parser() -> argparse.ArgumentParser:
         description="Train the embedded models; interrupt and repeat a command to resume it.",
     )
     kinds = top.add_subparsers(dest="command", required=True)
-    for kind in KINDS:
-        one = kinds.add_parser(kind, help=f"train a {kind} from a recipe file")
+    for kind, entry in recipes().items():
+        one = kinds.add_parser(kind, help=entry.title, description=f"Train: {entry.title}.")
         one.add_argument("--config", required=True, help="bundled recipe name or a .toml file")
         add_options(one)
         one.add_argument("--name", help="id of the new model (default: the recipe's, or from it)")
-        if kind == "tokenizer":
-            add_image_options(one)
-        if kind == "supernet":
-            one.add_argument("--ratio", type=float, help="constant share of sub-networks, 0 to 1")
+        one.add_argument("--start", help="id of a trained model to continue from")
+        one.add_argument("--images", type=Path, help="tokenizers: folder of your own images")
+        one.add_argument("--ratio", type=float, help="supernet: share of sub-networks, 0 to 1")
     every = kinds.add_parser("all", help="train every embedded model, most valuable first")
     add_options(every)
     return top
@@ -58,13 +42,10 @@ def add_options(one: argparse.ArgumentParser) -> None:
     )
     one.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints and logs")
     one.add_argument("--fresh", action="store_true", help="start over instead of resuming")
+    one.add_argument("--replace", action="store_true", help="replace a model that is there")
+    one.add_argument("--tiny", action="store_true", help="smallest sizes, to try a recipe out")
     one.add_argument("--no-export", action="store_true", help="leave the model folders alone")
     one.add_argument("--quiet", action="store_true")
-
-
-def add_image_options(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--images", type=Path, help="folder of your own images to train on")
-    one.add_argument("--start", help="id of a trained tokenizer to continue from")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     import torch
 
-    from var_spaces.training.engine.runs import Options, train, train_all
+    from var_spaces.training.engine.plan import Options
+    from var_spaces.training.engine.runs import train, train_all
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -87,6 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
         fresh=args.fresh,
         quiet=args.quiet,
         export=not args.no_export,
+        replace=args.replace,
+        tiny=args.tiny,
         images=getattr(args, "images", None),
         start=getattr(args, "start", None),
         name=getattr(args, "name", None),

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.evaluators.judge import Judge, JudgeNetwork
 from var_spaces.tokenizers.residual_vq import MultiScaleQuantizer, ResidualVQ, ResidualVQConfig
 from var_spaces.tokenizers.vqbridge import SIZES, VQBridgeConfig, bridge, patch_for
 from var_spaces.training.codebooks import base
@@ -22,12 +23,10 @@ from var_spaces.training.codebooks.quantizer import TrainingQuantizer, fold
 from var_spaces.training.codebooks.window import UsageWindow
 from var_spaces.training.engine.budget import Budget
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.evaluator_runs import perceptual_loss
-from var_spaces.training.engine.runs import Options
+from var_spaces.training.engine.plan import Options, Plan
 from var_spaces.training.engine.trainer import Trainer
 from var_spaces.training.images.sources import SceneSource
-from var_spaces.training.losses.perceptual import PerceptualLoss
-from var_spaces.training.recipes.judge import Judge, JudgeNetwork
+from var_spaces.training.losses.perceptual import PerceptualLoss, trunk_loss
 from var_spaces.training.recipes.tokenizer import TokenizerConfig, TokenizerRecipe
 
 CPU = torch.device("cpu")
@@ -299,7 +298,7 @@ def test_tokenizers_of_other_sizes_are_no_start():
 @pytest.mark.parametrize("name", ["judge", "clip"])
 def test_embedded_evaluators_serve_as_perceptual_loss(name):
     """They see that a blurred scene is nearer to it than another one."""
-    loss = perceptual_loss(name, Options())
+    loss = trunk_loss(Plan({}, TokenizerRecipe, Options()), name)
     images = SceneSource("wide", 64, CPU).batch(0, 0, 8)
     blurred = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2.0)
     assert loss(images, images).item() == 0
@@ -307,11 +306,10 @@ def test_embedded_evaluators_serve_as_perceptual_loss(name):
 
 
 def test_a_perceptual_network_must_have_maps(tmp_path):
-    assert perceptual_loss("", Options()) is None
-    with pytest.raises(VarSpacesError, match="'parser' is a parser; choose a judge or a clip"):
-        perceptual_loss("parser", Options())
+    with pytest.raises(VarSpacesError, match="is a parser; what is needed here is a judge or a cl"):
+        trunk_loss(Plan({}, TokenizerRecipe, Options()), "parser")
     with pytest.raises(VarSpacesError, match="No model in"):
-        perceptual_loss("judge", Options(evaluators=tmp_path))
+        trunk_loss(Plan({}, TokenizerRecipe, Options(evaluators=tmp_path)), "judge")
 
 
 def test_perceptual_and_adversarial_terms(tmp_path):

@@ -17,8 +17,9 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.training.__main__ import main
 from var_spaces.training.engine.budget import Budget, lr_factor
 from var_spaces.training.engine.config import TrainConfig, bundled, read_config
-from var_spaces.training.engine.export import load_tokenizer
-from var_spaces.training.engine.runs import Options, train
+from var_spaces.training.engine.models import load
+from var_spaces.training.engine.plan import Options
+from var_spaces.training.engine.runs import train
 from var_spaces.training.engine.trainer import Trainer
 
 TOKENIZER = """
@@ -131,7 +132,7 @@ def test_chain_from_tokenizer_to_generator(folder):
     """Two recipes, one after the other, give model folders that load and agree."""
     metrics = train(str(folder / "tok.toml"), options(folder, 3))
     assert set(metrics) >= {"psnr_unseen_wide", "codebook_usage_64_images"}
-    tokenizer = load_tokenizer(folder / "models" / "tok")
+    tokenizer = load(folder / "models" / "tok")
     assert tokenizer.config.patch_nums == (1, 2, 8)
 
     metrics = train(str(folder / "var.toml"), options(folder, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import zlib
@@ -299,7 +300,9 @@ def test_one_command_from_a_folder_to_a_model_in_the_app(folder, tmp_path, capsy
     assert command(tmp_path, folder) == 0
     printed = capsys.readouterr().out
     assert "bad.png: not an image" in printed
-    name = "tok-my-holiday-photos"
+    (name,) = (path.name for path in (tmp_path / "models").iterdir())
+    assert re.fullmatch("tok-my-holiday-photos-[0-9a-f]{8}", name)
+    assert (tmp_path / "runs" / name / "images_report.txt").is_file()
     card = json.loads((tmp_path / "models" / name / "card.json").read_text("utf-8"))
     assert card["title"] == "Small tokenizer, trained on My Holiday Photos!"
     assert card["resolution"] == 16

@@ -14,7 +14,7 @@ from var_spaces.evaluators.clip import ClipScorer
 from var_spaces.evaluators.parser import SceneParser
 from var_spaces.evaluators.parser_network import NONE, PLACES, Labels
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
-from var_spaces.training.__main__ import KINDS, main
+from var_spaces.training.__main__ import main
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import pack, unpack
 from var_spaces.training.data.captions import CaptionRecipe, CaptionWriter
@@ -24,8 +24,8 @@ from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.scene import Object, Scene
-from var_spaces.training.engine.config import read_config
-from var_spaces.training.engine.runs import EMBEDDED
+from var_spaces.training.engine.config import embedded, read_config
+from var_spaces.training.engine.recipe import recipes
 from var_spaces.training.images.reconstructed import soften
 from var_spaces.training.recipes.clip import contrastive, shares, start_from
 from var_spaces.training.recipes.parser import COLOURS, hits
@@ -111,13 +111,13 @@ def test_the_trained_clip_loads_and_both_phases_ran(trained):
 
 
 def test_all_trains_every_embedded_model():
-    for name in EMBEDDED:
+    for name in embedded():
         for recipe_name in (name, f"{name}-gpu"):
             data = read_config(recipe_name)
             assert data["id"] == name
-            assert data["kind"] in KINDS
-    order = list(EMBEDDED)
-    for name in EMBEDDED:
+            assert data["kind"] in recipes()
+    order = list(embedded())
+    for name in embedded():
         settings = read_config(name).get("recipe", {})
         for needed in [*settings.get("tokenizers", []), settings.get("tokenizer", order[0])]:
             assert order.index(needed) <= order.index(name)

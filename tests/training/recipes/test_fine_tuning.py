@@ -10,7 +10,7 @@ import torch
 from tests.training.engine.test_trainer import TOKENIZER, TRANSFORMER, options
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.config import build
-from var_spaces.training.engine.export import load_tokenizer, load_transformer
+from var_spaces.training.engine.models import load
 from var_spaces.training.engine.runs import train
 from var_spaces.training.recipes.collaborative import (
     DrafterRecipe,
@@ -48,8 +48,8 @@ def folder(tmp_path_factory):
 
 
 def recipe(folder, kind, settings):
-    tokenizer = load_tokenizer(folder / "models" / "tok")
-    start = load_transformer(folder / "models" / "var").requires_grad_(True)
+    tokenizer = load(folder / "models" / "tok")
+    start = load(folder / "models" / "var").requires_grad_(True)
     return kind(tokenizer, settings, 0, torch.device("cpu"), start)
 
 
@@ -107,9 +107,9 @@ def test_drafter_and_refiner_train(folder):
         SPECIALIST.replace('"supernet"', '"drafter"').replace('"net"', '"draft"')
     )
     (folder / "refine.toml").write_text(
-        SPECIALIST.replace('"supernet"', '"refiner"').replace(
-            'start = "var"', 'start = "var"\nteacher = "var"'
-        )
+        SPECIALIST.replace('"supernet"', '"refiner"')
+        .replace('"net"', '"refine"')
+        .replace('start = "var"', 'start = "var"\nteacher = "var"')
     )
     for name in ("draft", "refine"):
         metrics = train(str(folder / f"{name}.toml"), options(folder, 1, export=False))
@@ -124,7 +124,7 @@ def test_a_drafter_learns_its_scales_only(folder):
     end = drafter.model.schedule.offsets[2]
     assert (places[:end] > 0).all()
     assert (places[end:] == 0).all()
-    teacher = load_transformer(folder / "models" / "var")
+    teacher = load(folder / "models" / "var")
     same = lambda *args: RefinerRecipe(*args, teacher=teacher)  # noqa: E731
     refiner = recipe(folder, same, settings)
     refiner.before_step(0, 1.0, None)

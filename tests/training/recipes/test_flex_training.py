@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from tests.training.engine.test_trainer import TOKENIZER, TRANSFORMER, options
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.flex_vq import FlexVQ
-from var_spaces.training.engine.export import load_tokenizer, load_transformer
-from var_spaces.training.engine.flex_runs import load_flex_tokenizer
+from var_spaces.training.engine.models import load
 from var_spaces.training.engine.runs import train
 from var_spaces.training.recipes.flex_schedules import RandomSchedules
 from var_spaces.training.recipes.flex_start import start_from
@@ -120,8 +119,8 @@ def test_impossible_rules_are_refused(settings, said):
 
 
 def test_a_started_tokenizer_has_the_latents_of_the_other_and_one_channel_more(folder):
-    trained = load_tokenizer(folder / "models" / "tok")
-    model = FlexVQ(load_flex_tokenizer(folder / "models" / "flex-tok").config)
+    trained = load(folder / "models" / "tok")
+    model = FlexVQ(load(folder / "models" / "flex-tok").config)
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     start_from(model, trained, images)
     f = model.latent(images)
@@ -137,8 +136,8 @@ def test_a_started_tokenizer_has_the_latents_of_the_other_and_one_channel_more(f
 
 
 def test_a_frozen_encoder_leaves_the_decoder_to_learn(folder):
-    trained = load_tokenizer(folder / "models" / "tok")
-    sizes = load_flex_tokenizer(folder / "models" / "flex-tok").config
+    trained = load(folder / "models" / "tok")
+    sizes = load(folder / "models" / "flex-tok").config
     config = FlexTokenizerConfig(scenes="easy", start="tok", freeze=True, fit_images=64)
     recipe = FlexTokenizerRecipe(sizes, config, 0, CPU, start=trained)
     recipe.loss(recipe.model, 0, 0, 2)[0].backward()
@@ -150,8 +149,8 @@ def test_a_frozen_encoder_leaves_the_decoder_to_learn(folder):
 
 
 def test_a_started_transformer_begins_ahead_of_a_fresh_one(folder):
-    tokenizer = load_flex_tokenizer(folder / "models" / "flex-tok")
-    start = load_transformer(folder / "models" / "var")
+    tokenizer = load(folder / "models" / "flex-tok")
+    start = load(folder / "models" / "var")
     sizes = {"depth": 2, "width": 32, "heads": 2, "fit_images": 64}
     random_ = {"middle": (3, 5, 2), "late": (6, 7, 1), "budget": 140, "usual_share": 1.0}
     config = FlexTransformerConfig(tokenizer="flex-tok", stretch=0.0, **sizes, **random_)

@@ -10,7 +10,7 @@ import torch
 from tests.training.engine.test_trainer import TOKENIZER, TRANSFORMER, options
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.training.engine.export import load_tokenizer, load_transformer
+from var_spaces.training.engine.models import load
 from var_spaces.training.engine.runs import train
 from var_spaces.training.losses.tokens import position_weights
 from var_spaces.training.recipes.hmar import HMARRecipe, HMARTraining, masked_positions
@@ -42,8 +42,8 @@ def folder(tmp_path_factory):
 
 
 def test_stages_train_their_own_part(folder):
-    tokenizer = load_tokenizer(folder / "models" / "tok")
-    start = load_transformer(folder / "models" / "var")
+    tokenizer = load(folder / "models" / "tok")
+    start = load(folder / "models" / "var")
     settings = HMARTraining(tokenizer="tok", start="var", branch=1)
     first = HMARRecipe(tokenizer, start, settings, 0, torch.device("cpu"))
     own = {id(p) for p in first.model.masked_parameters()}

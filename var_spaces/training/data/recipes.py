@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 from var_spaces.training.data.index import CORE_64, EASY_STYLES
@@ -138,18 +138,22 @@ COMPOSED_WIDE = Recipe(
     backgrounds=_PLAIN_WIDE,
 )
 
+JUDGED = replace(COMPOSED, counts=(0.4, 0.3, 0.3), size=(0.7, 0.96), tint=0.6, same_style=0.7)
+
 RECIPES: dict[str, Recipe] = {
     "easy": EASY,
     "wide": WIDE,
     "wide_single": WIDE_SINGLE,
     "composed": COMPOSED,
     "composed_wide": COMPOSED_WIDE,
+    "judged": JUDGED,
 }
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
 ``wide``: every core concept in six styles, one to three objects, all backgrounds.
 ``wide_single``: as ``wide`` with one object.
 ``composed``: the easy concepts and styles, one to three objects, numbers, colours, all backgrounds.
-``composed_wide``: the same with every core concept in six styles."""
+``composed_wide``: the same with every core concept in six styles.
+``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 
 def recipe(name: str) -> Recipe:

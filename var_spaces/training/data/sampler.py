@@ -112,6 +112,11 @@ class SceneSampler:
         """The record of one row; packed and rendered it gives the pixels of that row."""
         return unpack(self.atlas, self.batch(seed, index, 1))[0]
 
+    def names(self) -> tuple[list[str], list[str]]:
+        """Names of classes and styles in label order."""
+        classes = [self.atlas.concepts[i].name for i in self.concepts.tolist()]
+        return classes, [self.atlas.styles[i] for i in self.styles.tolist()]
+
     def labels(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
         """Class and style of the first object, both (B,) int64, counted in the recipe's order."""
         concepts, styles = self.slot_labels(batch)

@@ -76,6 +76,17 @@ def bundled() -> list[str]:
     return sorted(path.stem for path in CONFIG_FOLDER.glob("*.toml"))
 
 
+def embedded() -> dict[str, float]:
+    """Recipes of the embedded models with their share of a common budget, in the order of training.
+
+    A recipe file says it by ``embedded = [place, minutes of two CPU cores]``; a model comes after
+    those that it stands on.
+    """
+    entries = {name: read_config(name).get("embedded") for name in bundled()}
+    places = sorted((entry[0], name) for name, entry in entries.items() if entry)
+    return {name: entries[name][1] for _, name in places}
+
+
 def read_config(name_or_path: str) -> dict[str, Any]:
     """Read a recipe by bundled name or file path.
 

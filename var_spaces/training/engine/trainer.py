@@ -13,44 +13,23 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
+from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.budget import Budget, lr_factor
 from var_spaces.training.engine.config import TrainConfig
+from var_spaces.training.engine.curriculum import Curriculum
 from var_spaces.training.engine.optim import MuonAdamW
+from var_spaces.training.engine.recipe import Recipe, Turn
 
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
-
-
-class Recipe(Protocol):
-    """What differs between runs: a network, its data, its loss and how it is judged."""
-
-    model: nn.Module
-
-    def parameter_groups(self, train: TrainConfig) -> list[dict]: ...
-
-    def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
-        """Loss of images ``start .. start + count`` of the endless data stream, and logs."""
-        ...
-
-    def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None: ...
-
-    def evaluate(self, model: nn.Module) -> dict[str, float]: ...
-
-    def sample_grid(self, model: nn.Module) -> Image.Image: ...
-
-    def state(self) -> dict[str, Any]:
-        """Tensors and numbers beside the network that a resumed run needs."""
-        ...
-
-    def load_state(self, state: dict[str, Any]) -> None: ...
+LOCK = "running"
 
 
 @dataclass
@@ -58,7 +37,6 @@ class Progress:
     step: int = 0
     elapsed: float = 0.0
     images: int = 0
-    history: list[dict] = field(default_factory=list)
 
 
 class Trainer:
@@ -71,19 +49,32 @@ class Trainer:
         budget: Budget,
         folder: Path,
         device: torch.device,
+        *,
         quiet: bool = False,
+        digest: str = "",
+        fresh: bool = False,
+        curriculum: Curriculum | None = None,
     ) -> None:
+        """
+        Args:
+            digest: of recipe and data; a checkpoint of another one is refused.
+            fresh: start over where there is a checkpoint.
+            curriculum: settings of the recipe by progress; None: they stay.
+        """
         self.recipe, self.train, self.budget = recipe, train, budget
         self.folder, self.device, self.quiet = folder, device, quiet
+        self.digest, self.fresh, self.curriculum = digest, fresh, curriculum
         self.rank, self.world = 0, 1
         recipe.model.to(device).train()
+        still_frozen_norms(recipe.model)
         self.network, self.accelerator = recipe.model, None
         self.optimizer = MuonAdamW(recipe.parameter_groups(train), lr=train.lr)
         self._distribute()
-        self.ema = copy.deepcopy(recipe.model).eval().requires_grad_(False)
-        self.at = Progress()
+        self._names = {n for n, p in recipe.model.named_parameters() if p.requires_grad}
+        self.ema = average_of(recipe.model)
+        self.at, self.stage = Progress(), 0
+        self.metrics: dict[str, Any] = {}
         self.stopping = False
-        folder.mkdir(parents=True, exist_ok=True)
 
     def _distribute(self) -> None:
         """Wrap the network for several processes (torchrun, accelerate launch) or compile it."""
@@ -104,29 +95,42 @@ class Trainer:
         return self.rank == 0
 
     def run(self) -> nn.Module:
-        """Train until the budget is used or the process is told to stop; returns the EMA model."""
-        self.resume()
+        """Train until the budget is used or the process is told to stop; returns the EMA model.
+
+        Raises:
+            VarSpacesError: if another process trains in the folder, or its checkpoint is of
+                another run or cannot be read.
+        """
+        with alone_in(self.folder if self.main else None), self._stop_on_signal():
+            if self.fresh and self.main:
+                for name in (CHECKPOINT, METRICS):
+                    (self.folder / name).unlink(missing_ok=True)
+            self.resume()
+            self._train()
+        return self.ema
+
+    def _train(self) -> None:
         clock = time.monotonic()
         last_eval = last_save = self.at.elapsed
-        with self._stop_on_signal():
-            while not self.stopping and self._progress() < 1.0:
-                logs = self._step()
-                now = time.monotonic()
-                self.at.elapsed += now - clock
-                clock = now
-                if self.at.step % self.train.log_every == 0:
-                    self._log(logs)
-                if self.at.elapsed - last_eval >= self.train.eval_minutes * 60:
-                    self.evaluate()
-                    last_eval = self.at.elapsed
-                if self.at.elapsed - last_save >= self.train.checkpoint_minutes * 60:
-                    self.save()
-                    last_save = self.at.elapsed
-                clock = time.monotonic()  # evaluation and saving are not training time
-        self.save()
-        if not self.stopping:
+        evaluated = saved = -1
+        while not self.stopping and self._progress() < 1.0:
+            logs = self._step()
+            now = time.monotonic()
+            self.at.elapsed += now - clock
+            clock = now
+            if self.at.step % self.train.log_every == 0:
+                self._log(logs)
+            if self.at.elapsed - last_eval >= self.train.eval_minutes * 60:
+                self.evaluate()
+                last_eval, evaluated = self.at.elapsed, self.at.step
+            if self.at.elapsed - last_save >= self.train.checkpoint_minutes * 60:
+                self.save()
+                last_save, saved = self.at.elapsed, self.at.step
+            clock = time.monotonic()  # evaluation and saving are not training time
+        if saved != self.at.step:
+            self.save()
+        if not self.stopping and evaluated != self.at.step:
             self.evaluate()
-        return self.ema
 
     def _progress(self) -> float:
         return self.budget.progress(self.at.step, self.at.elapsed)
@@ -136,20 +140,37 @@ class Trainer:
         progress = self._progress()
         factor = lr_factor(progress, train.warmup, train.constant, train.final_lr)
         for group in self.optimizer.param_groups:
-            group["lr"] = train.lr * factor
+            group["lr"] = train.lr * factor * group.get("lr_scale", 1.0)
+        if self.curriculum:
+            self.stage, settings = self.curriculum.at(progress)
+            if settings is not self.recipe.config:
+                self.recipe.widen(settings)
         self.recipe.before_step(at.step, progress, self.optimizer)
         local = train.batch_size // self.world
         start = at.step * train.batch_size + self.rank * local
-        with self._autocast():
-            loss, logs = self.recipe.loss(self.network, at.step, start, local)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.recipe.model.parameters(), train.clip)
-        self.optimizer.step()
+        logs: dict[str, Any] = {}
+        for turn in self.recipe.turns(at.step):
+            logs |= self._turn(turn, start, local)
         self._update_ema()
         at.step += 1
         at.images += local * self.world
-        return {"loss": loss.detach(), "grad_norm": norm, "lr": train.lr * factor, **logs}
+        stage = {"stage": self.stage} if self.curriculum and len(self.curriculum.stages) > 1 else {}
+        return {"lr": train.lr * factor, **stage, **logs}
+
+    def _turn(self, turn: Turn, start: int, count: int) -> dict[str, Any]:
+        """One update of the weights, and its logs."""
+        with self._autocast():
+            loss, logs = turn.loss(self.network, self.at.step, start, count)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in self.optimizer.param_groups:
+            if turn.groups is not None and group.get("name") not in turn.groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+        norm = nn.utils.clip_grad_norm_(self.recipe.model.parameters(), self.train.clip)
+        self.optimizer.step()
+        logs = {"loss": loss.detach(), "grad_norm": norm, **logs}
+        return {f"{key}_{turn.name}": value for key, value in logs.items()} if turn.name else logs
 
     def _autocast(self) -> AbstractContextManager:
         wanted = self.train.precision
@@ -160,7 +181,10 @@ class Trainer:
     def _update_ema(self) -> None:
         # Young averages follow the network closely; the decay grows to its final value.
         decay = min(self.train.ema, (1 + self.at.step) / (10 + self.at.step))
-        average, current = list(self.ema.parameters()), list(self.recipe.model.parameters())
+        average, current = (
+            [p for name, p in model.named_parameters() if name in self._names]
+            for model in (self.ema, self.recipe.model)
+        )
         torch._foreach_lerp_(average, current, 1 - decay)
         for a, c in zip(self.ema.buffers(), self.recipe.model.buffers(), strict=True):
             a.copy_(c)
@@ -172,7 +196,8 @@ class Trainer:
         if self.main and not self.quiet:
             rate = self.at.images / max(self.at.elapsed, 1e-9)
             print(
-                f"{100 * self._progress():5.1f} %  step {self.at.step:6d}  loss {row['loss']:.4f}"
+                f"{100 * self._progress():5.1f} %  step {self.at.step:6d}"
+                f"  loss {main_loss(row):.4f}"
                 f"  {rate:.0f} images/s",
                 flush=True,
             )
@@ -185,7 +210,7 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Judge the averaged weights, append the numbers to the log, draw a sample grid."""
-        metrics = self.recipe.evaluate(self.ema)
+        metrics = self.metrics = self.recipe.evaluate(self.ema)
         self._write({"step": self.at.step, "seconds": round(self.at.elapsed, 2), "eval": metrics})
         if self.main:
             self._draw_samples()
@@ -209,12 +234,17 @@ class Trainer:
     # Checkpoints -------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write a checkpoint; a killed process never leaves half a file behind."""
+        """Write a checkpoint; a killed process never leaves half a file behind.
+
+        Raises:
+            VarSpacesError: if it cannot be written; the checkpoint before it stays.
+        """
         if not self.main:
             return
         state = {
-            "model": self.recipe.model.state_dict(),
-            "ema": self.ema.state_dict(),
+            "digest": self.digest,
+            "model": self._part(self.recipe.model),
+            "ema": self._part(self.ema),
             "optimizer": self.optimizer.state_dict(),
             "recipe": self.recipe.state(),
             "step": self.at.step,
@@ -222,23 +252,61 @@ class Trainer:
             "images": self.at.images,
         }
         temporary = self.folder / (CHECKPOINT + ".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / CHECKPOINT)
+        try:
+            torch.save(state, temporary)
+            os.replace(temporary, self.folder / CHECKPOINT)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            temporary.unlink(missing_ok=True)
+            raise VarSpacesError(
+                f"The checkpoint could not be written to {self.folder}: "
+                f"{str(error).splitlines()[0]}. Make room or choose another --runs and repeat the "
+                "command; the last checkpoint is whole."
+            ) from None
+
+    def _part(self, model: nn.Module) -> dict[str, Tensor]:
+        """What is trained of a network, and its buffers."""
+        frozen = {name for name, _ in model.named_parameters()} - self._names
+        return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
     def resume(self) -> bool:
-        """Continue from the folder's checkpoint if there is one."""
+        """Continue from the folder's checkpoint if there is one.
+
+        Raises:
+            VarSpacesError: if it cannot be read or belongs to another recipe or other data.
+        """
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return False
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.recipe.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.recipe.load_state(state["recipe"])
-        self.at = Progress(state["step"], state["elapsed"], state["images"])
+        how = "start over with --fresh, or give another --runs or --name"
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            found = state.get("digest", self.digest)  # runs of before digests say nothing
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+            raise VarSpacesError(f"The checkpoint {path} is damaged ({reason}): {how}.") from None
+        if found != self.digest:
+            raise VarSpacesError(
+                f"The checkpoint {path} is of another recipe, or of other images or models than "
+                f"this run: {how}."
+            )
+        try:
+            self._load_part(self.recipe.model, state["model"])
+            self._load_part(self.ema, state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.recipe.load_state(state["recipe"])
+            self.at = Progress(state["step"], state["elapsed"], state["images"])
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError):
+            raise VarSpacesError(
+                f"The checkpoint {path} does not fit this network: {how}."
+            ) from None
         if self.main:
             self._forget_after(self.at.step)
         return True
+
+    def _load_part(self, model: nn.Module, state: dict[str, Tensor]) -> None:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+        if unexpected or self._names & set(missing):
+            raise KeyError
 
     def _forget_after(self, step: int) -> None:
         """Drop log rows that a killed run wrote after its last checkpoint."""
@@ -264,3 +332,55 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def average_of(model: nn.Module) -> nn.Module:
+    """A copy for the average of the weights; what is frozen is shared and not copied."""
+    shared = {id(p): p for p in model.parameters() if not p.requires_grad}
+    return copy.deepcopy(model, shared).eval().requires_grad_(False)
+
+
+def still_frozen_norms(model: nn.Module) -> None:
+    """Running statistics of frozen normalisations stay as they are too."""
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if hasattr(module, "running_mean") and own and not any(p.requires_grad for p in own):
+            module.eval()
+
+
+def main_loss(row: dict[str, Any]) -> float:
+    """The loss of a step, or the sum over its turns."""
+    return row.get("loss") or sum(v for k, v in row.items() if k.startswith("loss_"))
+
+
+@contextmanager
+def alone_in(folder: Path | None) -> Iterator[None]:
+    """Hold the folder of a run: two trainings would write over each other's checkpoints.
+
+    Raises:
+        VarSpacesError: if another process holds it, or nothing can be written there.
+    """
+    if folder is None:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / LOCK, "a")  # noqa: SIM115 - held until the end of the run
+    except OSError as error:
+        raise VarSpacesError(
+            f"Nothing can be written to {folder} ({error.strerror}): choose another --runs."
+        ) from None
+    with file:
+        try:
+            import fcntl
+        except ModuleNotFoundError:  # no such locks on this system
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise VarSpacesError(
+                f"Another process is training in {folder}: wait for it, or choose another --runs "
+                "or --name."
+            ) from None
+        yield

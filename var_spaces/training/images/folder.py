@@ -43,6 +43,7 @@ class Prepared:
         training, validation: (n,) int64 numbers of images, in order of content.
         digest: identifies the set of images.
         report: what became of the files.
+        reports: the files that say so, as text and as JSON.
     """
 
     pixels: np.ndarray
@@ -52,6 +53,7 @@ class Prepared:
     validation: np.ndarray
     digest: str
     report: dict[str, Any]
+    reports: tuple[Path, Path]
 
     def cut(self, number: int, top: int, left: int, size: int) -> np.ndarray:
         """A square ``(size, size, 3)`` of one image."""
@@ -137,6 +139,7 @@ def prepare(folder: Path, size: int, run: Path) -> Prepared:
         validation=np.array(index["validation"], dtype=np.int64),
         digest=index["digest"],
         report=index["report"],
+        reports=(run / f"{REPORT}.txt", run / f"{REPORT}.json"),
     )
 
 

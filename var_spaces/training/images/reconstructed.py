@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+TOKENIZERS = ("residual-vq", "bitwise")  # families whose reconstructions are shown
+
 
 @torch.no_grad()
 def soften(images: Tensor, tokenizers: Sequence[nn.Module], share: float, step: int) -> Tensor:

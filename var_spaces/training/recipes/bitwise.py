@@ -19,7 +19,9 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.autoencoder import initialise
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.optim import matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.reconstructions import (
     probe_psnr,
     reconstruction_sheet,
@@ -34,7 +36,8 @@ class BitwiseTraining:
 
     Args:
         scenes: name of the scene recipe that training images come from.
-        start: id of a trained VQ tokenizer whose autoencoder training begins with; empty for none.
+        start: id of a trained tokenizer, VQ or bitwise, whose autoencoder training begins with;
+            empty for none.
         l1, mse, gradient, commitment, entropy: weights of the loss terms.
         temperature: of the soft bits in the entropy term.
         truncate: share of each batch whose decoder input stops at a random scale, so that early
@@ -54,8 +57,15 @@ class BitwiseTraining:
     eval_images: int = 192
 
 
-class BitwiseRecipe:
-    """Trains :class:`Bitwise`; see :class:`var_spaces.training.engine.trainer.Recipe`."""
+@training_recipe
+class BitwiseRecipe(Recipe):
+    """Trains :class:`Bitwise`."""
+
+    name, title = "bitwise", "bitwise tokenizer of Infinity"
+    paper = "https://arxiv.org/abs/2412.04431"
+    family, role = "bitwise", "tokenizer"
+    settings, network = BitwiseTraining, BitwiseConfig
+    takes_images = True
 
     def __init__(
         self,
@@ -72,15 +82,23 @@ class BitwiseRecipe:
         initialise(self.model)
         if start is not None:
             take_autoencoder(self.model, start)
-        size = self.model.schedule.last[0] * self.model.downsample
-        self.source = source or SceneSource(config.scenes, size, device)
+        self.size = self.model.schedule.last[0] * self.model.downsample
+        self.source = source or SceneSource(config.scenes, self.size, device)
+
+    @classmethod
+    def build(cls, plan: Plan) -> BitwiseRecipe:
+        config, network = plan.settings, plan.network
+        start = plan.model(config.start, "residual-vq", "bitwise") if config.start else None
+        size = network.patch_nums[-1] * network.downsample
+        source = plan.image_source(size)
+        return cls(network, config, plan.seed, plan.device, source, start)
+
+    def card(self) -> dict[str, Any]:
+        return {"resolution": self.size, **self.source.describe()}
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = () if train.optimizer == "muon" else ("",)
         return matrix_groups(self.model, weight_decay=train.weight_decay, keep_adamw=keep)
-
-    def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
-        """Nothing changes between steps."""
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
         config = self.config
@@ -113,12 +131,6 @@ class BitwiseRecipe:
     def sample_grid(self, model: nn.Module) -> Image.Image:
         """Pairs of rows, original above reconstruction, of images never trained on."""
         return reconstruction_sheet(model, self.source)
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing beside the network needs to be kept."""
 
 
 def take_autoencoder(model: Bitwise, start: nn.Module) -> None:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from var_spaces.conditioning.packed_encoder import MINILM, PackedEncoder
+from var_spaces.conditioning.packed_encoder import MINILM, PackedEncoder, load_minilm
 from var_spaces.evaluators.clip_network import Clip, ClipConfig
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import SceneBatch, unpack
@@ -30,8 +30,10 @@ from var_spaces.training.data.tables import SLOTS
 from var_spaces.training.data.words import article
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
-from var_spaces.training.images.reconstructed import soften
+from var_spaces.training.images.reconstructed import TOKENIZERS, soften
 
 EVAL_SEED = 7_000_013  # never a training seed
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -95,13 +97,19 @@ class NamingClip(nn.Module):
         return named, self.clip.scale() * texts @ F.normalize(features, dim=1).T
 
 
-class ClipRecipe:
-    """Trains :class:`NamingClip`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+@training_recipe
+class ClipRecipe(Recipe):
+    """Trains :class:`NamingClip`.
 
     Args:
         tokenizers: frozen image tokenizers, as named in ``config``.
         encoder: the embedded text encoder, whose word pieces and embeddings CLIP starts from.
     """
+
+    name, title = "clip", "CLIP on captioned scenes"
+    paper = "https://arxiv.org/abs/2103.00020"
+    family, role = "clip", "evaluator"
+    settings, network = ClipTraining, ClipConfig
 
     def __init__(
         self,
@@ -128,6 +136,16 @@ class ClipRecipe:
         self.model = NamingClip(network, names)
         table = encoder.model.get_input_embeddings().weight.detach().float().cpu()
         start_from(self.model.clip.token_embedding, table)
+
+    @classmethod
+    def build(cls, plan: Plan) -> ClipRecipe:
+        config = plan.settings
+        tokenizers = [plan.model(name, *TOKENIZERS) for name in config.tokenizers]
+        return cls(plan.network, tokenizers, load_minilm(), config, plan.train, plan.device)
+
+    def finish(self, model: NamingClip) -> Clip:
+        """What open_clip knows of it."""
+        return model.clip.eval()
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         # Orthogonalising the square matrices of the pooling would cost more than all the rest.
@@ -229,12 +247,6 @@ class ClipRecipe:
         config = json.dumps(self.model.clip.config.open_clip(), indent=2) + "\n"
         found = {name: (MINILM / name).read_bytes() for name in TOKENIZER_FILES}
         return {"open_clip_config.json": config.encode(), **found}
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing beside the network needs to be kept."""
 
 
 @torch.no_grad()

@@ -17,8 +17,10 @@ from var_spaces.backbones.var import VAR
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.engine.optim import MuonAdamW
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import token_losses
-from var_spaces.training.recipes.transformer import ClassTraining, TransformerRecipe
+from var_spaces.training.recipes.transformer import ClassTraining, ContinuedRecipe, continued
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,11 @@ class SpecialistConfig(ClassTraining):
     teacher: str = ""
 
 
-class SpecialistRecipe(TransformerRecipe):
+class SpecialistRecipe(ContinuedRecipe):
     """What drafter and refiner share; ``own`` are the positions of the scales it will draw."""
+
+    paper = "https://arxiv.org/abs/2411.17787"
+    settings = SpecialistConfig
 
     def __init__(
         self,
@@ -64,8 +69,11 @@ class SpecialistRecipe(TransformerRecipe):
         return {**metrics, "nats_own_scales": per_token[self.own].mean().item()}
 
 
+@training_recipe
 class DrafterRecipe(SpecialistRecipe):
     """Cross-entropy of the first scales only; later ones are not even computed."""
+
+    name, title = "drafter", "VAR that knows the first scales (CoDe)"
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
         labels, styles, ids, tokens = self.training_batch(start, count)
@@ -75,6 +83,7 @@ class DrafterRecipe(SpecialistRecipe):
         return token_losses(logits, ids[:, self.own], smoothing).mean(), {}
 
 
+@training_recipe
 class RefinerRecipe(SpecialistRecipe):
     """Distillation of all scales; the weight of the drafted ones falls from 1 to 0.
 
@@ -82,11 +91,20 @@ class RefinerRecipe(SpecialistRecipe):
         teacher: a larger model of the same tokens; it stays as it is.
     """
 
+    name, title = "refiner", "VAR that knows the last scales (CoDe)"
+
     def __init__(self, *args: Any, teacher: VAR) -> None:
         super().__init__(*args)
         self.own = slice(self.split, None)
         self.teacher = teacher.to(self.device).eval().requires_grad_(False)
         self.weight = 1.0
+
+    @classmethod
+    def build(cls, plan: Plan) -> RefinerRecipe:
+        config = plan.settings
+        if not config.teacher:
+            raise VarSpacesError("[recipe] teacher is missing: name the model to learn from.")
+        return cls(*continued(plan), teacher=plan.model(config.teacher, "var"))
 
     def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
         self.weight = 1.0 - progress

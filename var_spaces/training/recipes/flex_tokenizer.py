@@ -23,6 +23,8 @@ from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.codebooks.statistics import CodebookStatistics, move_codes
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.reconstructions import probe_psnr, reconstruction_sheet
 from var_spaces.training.images.sources import ImageSource, SceneSource
 from var_spaces.training.recipes.flex_start import start_from
@@ -73,13 +75,20 @@ class FlexTokenizerConfig:
             )
 
 
-class FlexTokenizerRecipe:
-    """Trains :class:`FlexVQ`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+@training_recipe
+class FlexTokenizerRecipe(Recipe):
+    """Trains :class:`FlexVQ`.
 
     Args:
         source: training images; None draws scenes.
         start: the trained tokenizer to begin with, if any.
     """
+
+    name, title = "flex-tokenizer", "FlexVAR's scalable VQ tokenizer"
+    paper = "https://arxiv.org/abs/2502.20313"
+    family, role = "flex-vq", "tokenizer"
+    settings, network = FlexTokenizerConfig, FlexVQConfig
+    takes_images = True
 
     def __init__(
         self,
@@ -96,8 +105,8 @@ class FlexTokenizerRecipe:
         self.model = FlexVQ(model)
         initialise(self.model)
         self.side = self.model.schedule.last[0]
-        size = self.side * self.model.downsample
-        self.source = source or SceneSource(config.scenes, size, device)
+        self.size = self.side * self.model.downsample
+        self.source = source or SceneSource(config.scenes, self.size, device)
         self.statistics = CodebookStatistics(model.vocab_size, device)
         self.statistics.counts.fill_(FIRST_COUNT)
         self.model.to(device)
@@ -108,6 +117,21 @@ class FlexTokenizerRecipe:
         if config.freeze:
             for part in (self.model.encoder, self.model.quant_conv, self.model.quantize):
                 part.requires_grad_(False)
+
+    @classmethod
+    def build(cls, plan: Plan) -> FlexTokenizerRecipe:
+        config, network = plan.settings, plan.network
+        return cls(
+            network,
+            config,
+            plan.seed,
+            plan.device,
+            source=plan.image_source(network.patch_nums[-1] * network.downsample),
+            start=plan.model(config.start, "residual-vq") if config.start else None,
+        )
+
+    def card(self) -> dict[str, Any]:
+        return {"resolution": self.size, **self.source.describe()}
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("embedding",) if train.optimizer == "muon" else ("",)

@@ -21,6 +21,8 @@ from var_spaces.backbones.var import VAR
 from var_spaces.tokenizers.flex_vq import FlexVQ
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import token_losses
 from var_spaces.training.recipes.flex_schedules import RandomSchedules
 from var_spaces.training.recipes.flex_start import start_transformer
@@ -57,12 +59,18 @@ class FlexTransformerConfig(TransformerConfig):
     aspect: float = 2.0
 
 
+@training_recipe
 class FlexTransformerRecipe(TransformerRecipe):
-    """Trains :class:`FlexVAR`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+    """Trains :class:`FlexVAR`.
 
     Args:
         start: the trained VAR to begin with, if any.
     """
+
+    name, title = "flex-transformer", "FlexVAR, for any size in any number of steps"
+    paper = "https://arxiv.org/abs/2502.20313"
+    family = "flexvar"
+    settings = FlexTransformerConfig
 
     def __init__(
         self,
@@ -89,12 +97,18 @@ class FlexTransformerRecipe(TransformerRecipe):
             batch = self.batch(self.scenes, seed, 0, config.fit_images)
             start_transformer(self.model, start.to(device), self.tokenizer, *batch)
 
+    @classmethod
+    def build(cls, plan: Plan) -> FlexTransformerRecipe:
+        config = plan.settings
+        tokenizer = plan.model(config.tokenizer, "flex-vq")
+        start = plan.model(config.start, "var") if config.start else None
+        return cls(tokenizer, config, plan.seed, plan.device, start)
+
     def _fresh(self) -> FlexVAR:
         return FlexVAR(FlexVARConfig(**self.sizes(), pos_grid=self.config.pos_grid))
 
     def card(self) -> dict[str, Any]:
-        """What the model's card says beyond its architecture."""
-        return {"defaults": DEFAULTS}
+        return super().card() | {"defaults": DEFAULTS}
 
     @torch.no_grad()
     def batch(

@@ -20,14 +20,23 @@ from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.hmar import HMAR
 from var_spaces.backbones.hmar_config import HMARConfig, merge
 from var_spaces.backbones.var import VAR
+from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.export import DEFAULTS
+from var_spaces.training.engine.models import read_card
 from var_spaces.training.engine.optim import matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import position_weights, token_losses, var_loss
-from var_spaces.training.recipes.transformer import EVAL_SEED, TransformerConfig, TransformerRecipe
+from var_spaces.training.recipes.transformer import (
+    DEFAULTS,
+    EVAL_SEED,
+    TransformerConfig,
+    TransformerRecipe,
+    parts,
+)
 
 ADAMW = ("emb", "pos_", "head.")  # matrices that Muon leaves alone
 MASK_RATE = 0.5  # of the validation probe
@@ -44,7 +53,7 @@ class HMARTraining:
         loss_weights: of scales in the first stage: uniform, equal or lognorm.
         scenes: name of the scene recipe; its classes and styles are those of ``start``.
         tokenizer: id of the frozen tokenizer.
-        drop_label, drop_style, eval_images: as for :class:`TransformerConfig`.
+        drop_label, drop_style, eval_images, samples: as for :class:`TransformerConfig`.
     """
 
     start: str = "var-base"
@@ -56,10 +65,31 @@ class HMARTraining:
     drop_label: float = 0.1
     drop_style: float = 0.05
     eval_images: int = 256
+    samples: int = 64
 
 
+@training_recipe
 class HMARRecipe(TransformerRecipe):
     """Both stages; ``stage`` is "next-scale" or "masked" and names the folder of the run."""
+
+    name, title = "hmar", "HMAR from a trained VAR"
+    paper = "https://arxiv.org/abs/2506.04421"
+    family = "hmar"
+    settings = HMARTraining
+
+    @classmethod
+    def build(cls, plan: Plan) -> HMARRecipe:
+        settings = plan.settings
+        tokenizer = plan.model(settings.tokenizer, "residual-vq")
+        start = plan.model(settings.start, "var")
+        recipe = cls(tokenizer, start, settings, plan.seed, plan.device)
+        card = read_card(plan.options.models / settings.start)
+        if [card["classes"], card["styles"]] != list(recipe.scenes.names()):
+            raise VarSpacesError(
+                f"The scenes '{settings.scenes}' do not show the classes and styles of "
+                f"'{settings.start}': choose the scenes that it was trained on."
+            )
+        return recipe
 
     def __init__(
         self,
@@ -140,8 +170,10 @@ class HMARRecipe(TransformerRecipe):
         for name, split in (("trained_pairs", "train"), ("unseen_pairs", "unseen_pairs")):
             scenes = SceneSampler(self.atlas, replace(self.recipe, split=split))
             losses = [
-                self._masked_loss(model, *self.batch(scenes, EVAL_SEED, start, 64), masked).item()
-                for start in range(0, self.config.eval_images, 64)
+                self._masked_loss(
+                    model, *self.batch(scenes, EVAL_SEED, start, count), masked
+                ).item()
+                for start, count in parts(self.config.eval_images)
             ]
             metrics[f"nats_half_masked_{name}"] = sum(losses) / len(losses)
         return metrics
@@ -156,9 +188,8 @@ class HMARRecipe(TransformerRecipe):
         return {"cache": NoCache(), "decoding": PlainDecoding() if plain else MaskedDecoding()}
 
     def card(self) -> dict[str, Any]:
-        """What the card says beside the usual."""
-        return {
-            "paper": "https://arxiv.org/abs/2506.04421",
+        return super().card() | {
+            "paper": self.paper,
             "defaults": DEFAULTS | {"cache": {"name": "none"}, "decoding": {"name": "masked"}},
         }
 
@@ -178,5 +209,5 @@ def masked_positions(
 def _of_var(settings: HMARTraining, start: VARConfig) -> TransformerConfig:
     """The settings of the VAR recipe that fit."""
     sizes = {key: getattr(start, key) for key in ("depth", "width", "heads", "shared_aln")}
-    shared = ("tokenizer", "scenes", "drop_label", "drop_style", "eval_images")
+    shared = ("tokenizer", "scenes", "drop_label", "drop_style", "eval_images", "samples")
     return TransformerConfig(**sizes, **{key: asdict(settings)[key] for key in shared})

@@ -15,15 +15,18 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from var_spaces.tokenizers.autoencoder import Encoder, NetworkSizes, initialise
+from var_spaces.evaluators.judge import Judge, JudgeNetwork, hits
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.optim import matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
+from var_spaces.training.images.reconstructed import TOKENIZERS
 
 EVAL_SEED = 7_000_005  # never a training seed
 
@@ -49,47 +52,13 @@ class JudgeConfig:
     eval_images: int = 640
 
 
-@dataclass(frozen=True)
-class JudgeNetwork:
-    """Sizes of the judge.
+@training_recipe
+class JudgeRecipe(Recipe):
+    """Trains :class:`Judge`."""
 
-    Args:
-        concepts, styles: number of labels of each kind.
-        ch, ch_mult, width: widths of the convolutional trunk and of its output.
-        stem_patch: pixels per side that the trunk's first layer reads at once.
-    """
-
-    concepts: int
-    styles: int
-    ch: int = 64
-    ch_mult: tuple[int, ...] = (1, 2)
-    width: int = 192
-    stem_patch: int = 4
-
-
-class Judge(nn.Module):
-    """Convolutional classifier: images ``(B, 3, H, W)`` in [-1, 1] to concept and style logits."""
-
-    def __init__(self, config: JudgeNetwork) -> None:
-        super().__init__()
-        self.config = config
-        sizes = NetworkSizes.of(config, num_res_blocks=1, z_channels=config.width, norm_groups=16)
-        self.trunk = Encoder(sizes)
-        self.concept = nn.Linear(config.width, config.concepts)
-        self.style = nn.Linear(config.width, config.styles)
-        initialise(self)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Pooled features ``(B, width)``."""
-        return self.trunk(images).mean(dim=(2, 3))
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.features(images)
-        return self.concept(features), self.style(features)
-
-
-class JudgeRecipe:
-    """Trains :class:`Judge`; see :class:`var_spaces.training.engine.trainer.Recipe`."""
+    name, title = "judge", "classifier of concept and style"
+    family, role = "judge", "judge"
+    settings = JudgeConfig
 
     def __init__(
         self, tokenizer: ResidualVQ, config: JudgeConfig, seed: int, device: torch.device
@@ -103,12 +72,18 @@ class JudgeRecipe:
         self.scenes = SceneSampler(self.atlas, looser)
         self.model = Judge(JudgeNetwork(len(self.scenes.concepts), len(self.scenes.styles)))
 
+    @classmethod
+    def build(cls, plan: Plan) -> JudgeRecipe:
+        tokenizer = plan.model(plan.settings.tokenizer, *TOKENIZERS)
+        return cls(tokenizer, plan.settings, plan.seed, plan.device)
+
+    def card(self) -> dict[str, Any]:
+        classes, styles = self.scenes.names()
+        return {"tokenizer": self.config.tokenizer, "classes": classes, "styles": styles}
+
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("concept", "style") if train.optimizer == "muon" else ("",)
         return matrix_groups(self.model, weight_decay=train.weight_decay, keep_adamw=keep)
-
-    def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
-        """Nothing changes between steps."""
 
     @torch.no_grad()
     def batch(self, scenes: SceneSampler, seed: int, start: int, count: int) -> tuple[Tensor, ...]:
@@ -148,16 +123,3 @@ class JudgeRecipe:
         """What it looks at: real pictures above their reconstructions."""
         images, _, _ = self.batch(self.scenes, EVAL_SEED, 0, 32)
         return grid(torch.cat([images, self.tokenizer.reconstruct(images)]), columns=16)
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing beside the network needs to be kept."""
-
-
-@torch.no_grad()
-def hits(model: nn.Module, images: Tensor, concepts: Tensor, styles: Tensor) -> Tensor:
-    """Whether concept and style are named right, ``(B, 2)`` bool."""
-    by_concept, by_style = model(images)
-    return torch.stack([by_concept.argmax(1) == concepts, by_style.argmax(1) == styles], 1)

@@ -24,10 +24,11 @@ from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.export import label_names
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
-from var_spaces.training.images.reconstructed import soften
+from var_spaces.training.images.reconstructed import TOKENIZERS, soften
 
 EVAL_SEED = 7_000_017  # never a training seed
 USUAL_INK = next(iter(INKS))
@@ -51,7 +52,7 @@ class ParserTraining:
         reconstructed: share of training images that pass through a tokenizer, 0..1, in the later
             part of the run.
         sharp: share of the run that shows real scenes only, 0..1.
-        width, hidden: sizes of the network, see :class:`ParserConfig`.
+        width, layers, hidden, looks: sizes of the network, see :class:`ParserConfig`.
         eval_images: scenes per evaluation.
     """
 
@@ -60,16 +61,23 @@ class ParserTraining:
     reconstructed: float = 0.25
     sharp: float = 0.4
     width: int = 24
+    layers: tuple[int, int, int] = (1, 1, 1)
     hidden: int = 256
+    looks: int = 1
     eval_images: int = 512
 
 
-class ParserRecipe:
-    """Trains :class:`Parser`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+@training_recipe
+class ParserRecipe(Recipe):
+    """Trains :class:`Parser`.
 
     Args:
         tokenizers: frozen image tokenizers, as named in ``config``.
     """
+
+    name, title = "parser", "scene parser that checks pictures"
+    family, role = "parser", "evaluator"
+    settings = ParserTraining
 
     def __init__(
         self,
@@ -91,9 +99,16 @@ class ParserRecipe:
                 colours=len(COLOURS),
                 backgrounds=len(BACKGROUNDS),
                 width=config.width,
+                layers=config.layers,
                 hidden=config.hidden,
+                looks=config.looks,
             )
         )
+
+    @classmethod
+    def build(cls, plan: Plan) -> ParserRecipe:
+        tokenizers = [plan.model(name, *TOKENIZERS) for name in plan.settings.tokenizers]
+        return cls(tokenizers, plan.settings, plan.seed, plan.device)
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         heads = ("concept", "style", "colour", "background", "where", "slot")
@@ -139,7 +154,7 @@ class ParserRecipe:
         return grid(torch.cat(rows), columns=16)
 
     def card(self) -> dict[str, Any]:
-        concepts, styles = label_names(self.scenes)
+        concepts, styles = self.scenes.names()
         return {
             "tokenizers": list(self.config.tokenizers),
             "concepts": concepts,
@@ -149,12 +164,6 @@ class ParserRecipe:
             "places": list(PLACES),
             "notes": NOTES,
         }
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing beside the network needs to be kept."""
 
 
 def parser_losses(logits: Labels, right: Labels) -> dict[str, Tensor]:

@@ -19,8 +19,9 @@ from var_spaces.depth import sub_network
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.engine.optim import MuonAdamW
+from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
-from var_spaces.training.recipes.transformer import ClassTraining, TransformerRecipe
+from var_spaces.training.recipes.transformer import ClassTraining, ContinuedRecipe
 
 FIRST_SHARE = 0.2
 PHASES = -1.0  # no constant share
@@ -46,8 +47,13 @@ class SupernetConfig(ClassTraining):
     ratio: float = PHASES
 
 
-class SupernetRecipe(TransformerRecipe):
-    """:class:`VAR` at several depths; see :class:`var_spaces.training.engine.trainer.Recipe`."""
+@training_recipe
+class SupernetRecipe(ContinuedRecipe):
+    """Trains :class:`VAR` at several depths."""
+
+    name, title = "supernet", "VAR whose late scales run at several depths"
+    paper = "https://arxiv.org/abs/2511.16546"
+    settings = SupernetConfig
 
     def __init__(
         self,

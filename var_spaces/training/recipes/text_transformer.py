@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.text_features import TextFeatures
-from var_spaces.conditioning.packed_encoder import PackedEncoder
+from var_spaces.conditioning.packed_encoder import PackedEncoder, load_minilm
 from var_spaces.tokenizers.bitwise import Bitwise
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import unpack
@@ -25,7 +25,9 @@ from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.optim import matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.text_samples import text_sheet
 from var_spaces.training.losses.bits import bit_losses, scale_weights
 from var_spaces.training.losses.self_correction import BitFlips
@@ -94,12 +96,18 @@ class Batch(NamedTuple):
     tokens: Tensor
 
 
-class TextTransformerRecipe:
-    """Trains :class:`Infinity`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+@training_recipe
+class TextTransformerRecipe(Recipe):
+    """Trains :class:`Infinity`.
 
     Args:
         encoder: the frozen text encoder, on ``device``.
     """
+
+    name, title = "text-transformer", "text-to-image bitwise transformer"
+    paper = "https://arxiv.org/abs/2412.04431"
+    family, role = "infinity", "generator"
+    settings = TextTransformerConfig
 
     def __init__(
         self,
@@ -133,6 +141,13 @@ class TextTransformerRecipe:
         weights = scale_weights(self.model.schedule, config.reweight)
         self.weights = weights.to(device)
 
+    @classmethod
+    def build(cls, plan: Plan) -> TextTransformerRecipe:
+        config = plan.settings
+        tokenizer = plan.model(config.tokenizer, "bitwise")
+        encoder = load_minilm(device=plan.device, max_length=config.text_tokens)
+        return cls(tokenizer, encoder, config, plan.seed, plan.device)
+
     def card(self) -> dict[str, Any]:
         """What the model's card says beyond its architecture."""
         return {
@@ -145,9 +160,6 @@ class TextTransformerRecipe:
         muon = ("embed", "pos_", "head.", "cfg_uncond")
         keep = muon if train.optimizer == "muon" else ("",)
         return matrix_groups(self.model, weight_decay=train.weight_decay, keep_adamw=keep)
-
-    def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
-        """Nothing changes between steps."""
 
     @torch.no_grad()
     def batch(
@@ -203,9 +215,3 @@ class TextTransformerRecipe:
         """Unselected images for captions of scenes never trained on, fixed seed."""
         prompts = self.batch(self.scenes, EVAL_SEED, 0, GRID).captions
         return text_sheet(self.tokenizer, model, self.encoder, prompts, DEFAULTS)
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing beside the network needs to be kept."""

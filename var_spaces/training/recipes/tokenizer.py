@@ -23,11 +23,14 @@ from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.expansion import continue_from
 from var_spaces.training.codebooks.picture import codebook_picture
+from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.codebooks.statistics import CodebookStatistics
 from var_spaces.training.codebooks.window import UsageWindow
 from var_spaces.training.engine.annealing import annealing, check_shape
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.engine.trainer import METRICS
 from var_spaces.training.images.reconstructions import (
     probe_psnr,
@@ -36,7 +39,7 @@ from var_spaces.training.images.reconstructions import (
 )
 from var_spaces.training.images.sources import ImageSource, SceneSource
 from var_spaces.training.losses.adversarial import Adversary
-from var_spaces.training.losses.perceptual import PerceptualLoss
+from var_spaces.training.losses.perceptual import PerceptualLoss, trunk_loss
 
 CODEBOOK_PICTURE = "codebook.png"
 
@@ -101,8 +104,9 @@ class TokenizerConfig:
             )
 
 
-class TokenizerRecipe:
-    """Trains :class:`ResidualVQ`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+@training_recipe
+class TokenizerRecipe(Recipe):
+    """Trains :class:`ResidualVQ`.
 
     Args:
         method: how the codebook is trained; None builds ``config.codebook`` with its defaults.
@@ -111,6 +115,12 @@ class TokenizerRecipe:
         perceptual: the network of the perceptual loss, if any.
         folder: the run folder, where the picture of the codebook is kept up to date.
     """
+
+    name, title = "tokenizer", "multi-scale residual VQ tokenizer"
+    paper = "https://arxiv.org/abs/2404.02905"
+    family, role = "residual-vq", "tokenizer"
+    settings, network = TokenizerConfig, ResidualVQConfig
+    takes_images = True
 
     def __init__(
         self,
@@ -146,6 +156,25 @@ class TokenizerRecipe:
         )
         self.statistics = CodebookStatistics(model.vocab_size, device)
         self.window = UsageWindow(model.vocab_size, device)
+
+    @classmethod
+    def build(cls, plan: Plan) -> TokenizerRecipe:
+        model, config = plan.network, plan.settings
+        size = model.patch_nums[-1] * model.downsample
+        return cls(
+            model,
+            config,
+            plan.seed,
+            plan.device,
+            method=plan.codebook(config.codebook),
+            source=plan.image_source(size),
+            start=plan.model(config.start, "residual-vq") if config.start else None,
+            perceptual=trunk_loss(plan, config.perceptual) if config.perceptual else None,
+            folder=plan.folder,
+        )
+
+    def finish(self, model: nn.Module) -> nn.Module:
+        return fold(model)
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         self.train = train

@@ -17,16 +17,22 @@ from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.data.atlas import Atlas
-from var_spaces.training.data.recipes import Recipe, recipe
+from var_spaces.training.data.recipes import Recipe as SceneRecipe
+from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
+from var_spaces.training.engine.optim import matrix_groups
+from var_spaces.training.engine.plan import Plan
+from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.samples import sample_sheet
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
 
 EVAL_SEED = 7_000_003  # never a training seed
-GRID = 64
+DEFAULTS = {
+    "sampling": {"name": "top-k-top-p", "top_k": 100, "top_p": 0.95},
+    "guidance": {"name": "linear", "scale": 2.5},
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class ClassTraining:
         drop_style: share of samples trained with the class alone, 0..1.
         label_smoothing: 0..1.
         eval_images: images per validation probe.
+        samples: images on the sheet of samples, one a class.
     """
 
     tokenizer: str = "vq-tokenizer"
@@ -48,6 +55,7 @@ class ClassTraining:
     drop_style: float = 0.05
     label_smoothing: float = 0.0
     eval_images: int = 256
+    samples: int = 64
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,18 @@ class TransformerConfig(ClassTraining):
     drop_path: float = 0.0
 
 
-class TransformerRecipe:
-    """Trains :class:`VAR`; see :class:`var_spaces.training.engine.trainer.Recipe`.
+@training_recipe
+class TransformerRecipe(Recipe):
+    """Trains :class:`VAR`.
 
     Args:
         start: a trained model to continue from; None makes one of the configured size.
     """
+
+    name, title = "transformer", "class-conditional next-scale transformer"
+    paper = "https://arxiv.org/abs/2404.02905"
+    family, role = "var", "generator"
+    settings: type = TransformerConfig
 
     def __init__(
         self,
@@ -89,6 +103,20 @@ class TransformerRecipe:
         self.recipe = trained_classes(self.atlas, recipe(config.scenes))
         self.scenes = SceneSampler(self.atlas, self.recipe)
         self.model = start or self._fresh()
+
+    @classmethod
+    def build(cls, plan: Plan) -> TransformerRecipe:
+        tokenizer = plan.model(plan.settings.tokenizer, "residual-vq")
+        return cls(tokenizer, plan.settings, plan.seed, plan.device)
+
+    def card(self) -> dict[str, Any]:
+        classes, styles = self.scenes.names()
+        return {
+            "tokenizer": self.config.tokenizer,
+            "classes": classes,
+            "styles": styles,
+            "defaults": DEFAULTS,
+        }
 
     def _fresh(self) -> VAR:
         return VAR(VARConfig(**self.sizes()))
@@ -113,9 +141,6 @@ class TransformerRecipe:
         muon = ("emb", "pos_", "head.", "word_embed")
         keep = muon if train.optimizer == "muon" else ("",)
         return matrix_groups(self.model, weight_decay=train.weight_decay, keep_adamw=keep)
-
-    def before_step(self, step: int, progress: float, optimizer: MuonAdamW) -> None:
-        """Nothing changes between steps."""
 
     @torch.no_grad()
     def batch(
@@ -166,14 +191,14 @@ class TransformerRecipe:
         """
         scenes = SceneSampler(self.atlas, replace(self.recipe, split=split))
         losses = []
-        for start in range(0, self.config.eval_images, 64):
-            labels, styles, ids, tokens = self.batch(scenes, EVAL_SEED, start, 64)
+        for start, count in parts(self.config.eval_images):
+            labels, styles, ids, tokens = self.batch(scenes, EVAL_SEED, start, count)
             losses.append(token_losses(model(labels, tokens, styles, **routing), ids))
         return torch.cat(losses)
 
     def sample_grid(self, model: nn.Module) -> Image.Image:
-        """One unselected image per class (up to 64), styles in turn, fixed seed."""
-        labels = range(min(GRID, model.num_classes))
+        """One unselected image per class, styles in turn, fixed seed."""
+        labels = range(min(self.config.samples, model.num_classes))
         styles = [label % model.num_styles for label in labels]
         return sample_sheet(self.tokenizer, model, labels, styles, **self.sample_settings())
 
@@ -181,16 +206,31 @@ class TransformerRecipe:
         """How the sample grid is drawn, beside the usual."""
         return {}
 
-    def state(self) -> dict[str, Any]:
-        return {}
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing beside the network needs to be kept."""
+def parts(images: int) -> list[tuple[int, int]]:
+    """Starts and counts of the batches of an evaluation."""
+    return [(start, min(64, images - start)) for start in range(0, images, 64)]
 
 
-def trained_classes(atlas: Atlas, scenes: Recipe) -> Recipe:
+def trained_classes(atlas: Atlas, scenes: SceneRecipe) -> SceneRecipe:
     """The same scenes with only the concepts that training shows as classes."""
     seen = SceneSampler(atlas, scenes).pairs[:, 0].unique().tolist()
     names = scenes.concepts or tuple(concept.name for concept in atlas.concepts)
     shown = {atlas.concepts[index].name for index in seen}
     return replace(scenes, concepts=tuple(name for name in names if name in shown))
+
+
+class ContinuedRecipe(TransformerRecipe):
+    """Continues from the trained VAR that ``[recipe] start`` names."""
+
+    @classmethod
+    def build(cls, plan: Plan) -> ContinuedRecipe:
+        return cls(*continued(plan))
+
+
+def continued(plan: Plan) -> tuple[ResidualVQ, Any, int, torch.device, VAR]:
+    """What recipes that continue are made of: tokenizer, settings, seed, device, start."""
+    config = plan.settings
+    tokenizer = plan.model(config.tokenizer, "residual-vq")
+    start = plan.model(config.start, "var").requires_grad_(True)
+    return tokenizer, config, plan.seed, plan.device, start

@@ -1,0 +1,45 @@
+"""A recipe at its smallest, to see that it runs from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from var_spaces.training.engine.recipe import Recipe
+
+# Largest values of a tiny run, by the name of the setting.
+SETTINGS = {
+    "eval_images": 4, "usage_images": 64, "fit_images": 64, "samples": 4, "compose": 0,
+    "warmup_steps": 1,
+}  # fmt: skip
+SIZES = {"depth": 2, "width": 64, "heads": 2, "hidden": 32}
+NETWORK = {"ch": 16, "num_res_blocks": 1}
+TRAIN = {"batch_size": 2, "log_every": 1}
+
+
+def tiny(data: Mapping[str, Any], recipe: type[Recipe]) -> dict[str, Any]:
+    """A recipe file with small batches and evaluations and, where nothing given sets its size, a
+    small network."""
+    chosen = data.get("recipe", {})
+    alone = not chosen.get("start")
+    limits = SETTINGS | (SIZES if alone else {})
+    small = dict(data)
+    small["recipe"] = chosen | _limited(recipe.settings, chosen, limits)
+    if recipe.network and alone:
+        small["model"] = data.get("model", {}) | _limited(
+            recipe.network, data.get("model", {}), NETWORK
+        )
+    group = chosen.get("group", getattr(recipe.settings, "group", 1))  # divides the batch of CLIP
+    small["train"] = data.get("train", {}) | TRAIN | {"batch_size": max(group, 2)}
+    return small
+
+
+def _limited(section: type, given: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, int]:
+    """The settings of a section that are above their limit, at it."""
+    defaults = {field.name: field.default for field in fields(section)}
+    return {
+        name: limit
+        for name, limit in limits.items()
+        if name in defaults and given.get(name, defaults[name]) > limit
+    }
