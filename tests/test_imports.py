@@ -54,6 +54,7 @@ OPTIONAL = {
     "timm",
     "torchmetrics",
     "torchvision",
+    "triton",
 }  # imported where they are found, with a clear way without them
 LIGHT = ["var_spaces.spec", "var_spaces.record", "var_spaces.events", "var_spaces.zoo.cards"]
 

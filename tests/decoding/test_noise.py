@@ -1,7 +1,12 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from var_spaces.decoding.loop import device_noise
 from var_spaces.decoding.loop.noise import Row, SeededNoise, generator, uniform
 
 FIRST_OF_42 = [0.07539612054824829, 0.6901853680610657, 0.5224785208702087]
@@ -44,3 +49,48 @@ def test_argmax_with_gumbel_noise_draws_from_the_softmax():
     noise = SeededNoise(1).gumbel([Row(0)], 0, 0, 100_000, 4)[0]
     counts = (logits + noise).argmax(-1).bincount(minlength=4) / 100_000
     torch.testing.assert_close(counts, logits.softmax(0), atol=0.005, rtol=0)
+
+
+KEYS = [(1, 0, 0, 0, 0), (7, 3, 1, 5, 2), (2**63 - 1, 2**40, 0, 0, 0)]
+
+
+@pytest.mark.parametrize("count", [1, 8, 1003])
+def test_any_device_makes_the_same_bits(count):
+    keys = torch.tensor([device_noise.signed_key(generator(*key)) for key in KEYS])
+    want = np.stack([uniform(generator(*key), count) for key in KEYS])
+    np.testing.assert_array_equal(device_noise.uniform(keys, count).numpy(), want)
+
+
+def test_noise_of_a_device_has_the_bits_of_the_host():
+    # the rule of other devices, run on this one: equal logarithms, so equal noise
+    rows = [Row(0), Row(4, 1)]
+    keys = [generator(3, row.image, row.slot, 2, 1) for row in rows]
+    noise = device_noise.gumbel(keys, 5 * 7, torch.device("cpu")).view(2, 5, 7)
+    assert torch.equal(noise, SeededNoise(3).gumbel(rows, 2, 1, 5, 7))
+
+
+INTERPRETED = """
+import torch
+from var_spaces.decoding.loop import device_noise
+from var_spaces.decoding.loop.noise import generator, gumbel_noise
+from var_spaces.decoding.loop.noise_kernel import gumbel_kernel
+keys = [(1, 0, 0, 0, 0), (7, 3, 1, 5, 2), (2**63 - 1, 2**40, 0, 0, 0)]
+both = torch.tensor([device_noise.signed_key(generator(*key)) for key in keys])
+got = device_noise.launch(gumbel_kernel, both, 1003, block=32)
+want = gumbel_noise([generator(*key) for key in keys], 1, 1003)[:, 0]
+torch.testing.assert_close(got, want, rtol=0, atol=2e-6)
+"""
+
+
+def test_the_kernel_makes_the_same_noise():
+    pytest.importorskip("triton")
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    subprocess.run([sys.executable, "-c", INTERPRETED], check=True, env=environment)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_kernel_makes_the_same_noise_on_a_gpu():
+    rows = [Row(0), Row(9, 2)]
+    got = SeededNoise(5, torch.device("cuda")).gumbel(rows, 1, 0, 680, 4096)
+    want = SeededNoise(5).gumbel(rows, 1, 0, 680, 4096)
+    torch.testing.assert_close(got.cpu(), want, rtol=0, atol=2e-5)

@@ -57,7 +57,7 @@ def _events(
         schedule=plan.schedule,
         conditioning=_conditioning(plan, model),
         images=tuple(range(spec.first, spec.first + spec.count)),
-        noise=SeededNoise(spec.seed),
+        noise=SeededNoise(spec.seed, model.device),
         sampling=plan.sampling,
         guidance=plan.guidance,
         cache=plan.cache,

@@ -22,6 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from var_spaces.decoding.loop import device_noise
+
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -40,7 +44,7 @@ class Noise(Protocol):
     """Where sampling takes its noise from; tests put recorded numbers in its place."""
 
     def gumbel(self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int) -> Tensor:
-        """Standard Gumbel noise ``(B, l, V)``, float32 on the CPU."""
+        """Standard Gumbel noise ``(B, l, V)``, float32."""
         ...
 
 
@@ -50,13 +54,19 @@ class SeededNoise:
 
     Args:
         seed: 0..2**63 - 1.
+        device: where the numbers are made. The uniform ones have the same bits everywhere; a
+            device's logarithms may differ in the last place.
     """
 
     seed: int
+    device: torch.device = CPU
 
     def gumbel(self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int) -> Tensor:
         generators = [generator(self.seed, row.image, row.slot, scale, part) for row in rows]
-        return gumbel_noise(generators, tokens, vocab)
+        if self.device.type == "cpu":
+            return gumbel_noise(generators, tokens, vocab)
+        noise = device_noise.gumbel(generators, tokens * vocab, self.device)
+        return noise.view(-1, tokens, vocab)
 
 
 def generator(

@@ -125,7 +125,7 @@ class SearchSession(PlainSession):
             criteria.potential, rewards, self.history[rows], criteria.strength
         )
         slots = [Row(self.setup.images[image], slot) for slot in range(count)]
-        noise = self.setup.noise.gumbel(slots, scale, RESAMPLING, 1, len(rows))[:, 0]
+        noise = self.setup.noise.gumbel(slots, scale, RESAMPLING, 1, len(rows))[:, 0].cpu()
         return selection.resample(selection.probabilities(logs), noise)
 
     def gather_rows(self, index: Tensor) -> None:
