@@ -71,6 +71,14 @@ def test_ready_maps_are_read_as_the_kind_has_them():
     assert control("palette").read(picture[..., 0]).shape == (4, 4, 3)
 
 
+def test_models_see_drawings_dark_on_white():
+    lines = np.uint8([[255, 0]])
+    assert control("canny").as_picture(lines).tolist() == [[[0] * 3, [255] * 3]]
+    assert control("grey").as_picture(lines).tolist() == [[[255] * 3, [0] * 3]]
+    colours = np.uint8([[[1, 2, 3]]])
+    assert control("blur").as_picture(colours).tolist() == [[[1, 2, 3]]]
+
+
 # --- the kinds ------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ COMMANDS = {
     "models": "list the models that can be used",
     "methods": "list cache policies, decoding strategies, ... and their parameters",
     "generate": "make images and write them to a PNG file that carries its run spec",
+    "control": "take a control map (edges, a sketch, tones, ...) from a picture",
     "show": "print the run spec inside a PNG file",
     "calibrate": "measure the attention of a model for calibrated cache policies",
     "convert": "write weights of a known layout as a model folder of safetensors",

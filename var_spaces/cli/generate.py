@@ -44,14 +44,14 @@ def run(arguments: Sequence[str]) -> None:
     base = _base(arguments)
     parser = _parser(base)
     options = parser.read(arguments)
-    out, scale = _png(options, "out"), _upscale(options)
+    out, scale = png_place(options, "out"), _upscale(options)
     spec, pictures = _spec(base, options)
     side = get_card(spec.model, role="generator").resolution * columns(spec.count) * scale
     if side > MAX_SIDE:
         raise VarSpacesError(
             f"The picture would be {side} pixels wide, allowed are {MAX_SIDE}: lower --scale."
         )
-    kept = _png(options, "kept") if "kept" in options else None
+    kept = png_place(options, "kept") if "kept" in options else None
     held: dict[int, Tensor] = {}
     done = _watch(spec, pictures, held if kept else None)
     spec = done.record.spec  # as the model spells it: a class by its name
@@ -139,7 +139,7 @@ def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[RunSpec,
     return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs), pictures
 
 
-def _png(options: Mapping[str, Any], name: str) -> Path:
+def png_place(options: Mapping[str, Any], name: str) -> Path:
     """Refuse a place that cannot be written before any work is done."""
     path = Path(options[name])
     if path.suffix.lower() != ".png":

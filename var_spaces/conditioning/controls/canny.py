@@ -26,6 +26,7 @@ class Canny(Control):
     title = "Canny edges"
     paper = "https://doi.org/10.1109/TPAMI.1986.4767851"
     score = "f1"
+    drawn = True
 
     low: int = Field(100, ge=0, le=2000, description="gradient at which an edge ends")
     high: int = Field(200, ge=0, le=2000, description="gradient at which an edge starts")

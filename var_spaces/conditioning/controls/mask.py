@@ -30,6 +30,7 @@ class Mask(Control):
     title = "Silhouette"
     paper = "https://doi.org/10.1145/1015706.1015720"
     score = "iou"
+    drawn = True
 
     background: Literal["auto", "plain", "varied"] = Field(
         "auto", description="what the picture's background is like; auto looks at its rim"
@@ -41,12 +42,12 @@ class Mask(Control):
             inside = distance > _threshold(distance)
         else:
             inside = _grab_cut(picture)
-        return _filled(inside)
+        return filled(inside)
 
 
 def _from_background(picture: np.ndarray) -> tuple[np.ndarray, bool]:
     """CIELAB distance ``(H, W)`` of every pixel from a plane of colour fitted to the rim, and
-    whether nine tenths of the rim are near that plane."""
+    whether three quarters of the rim are near that plane."""
     import cv2
     import numpy as np
 
@@ -60,7 +61,7 @@ def _from_background(picture: np.ndarray) -> tuple[np.ndarray, bool]:
         colours, *_ = np.linalg.lstsq(plane[fitted], lab[fitted], rcond=None)
         distance = np.linalg.norm(lab - plane @ colours, axis=1)
         fitted = rim & (distance <= max(3 * np.median(distance[rim]), 4.0))
-    plain = np.mean(distance[rim] <= PLAIN) >= 0.9
+    plain = np.mean(distance[rim] <= PLAIN) >= 0.75
     return distance.reshape(height, width), bool(plain)
 
 
@@ -94,7 +95,8 @@ def _grab_cut(picture: np.ndarray) -> np.ndarray:
     return (label == cv2.GC_FGD) | (label == cv2.GC_PR_FGD)
 
 
-def _filled(inside: np.ndarray) -> np.ndarray:
+def filled(inside: np.ndarray) -> np.ndarray:
+    """White where ``inside (H, W)`` bool is, and where it goes all round."""
     import cv2
     import numpy as np
 

@@ -21,6 +21,7 @@ class Scribble(Control):
     title = "Scribble or sketch"
     paper = "https://arxiv.org/abs/2302.05543"
     score = "f1"
+    drawn = True
 
     blur: float = Field(
         0.02, ge=0, le=0.2, description="detail that is left out, as a fraction of the side"

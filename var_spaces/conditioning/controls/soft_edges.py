@@ -21,6 +21,7 @@ class SoftEdges(Control):
     title = "Soft edges"
     paper = "https://arxiv.org/abs/2302.05543"
     score = "mse"
+    drawn = True
 
     blur: float = Field(
         0.015, ge=0, le=0.2, description="detail that is left out, as a fraction of the side"

@@ -6,6 +6,8 @@ record gives the same pixels, bit for bit on a CPU, whatever else is in the batc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,18 +32,36 @@ def render(atlas: Atlas, batch: SceneBatch, size: int = 64) -> Tensor:
         (B, 3, size, size) float32 in [-1, 1].
     """
     image = _background(batch.colours, size)
-    for slot in range(batch.slots):
-        rows = (batch.sprite[:, slot] >= 0).nonzero().squeeze(1)
-        if rows.numel() == 0:
-            continue
-        every = rows.numel() == image.shape[0]
-        part = batch if every else batch.rows(rows)
-        layer, alpha = _sample(_premultiplied(atlas, part, slot), part, slot, size)
-        if every:
+    for rows, layer, alpha in _layers(atlas, batch, size):
+        if rows is None:
             image.mul_(1 - alpha).add_(layer)
         else:
             image[rows] = image[rows] * (1 - alpha) + layer
     return image.clamp_(0, 255).div_(127.5).sub_(1)
+
+
+def coverage(atlas: Atlas, batch: SceneBatch, size: int = 64) -> Tensor:
+    """How much of every pixel objects cover, (B, size, size) float32 in [0, 1]."""
+    bare = torch.ones(len(batch), 1, size, size, device=batch.cx.device)
+    for rows, _, alpha in _layers(atlas, batch, size):
+        if rows is None:
+            bare.mul_(1 - alpha)
+        else:
+            bare[rows] = bare[rows] * (1 - alpha)
+    return 1 - bare[:, 0]
+
+
+def _layers(
+    atlas: Atlas, batch: SceneBatch, size: int
+) -> Iterator[tuple[Tensor | None, Tensor, Tensor]]:
+    """Per slot: scenes that use it (None: all do), and the colour and alpha that it adds."""
+    for slot in range(batch.slots):
+        rows = (batch.sprite[:, slot] >= 0).nonzero().squeeze(1)
+        if rows.numel() == 0:
+            continue
+        every = rows.numel() == len(batch)
+        part = batch if every else batch.rows(rows)
+        yield None if every else rows, *_sample(_premultiplied(atlas, part, slot), part, slot, size)
 
 
 def _background(colours: Tensor, size: int) -> Tensor:
