@@ -7,7 +7,6 @@ that a scale skips leaves its tokens as they are and neither reads nor writes it
 from __future__ import annotations
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.schedule import ScaleSchedule
 
 SMALLEST = 2  # the first and the last block always run
 
@@ -27,17 +26,3 @@ def sub_network(blocks: int, depth: int) -> tuple[int, ...]:
             f"{blocks}."
         )
     return tuple(i * (blocks - 1) // (depth - 1) for i in range(depth))
-
-
-def cached_positions(
-    schedule: ScaleSchedule, blocks: int, depth: int, bridge: int
-) -> tuple[int, int]:
-    """Token positions that the caches of all blocks hold together, per row of the batch.
-
-    Returns:
-        What the caches of a whole image add up to if skipped blocks keep theirs (which is also the
-        number of tokens that blocks evaluate), and the peak if they are freed after the bridge.
-    """
-    early = schedule.offsets[bridge]
-    kept = blocks * early + depth * (schedule.total - early)
-    return kept, max(blocks * early, depth * schedule.total)

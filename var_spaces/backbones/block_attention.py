@@ -16,15 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from var_spaces.backbones.layers import Attend
+from var_spaces.cache.beside import Attend, Beside, RawQueries
 
 Pattern = Literal["diagonal", "causal"]
 SMALLEST_FLEX_HEAD = 16  # channels per head that the CUDA kernel needs; also a power of two
-
-
-def own_scale(q: Tensor, k: Tensor, v: Tensor, scale: float, raw: object = None) -> Tensor:
-    """Attention of one scale to itself, without a cache."""
-    return F.scaled_dot_product_attention(q, k, v, scale=scale)
 
 
 def block_attend(lengths: Sequence[int], pattern: Pattern = "diagonal") -> Attend:
@@ -36,25 +31,41 @@ def block_attend(lengths: Sequence[int], pattern: Pattern = "diagonal") -> Atten
     """
     lengths = tuple(lengths)
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, raw: object = None) -> Tensor:
-        way = flex_attention if _flex_runs(q) else per_block_attention
-        return way(q, k, v, scale, lengths, pattern)
+    def attend(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        raw: RawQueries | None = None,
+        beside: Beside | None = None,
+    ) -> Tensor:
+        if beside is None and _flex_runs(q):
+            return flex_attention(q, k, v, scale, lengths, pattern)
+        return per_block_attention(q, k, v, scale, lengths, pattern, beside)
 
     return attend
 
 
 def per_block_attention(
-    q: Tensor, k: Tensor, v: Tensor, scale: float, lengths: Sequence[int], pattern: Pattern
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    scale: float,
+    lengths: Sequence[int],
+    pattern: Pattern,
+    beside: Beside | None = None,
 ) -> Tensor:
     """One dense attention per block; all tensors ``(B, H, L, D)``."""
     parts = []
     for start, end in pairwise(accumulate(lengths, initial=0)):
         seen = slice(start if pattern == "diagonal" else 0, end)
-        parts.append(
-            F.scaled_dot_product_attention(
-                q[:, :, start:end], k[:, :, seen], v[:, :, seen], scale=scale
-            )
-        )
+        keys, values, mask = k[:, :, seen], v[:, :, seen], None
+        if beside is not None:
+            rest = Beside(keys, values).seen(end - start)
+            mask = torch.cat((beside.seen(q.shape[2])[start:end], rest), dim=1)
+            keys, values = beside.before(keys, values)
+        own = q[:, :, start:end]
+        parts.append(F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=scale))
     return torch.cat(parts, 2)
 
 

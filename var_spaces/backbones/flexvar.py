@@ -8,30 +8,25 @@ draws maps of any size, in any number of steps. The parameter names are those of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.flexvar_config import FlexVARConfig
 from var_spaces.backbones.layers import block_causal_bias, compute_dtype, masked_attend
-from var_spaces.backbones.var import VAR
-from var_spaces.cache.kv import KVCache
+from var_spaces.backbones.var import VAR, Extend
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.autoencoder import area_pool
 
 
-class FlexModulation(NamedTuple):
-    """As :class:`var_spaces.backbones.var.Modulation`, and positions ``[(1, l_k, C)]`` of a run."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FlexContext(RunContext):
+    """A run on maps of its own; ``places`` are their positions, ``(1, l_k, C)`` each."""
 
-    blocks: tuple[Tensor, ...]
-    head: Tensor
     places: tuple[Tensor, ...]
-
-    def gather_rows(self, index: Tensor) -> FlexModulation:
-        """The modulation of rows ``index (B',)``."""
-        return FlexModulation(tuple(m[index] for m in self.blocks), self.head[index], self.places)
 
 
 class FlexVAR(VAR):
@@ -40,19 +35,16 @@ class FlexVAR(VAR):
     # Its size follows from the schedule, so it is made anew.
     ignored_keys = (r"attn_bias_for_masking", r"blocks\.\d+\.attn\.zero_k_bias")
 
-    def __init__(self, config: FlexVARConfig) -> None:
-        super().__init__(config)
-        del self.lvl_embed, self.levels, self.bias
-        self.pos_1LC = nn.Parameter(sin_cos_grid(config.width, config.pos_grid))
+    config: FlexVARConfig
 
-    @torch.no_grad()
-    def initialise(self, *, gate: float = 1e-3, adaln: float = 0.5, head: float = 0.02) -> None:
-        """Draw fresh weights as the published recipe does; ``gate`` is 1e-4 for d24."""
-        super().initialise(gate=gate, adaln=adaln, head=head)
-        if self.pos_1LC.ndim == 4:  # not while the parent class is being made
-            self.pos_1LC.copy_(sin_cos_grid(self.config.width, self.config.pos_grid))
+    def build_places(self) -> None:
+        """One grid, for maps of every size."""
+        self.pos_1LC = nn.Parameter(sin_cos_grid(self.config.width, self.config.pos_grid))
 
-    def modulation(self, cond: Tensor, schedule: ScaleSchedule | None = None) -> FlexModulation:
+    def initialise_places(self, std: float) -> None:
+        self.pos_1LC.copy_(sin_cos_grid(self.config.width, self.config.pos_grid))
+
+    def context(self, cond: Tensor, schedule: ScaleSchedule | None = None) -> FlexContext:
         """What all scales of a run share; ``schedule`` None is the usual one.
 
         Raises:
@@ -63,37 +55,29 @@ class FlexVAR(VAR):
             raise VarSpacesError(
                 f"FlexVAR starts from one token: begin at 1x1, not {schedule.sizes[0]}."
             )
+        usual = super().context(cond)
         places = tuple(self.place_of(size) for size in schedule.sizes)
-        return FlexModulation(*super().modulation(cond), places)
+        return FlexContext(
+            schedule=schedule, cond=cond, blocks=usual.blocks, head=usual.head, places=places
+        )
 
     def place_of(self, size: tuple[int, int]) -> Tensor:
         """Position embedding ``(1, h w, C)`` float32 of a token map."""
         return area_pool(self.pos_1LC.float(), size).flatten(2).transpose(1, 2)
 
-    def start(self, cond: Tensor) -> Tensor:
-        """Input of scale 0, ``(B, 1, C)`` float32: the condition, without its position."""
+    def start(self, context: FlexContext) -> Tensor:
+        """Input of scale 0, ``(B, 1, C)`` float32: the condition and its position."""
+        return self._first(context.cond) + context.places[0]
+
+    def embed_scale(self, tokens: Tensor, scale: int, context: FlexContext) -> Tensor:
+        """Input ``(B, l_k, C)`` float32 of scale k >= 1 from the tokenizer's ``(B, l_k, z)``."""
+        return self._rest(tokens) + context.places[scale]
+
+    def _first(self, cond: Tensor) -> Tensor:
         return cond.float().unsqueeze(1) + self.pos_start.float()
 
-    def embed_scale(self, tokens: Tensor, scale: int) -> Tensor:
-        """Input ``(B, l_k, C)`` float32 of scale k >= 1, without its positions.
-
-        Which map they are on is known to the run: :meth:`forward_scale` adds them.
-        """
+    def _rest(self, tokens: Tensor) -> Tensor:
         return self.word_embed(tokens.to(self.word_embed.weight.dtype)).float()
-
-    def forward_scale(
-        self,
-        x: Tensor,
-        cond: Tensor,
-        scale: int,
-        cache: KVCache,
-        blocks: Sequence[int] | None = None,
-        modulation: FlexModulation | None = None,
-    ) -> Tensor:
-        """As :meth:`VAR.forward_scale`; ``modulation`` holds the schedule of the run."""
-        modulation = modulation or self.modulation(cond)
-        x = x + modulation.places[scale]
-        return super().forward_scale(x, cond, scale, cache, blocks, modulation)
 
     def forward(
         self,
@@ -102,6 +86,7 @@ class FlexVAR(VAR):
         styles: Tensor | None = None,
         blocks: Sequence[int] | None = None,
         schedule: ScaleSchedule | None = None,
+        extend: Extend | None = None,
     ) -> Tensor:
         """Teacher forcing: logits of all scales at once under the block-causal mask.
 
@@ -112,6 +97,7 @@ class FlexVAR(VAR):
             styles: styles ``(B,)`` or None.
             blocks: indices of the blocks to run; None means all.
             schedule: of the token maps; None is the usual one.
+            extend: makes what an adapter adds.
 
         Returns:
             Logits ``(B, L, V)`` float32.
@@ -121,17 +107,16 @@ class FlexVAR(VAR):
         """
         schedule = schedule or self.schedule
         length = 1 + tokens.shape[1]
-        scales = schedule.scales_of(length)
-        cond = self.condition(labels, styles)
-        modulation = self.modulation(cond, schedule)
-        x = torch.cat((self.start(cond), self.embed_scale(tokens, 1)), dim=1)
-        x = x + torch.cat(modulation.places[:scales], dim=1)
+        scales = range(schedule.scales_of(length))
+        context = self.context(self.condition(labels, styles), schedule)
+        context = context if extend is None else context.extended(extend(context))
+        x = torch.cat((self._first(context.cond), self._rest(tokens)), dim=1)
+        x = x + torch.cat(context.places[: len(scales)], dim=1)
 
-        bias = block_causal_bias(schedule).to(x.device, compute_dtype(self.head.weight))
-        attend = masked_attend(bias[:length, :length])
-        for b in range(len(self.blocks)) if blocks is None else blocks:
-            x = self.blocks[b](x, modulation.blocks[b], attend)
-        return self.logits(x, cond, modulation)
+        front = context.extension.front
+        bias = block_causal_bias(schedule, front).to(x.device, compute_dtype(self.head.weight))
+        attend = masked_attend(bias[: front + length, : front + length])
+        return self.logits(self.teach(x, scales, context, attend, blocks=blocks), context)
 
 
 def sin_cos_grid(width: int, side: int) -> Tensor:

@@ -10,30 +10,40 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from var_spaces.backbones.block_attention import block_attend, own_scale
+from var_spaces.backbones.block_attention import block_attend
+from var_spaces.backbones.context import RunContext
+from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.hmar_config import HMARConfig
 from var_spaces.backbones.layers import AdaLNBlock, AdaLNHead
-from var_spaces.backbones.var import VAR, Modulation
-from var_spaces.cache.kv import KVCache
+from var_spaces.backbones.var import VAR
+from var_spaces.backbones.walk import RunBlock
 from var_spaces.schedule import ScaleSchedule
 
 
-class Branches(NamedTuple):
-    """Modulation of both paths; they share that of the base blocks."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HMARContext(RunContext):
+    """A run of one of the two paths; they share what concerns the base blocks.
 
-    next_scale: Modulation
-    masked: Modulation
+    Attributes:
+        masked: the same run on the path that predicts masked tokens; None on that path itself.
+    """
 
-    def gather_rows(self, index: Tensor) -> Branches:
-        """The modulation of rows ``index (B',)``."""
-        return Branches(self.next_scale.gather_rows(index), self.masked.gather_rows(index))
+    masked: RunContext | None = None
+
+    def gather_rows(self, index: Tensor) -> Self:
+        masked = self.masked and self.masked.gather_rows(index)
+        return replace(super().gather_rows(index), masked=masked)
+
+    def extended(self, extension: Extension) -> Self:
+        masked = self.masked and self.masked.extended(extension)
+        return replace(super().extended(extension), masked=masked)
 
 
 class HMAR(VAR):
@@ -45,20 +55,23 @@ class HMAR(VAR):
         r"(base|ns|mask)_blocks\.\d+\.attn\.zero_k_bias",
     )
 
+    config: HMARConfig
+
     def __init__(self, config: HMARConfig) -> None:
         super().__init__(config)
-        blocks, head, norm, bias = self.blocks, self.head, self.head_nm, self.word_embed.bias
-        del self.blocks, self.head, self.head_nm, self.bias
-        shared = config.depth - config.branch
-        self.base_blocks, self.ns_blocks = blocks[:shared], blocks[shared:]
-        self.ns_head_nm, self.ns_head = norm, head
         self.mask_blocks, self.mask_head_nm, self.mask_head = copy.deepcopy(
-            (self.ns_blocks, norm, head)
+            (self.ns_blocks, self.ns_head_nm, self.ns_head)
         )
-        self.word_embed.bias = None
-        self.word_embed_bias = bias
+        # The published files keep the bias apart: it counts once where two embeddings are added.
+        self.word_embed_bias, self.word_embed.bias = self.word_embed.bias, None
         self.mask_embed = nn.Embedding(1, config.width)
         self.start_masked_branch()
+
+    def build_blocks(self, blocks: list[AdaLNBlock], norm: AdaLNHead, head: nn.Linear) -> None:
+        shared = self.config.depth - self.config.branch
+        self.base_blocks = nn.ModuleList(blocks[:shared])
+        self.ns_blocks = nn.ModuleList(blocks[shared:])
+        self.ns_head_nm, self.ns_head = norm, head
 
     @torch.no_grad()
     def start_masked_branch(self) -> None:
@@ -73,32 +86,35 @@ class HMAR(VAR):
         parts = (self.mask_blocks, self.mask_head_nm, self.mask_head, self.mask_embed)
         return [parameter for part in parts for parameter in part.parameters()]
 
-    def modulation(self, cond: Tensor, schedule: ScaleSchedule | None = None) -> Branches:
-        """Modulation of all blocks and both heads for a condition ``(B, C)``."""
+    def context(self, cond: Tensor, schedule: ScaleSchedule | None = None) -> HMARContext:
+        """What all scales of a run share, on both paths, for a condition ``(B, C)``."""
         shared = self.shared_ada_lin(cond)
         base, *branches = (
             tuple(block.modulation(shared) for block in blocks)
             for blocks in (self.base_blocks, self.ns_blocks, self.mask_blocks)
         )
         heads = (self.ns_head_nm, self.mask_head_nm)
-        return Branches(
-            *(
-                Modulation(base + branch, head.modulation(cond))
-                for branch, head in zip(branches, heads, strict=True)
+        plain, masked = (
+            HMARContext(
+                schedule=self.schedule, cond=cond, blocks=base + own, head=head.modulation(cond)
             )
+            for own, head in zip(branches, heads, strict=True)
         )
+        return replace(plain, masked=masked)
 
-    def path(self, masked: bool) -> tuple[list[AdaLNBlock], AdaLNHead, nn.Linear]:
+    def path(self, masked: bool = False) -> tuple[list[AdaLNBlock], AdaLNHead, nn.Linear]:
         """Blocks, norm and head of a prediction."""
         if masked:
             return [*self.base_blocks, *self.mask_blocks], self.mask_head_nm, self.mask_head
         return [*self.base_blocks, *self.ns_blocks], self.ns_head_nm, self.ns_head
 
-    def embed_scale(self, tokens: Tensor, scale: int) -> Tensor:
+    def embed_scale(self, tokens: Tensor, scale: int, context: HMARContext) -> Tensor:
         """Input ``(B, l_k, C)`` float32 of scale k >= 1 from the tokenizer's ``(B, l_k, z)``."""
         return self._embed(tokens) + (self.place(scale) + self.word_embed_bias).float()
 
-    def embed_masked(self, tokens: Tensor, own: Tensor, masked: Tensor, scale: int) -> Tensor:
+    def embed_masked(
+        self, tokens: Tensor, own: Tensor, masked: Tensor, scale: int, context: HMARContext
+    ) -> Tensor:
         """Input ``(B, l_k, C)`` of scale k >= 1 of which some tokens are known.
 
         Args:
@@ -106,7 +122,7 @@ class HMAR(VAR):
             own: what the tokens of this scale add, ``(B, l_k, z)``.
             masked: where they are to be predicted, ``(B or 1, l_k)`` bool.
         """
-        return self.embed_scale(tokens, scale) + self._known(own, masked)
+        return self.embed_scale(tokens, scale, context) + self._known(own, masked)
 
     def _embed(self, tokens: Tensor) -> Tensor:
         weight = self.word_embed.weight
@@ -115,48 +131,15 @@ class HMAR(VAR):
     def _known(self, own: Tensor, masked: Tensor) -> Tensor:
         return torch.where(masked[..., None], self.mask_embed.weight.float(), self._embed(own))
 
-    def forward_scale(
-        self,
-        x: Tensor,
-        cond: Tensor,
-        scale: int,
-        cache: KVCache | None = None,
-        blocks: Sequence[int] | None = None,
-        modulation: Branches | None = None,
-        *,
-        masked: bool = False,
-    ) -> Tensor:
-        """Run one scale through the blocks of a path; it sees itself only, whatever ``cache`` is.
+    def running(self, scales: range, context: HMARContext) -> RunBlock:
+        """Blocks of the path that the context is for."""
+        layers = self.path(context.masked is None)[0]
+        return lambda b, x, attend: layers[b](x, context.blocks[b], attend)
 
-        Args:
-            x: input of the scale, ``(B, l_k, C)``.
-            cond: condition ``(B, C)``.
-            scale: index of the scale.
-            blocks: indices of the blocks of the path to run, ascending; None means all.
-            modulation: ``self.modulation(cond)`` computed before, to save work.
-            masked: take the branch that predicts masked tokens.
-
-        Returns:
-            Hidden states ``(B, l_k, C)`` float32 for :meth:`logits`.
-        """
-        modulations = (modulation or self.modulation(cond))[masked].blocks
-        layers = self.path(masked)[0]
-        for b in range(len(layers)) if blocks is None else blocks:
-            x = layers[b](x, modulations[b], own_scale)
-        return x
-
-    def logits(
-        self,
-        hidden: Tensor,
-        cond: Tensor,
-        modulation: Branches | None = None,
-        *,
-        masked: bool = False,
-    ) -> Tensor:
-        """Logits ``(B, l, V)`` float32 of hidden states ``(B, l, C)`` of a path."""
-        _, norm, head = self.path(masked)
-        adaln = modulation[masked].head if modulation else norm.modulation(cond)
-        return head(norm(hidden, adaln).to(head.weight.dtype)).float()
+    def logits(self, hidden: Tensor, context: HMARContext) -> Tensor:
+        """Logits ``(B, l, V)`` float32 of hidden states ``(B, l, C)``, by the context's path."""
+        _, norm, head = self.path(context.masked is None)
+        return head(norm(hidden, context.head).to(head.weight.dtype)).float()
 
     def forward(
         self,
@@ -178,16 +161,15 @@ class HMAR(VAR):
         Returns:
             Logits ``(B, L, V)`` float32.
         """
-        cond = self.condition(labels, styles)
-        first = cond.float().unsqueeze(1) + self.pos_start.float()
+        context = self.context(self.condition(labels, styles))
+        context = context if own is None else context.masked
+        first = context.cond.float().unsqueeze(1) + self.pos_start.float()
         rest = self._embed(tokens) + self.word_embed_bias.float()
         if own is not None:
             rest = rest + self._known(own, masked)
         place = self.lvl_embed(self.levels) + self.pos_1LC
         x = torch.cat((first, rest), dim=1) + place.float()
-        attend = block_attend(self.schedule.lengths)
-        layers, norm, head = self.path(own is not None)
-        shared = self.shared_ada_lin(cond)
-        for block in layers:
-            x = block(x, block.modulation(shared), attend)
-        return head(norm(x, norm.modulation(cond)).to(head.weight.dtype)).float()
+        scales = range(self.schedule.num_scales)
+        first, *others = self.schedule.lengths
+        attend = block_attend((first + context.extension.front, *others))
+        return self.logits(self.teach(x, scales, context, attend), context)

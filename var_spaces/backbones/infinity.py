@@ -1,7 +1,7 @@
 """Infinity, the text-conditional bitwise next-scale transformer (https://arxiv.org/abs/2412.04431).
 
 The parameter names are those of the published files. Nothing mutable lives in the module: a run
-owns its KV cache and its modulation, so runs can be interleaved on one model. A schedule of any
+owns its KV cache and its context, so runs can be interleaved on one model. A schedule of any
 shape runs, because positions are rotary.
 """
 
@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from var_spaces.backbones.context import RunContext
+from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.infinity_layers import (
     Chunk,
@@ -33,12 +36,10 @@ from var_spaces.backbones.layers import (
 )
 from var_spaces.backbones.rope import Rotary, rotary
 from var_spaces.backbones.text_features import TextFeatures
-from var_spaces.cache.kv import KVCache
+from var_spaces.backbones.walk import RunBlock, Walker
+from var_spaces.cache.beside import Attend
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-
-# (block, its output (B, l, C)) -> what the next block gets
-AfterBlock = Callable[[int, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,35 +70,30 @@ class TextCondition:
         return TextCondition(self.pooled[index], self.text[index], mask)
 
 
-@dataclass(frozen=True, eq=False)
-class InfinityModulation:
-    """What follows from condition and schedule; computed once per run and reused at every scale.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TextContext(RunContext):
+    """What follows from prompts and schedule.
 
     Attributes:
-        schedule: of the run.
+        cond: the prompts.
         rotary: positions of the whole schedule.
-        blocks: ``(B, 1, 6, C)`` per block; head: ``(B, 1, 2, C)``.
         memory: keys and values of the text, per block.
     """
 
-    schedule: ScaleSchedule
+    cond: TextCondition
     rotary: Rotary
-    blocks: tuple[Tensor, ...]
-    head: Tensor
     memory: tuple[TextMemory, ...]
 
-    def gather_rows(self, index: Tensor) -> InfinityModulation:
-        """The modulation of rows ``index (B',)``."""
-        return InfinityModulation(
-            self.schedule,
-            self.rotary,
-            tuple(block[index] for block in self.blocks),
-            self.head[index],
-            tuple(memory.gather_rows(index) for memory in self.memory),
-        )
+    def gather_rows(self, index: Tensor) -> Self:
+        memory = tuple(memory.gather_rows(index) for memory in self.memory)
+        return replace(super().gather_rows(index), memory=memory)
+
+    def extended(self, extension: Extension) -> Self:
+        memory = tuple(extension.memory(b, memory) for b, memory in enumerate(self.memory))
+        return replace(super().extended(extension), memory=memory)
 
 
-class Infinity(nn.Module):
+class Infinity(Walker):
     """Transformer over the bit maps of a scale schedule, conditioned on text."""
 
     # Buffers of zeros that published files carry.
@@ -260,15 +256,14 @@ class Infinity(nn.Module):
         projected = self.text_proj_for_ca(normed.to(self.text_proj_for_ca[0].weight.dtype))
         return TextCondition(pooled, text.padded(projected), mask)
 
-    def modulation(
-        self, cond: TextCondition, schedule: ScaleSchedule | None = None
-    ) -> InfinityModulation:
+    def context(self, cond: TextCondition, schedule: ScaleSchedule | None = None) -> TextContext:
         """What all scales of a run share; ``schedule`` None is the model's own."""
         schedule = schedule or self.schedule
         shared = self.shared_ada_lin(cond.pooled)
         layers = self.layers
-        return InfinityModulation(
+        return TextContext(
             schedule=schedule,
+            cond=cond,
             rotary=self.rotary(schedule, cond.device),
             blocks=tuple(block.modulation(shared) for block in layers),
             head=self.head_nm.modulation(cond.pooled),
@@ -287,60 +282,30 @@ class Infinity(nn.Module):
 
     # --- one scale of a run ---------------------------------------------------------------------
 
-    def start(self, cond: TextCondition) -> Tensor:
+    def start(self, context: TextContext) -> Tensor:
         """Input of scale 0, ``(B, 1, C)`` float32: the pooled text."""
-        first = cond.pooled.float().unsqueeze(1) + self.pos_start.float()
+        first = context.cond.pooled.float().unsqueeze(1) + self.pos_start.float()
         return first + self.lvl_embed.weight[0].float()
 
-    def embed_scale(self, tokens: Tensor, scale: int) -> Tensor:
+    def embed_scale(self, tokens: Tensor, scale: int, context: TextContext) -> Tensor:
         """Input ``(B, l_k, C)`` float32 of scale k >= 1 from the tokenizer's ``(B, l_k, n)``."""
         tokens = tokens.to(self.word_embed.weight.dtype)
         return self.word_embed(tokens).float() + self.lvl_embed.weight[scale].float()
 
-    def forward_scale(
-        self,
-        x: Tensor,
-        cond: TextCondition,
-        scale: int,
-        cache: KVCache,
-        blocks: Sequence[int] | None = None,
-        modulation: InfinityModulation | None = None,
-        after: AfterBlock | None = None,
-        first: int | None = None,
-    ) -> Tensor:
-        """Run one scale through the blocks, reading and extending the KV cache.
+    def running(self, scales: range, context: TextContext) -> RunBlock:
+        """Blocks that turn queries and keys by their positions, and read the text."""
+        offsets, layers = context.schedule.offsets, self.layers
+        here = context.rotary.span(slice(offsets[scales.start], offsets[scales.stop]))
+        turn = context.extension.rotary(scales, here)
 
-        Args:
-            x: input of the scale, ``(B, l_k, C)``.
-            cond: condition of the batch.
-            scale: index of the scale.
-            cache: KV cache of this run, one row per row of ``x``; keys come rotated.
-            blocks: indices of the blocks to run (a sub-network), ascending; None means all.
-            modulation: ``self.modulation(cond, schedule)``; None is that of the own schedule.
-            after: changes the output of a block (guidance between blocks).
-            first: first of several scales that ``x`` holds; None: it holds ``scale`` alone.
+        def run(b: int, x: Tensor, attend: Attend) -> Tensor:
+            return layers[b](x, context.blocks[b], attend, turn, context.memory[b])
 
-        Returns:
-            Hidden states ``(B, l_k, C)`` float32 for :meth:`logits`.
-        """
-        modulation = modulation or self.modulation(cond)
-        cache.begin_scale(scale)
-        offsets = modulation.schedule.offsets
-        start = offsets[scale if first is None else first]
-        here = modulation.rotary.span(slice(start, offsets[scale + 1]))
-        layers = self.layers
-        for b in range(len(layers)) if blocks is None else blocks:
-            attend = partial(cache.attend, b)
-            x = layers[b](x, modulation.blocks[b], attend, here, modulation.memory[b])
-            x = x if after is None else after(b, x)
-        return x
+        return run
 
-    def logits(
-        self, hidden: Tensor, cond: TextCondition, modulation: InfinityModulation | None = None
-    ) -> Tensor:
+    def logits(self, hidden: Tensor, context: TextContext) -> Tensor:
         """Logits of both values of every bit, ``(B, l, n, 2)`` float32."""
-        adaln = modulation.head if modulation else self.head_nm.modulation(cond.pooled)
-        both = self.head(self.head_nm(hidden, adaln).to(self.head.weight.dtype)).float()
+        both = self.head(self.head_nm(hidden, context.head).to(self.head.weight.dtype)).float()
         return both.unflatten(-1, (self.config.latent_dim, 2))
 
     # --- training -------------------------------------------------------------------------------
@@ -351,6 +316,7 @@ class Infinity(nn.Module):
         tokens: Tensor,
         schedule: ScaleSchedule | None = None,
         dropped: Tensor | None = None,
+        extend: Callable[[TextContext], Extension] | None = None,
     ) -> Tensor:
         """Teacher forcing: logits of all scales at once under the block-causal mask.
 
@@ -360,6 +326,7 @@ class Infinity(nn.Module):
                 give logits of those scales only.
             schedule: of the token maps; None is the model's own.
             dropped: prompts to replace by the empty text, ``(B,)`` bool.
+            extend: makes what an adapter adds.
 
         Returns:
             Logits ``(B, L, n, 2)`` float32.
@@ -369,24 +336,22 @@ class Infinity(nn.Module):
         """
         schedule = schedule or self.schedule
         length = schedule.lengths[0] + tokens.shape[1]
-        scales = schedule.scales_of(length)
-        cond = self.condition(text if dropped is None else self.without_text(text, dropped))
-        parts = tokens.split(schedule.lengths[1:scales], dim=1) if scales > 1 else ()
-        inputs = [self.embed_scale(part, k + 1) for k, part in enumerate(parts)]
-        x = torch.cat([self.start(cond), *inputs], dim=1)
+        scales = range(schedule.scales_of(length))
+        text = text if dropped is None else self.without_text(text, dropped)
+        context = self.context(self.condition(text), schedule)
+        context = context if extend is None else context.extended(extend(context))
+        parts = tokens.split(schedule.lengths[1 : len(scales)], dim=1) if len(scales) > 1 else ()
+        inputs = [self.embed_scale(part, k, context) for k, part in enumerate(parts, 1)]
+        x = torch.cat([self.start(context), *inputs], dim=1)
 
-        bias = _bias(schedule, x.device).to(compute_dtype(self.head.weight))
-        attend = masked_attend(bias[:length, :length])
-        turn = self.rotary(schedule, x.device).span(slice(length))
-        shared = self.shared_ada_lin(cond.pooled)
-        for block in self.layers:
-            memory = block.memory(cond.text, cond.mask)
-            x = block(x, block.modulation(shared), attend, turn, memory)
-        return self.logits(x, cond)
+        front = context.extension.front
+        bias = _bias(schedule, front, x.device).to(compute_dtype(self.head.weight))
+        attend = masked_attend(bias[: front + length, : front + length])
+        return self.logits(self.teach(x, scales, context, attend), context)
 
 
 @lru_cache(maxsize=16)
-def _bias(schedule: ScaleSchedule, device: torch.device) -> Tensor:
+def _bias(schedule: ScaleSchedule, front: int, device: torch.device) -> Tensor:
     """The block-causal mask of a schedule; see :func:`block_causal_bias`."""
     with torch.inference_mode(False):
-        return block_causal_bias(schedule).to(device)
+        return block_causal_bias(schedule, front).to(device)

@@ -122,7 +122,8 @@ class InfinityBlock(nn.Module):
     Attention to the text has a norm of its own, no gate and no modulation.
     """
 
-    calls = ("modulation", "memory")  # methods that a model calls beside ``forward``
+    # methods that models and adapters call beside ``forward``
+    calls = ("modulation", "memory", "attended", "read", "fed")
 
     def __init__(self, width: int, heads: int, hidden: int, eps: float) -> None:
         super().__init__()
@@ -145,14 +146,31 @@ class InfinityBlock(nn.Module):
         self, x: Tensor, modulation: Tensor, attend: Attend, rotary: Rotary, memory: TextMemory
     ) -> Tensor:
         """Residual stream ``x (B, l, C)`` float32 after this block."""
-        gate1, gate2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
-        dtype = self.ffn.fc1.bias.dtype
-        h = self.sa(modulate(x, scale1, shift1, self.eps).to(dtype), attend, rotary)
-        x = x + gate1 * h
+        # By the class: what a spread model hangs on these methods is for calls from outside.
+        x = InfinityBlock.attended(self, x, modulation, attend, rotary)
+        return InfinityBlock.fed(self, InfinityBlock.read(self, x, memory), modulation)
+
+    def attended(self, x: Tensor, modulation: Tensor, attend: Attend, rotary: Rotary) -> Tensor:
+        """``x`` after the first part of the block, attention."""
+        gate, _, scale, _, shift, _ = modulation.unbind(2)
+        h = self.sa(modulate(x, scale, shift, self.eps).to(self.dtype), attend, rotary)
+        return x + gate * h
+
+    def read(self, x: Tensor, memory: TextMemory) -> Tensor:
+        """``x`` after the second part, attention to the text."""
         norm = self.ca_norm
         h = F.layer_norm(x, x.shape[-1:], norm.weight.float(), norm.bias.float(), self.eps)
-        x = x + self.ca(h.to(dtype), memory)
-        return x + gate2 * self.ffn(modulate(x, scale2, shift2, self.eps).to(dtype))
+        return x + self.ca(h.to(self.dtype), memory)
+
+    def fed(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """``x`` after the last part, the feed-forward network."""
+        _, gate, _, scale, _, shift = modulation.unbind(2)
+        return x + gate * self.ffn(modulate(x, scale, shift, self.eps).to(self.dtype))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which its linear layers compute."""
+        return self.ffn.fc1.bias.dtype
 
     @torch.no_grad()
     def initialise(self, depth: int, gate: float, adaln: float) -> None:

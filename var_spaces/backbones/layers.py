@@ -8,18 +8,15 @@ weights or of autocast; matrix products run in the dtype of the weights, or of a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces.cache.beside import Attend, Beside, RawQueries, additive
 from var_spaces.schedule import ScaleSchedule
-
-# (q, k, v, scale, raw) -> attended values, all (B, H, l, D): full, masked or cached attention.
-# ``raw(index)`` gives the queries of some tokens as projected, for cache policies that ask.
-Attend = Callable[[Tensor, Tensor, Tensor, float, Callable[[Tensor], Tensor]], Tensor]
 
 MAX_LOG_SCALE = math.log(100)
 
@@ -29,17 +26,21 @@ def derived_device() -> torch.device | None:
     return torch.device("cpu") if torch.get_default_device().type == "meta" else None
 
 
-def block_causal_bias(schedule: ScaleSchedule) -> Tensor:
+def block_causal_bias(schedule: ScaleSchedule, front: int = 0) -> Tensor:
     """Additive mask ``(L, L')``: 0 where a position may look, i.e. its own and coarser scales.
 
     Elsewhere -inf. ``L'`` is L rounded up to a multiple of 8, the row alignment that fused kernels
     ask for; a caller uses ``bias[:l, :l]``.
+
+    Args:
+        front: tokens in front of those of scale 0, which count as its own.
     """
     device = derived_device()
-    ends = torch.tensor(schedule.offsets[1:], device=device)
+    ends = front + torch.tensor(schedule.offsets[1:], device=device)
     lengths = torch.tensor(schedule.lengths, device=device)
+    lengths[0] += front
     visible = torch.repeat_interleave(ends, lengths)[:, None]
-    width = -(-schedule.total // 8) * 8
+    width = -(-(schedule.total + front) // 8) * 8
     hidden = torch.arange(width, device=device)[None, :] >= visible
     return torch.zeros(hidden.shape, device=device).masked_fill_(hidden, -math.inf)
 
@@ -47,8 +48,19 @@ def block_causal_bias(schedule: ScaleSchedule) -> Tensor:
 def masked_attend(bias: Tensor) -> Attend:
     """Attention of a whole teacher-forced sequence under an additive mask ``(L, L)``."""
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, raw: object = None) -> Tensor:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
+    def attend(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        raw: RawQueries | None = None,
+        beside: Beside | None = None,
+    ) -> Tensor:
+        mask = bias
+        if beside is not None:
+            mask = torch.cat((additive(beside.seen(q.shape[2]), bias.dtype), bias), dim=1)
+            k, v = beside.before(k, v)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
     return attend
 

@@ -7,15 +7,14 @@ owns its KV cache, so any number of runs can be interleaved on one model.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from var_spaces.backbones.config import VARConfig
+from var_spaces.backbones.context import RunContext
+from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.layers import (
     AdaLNBlock,
     AdaLNHead,
@@ -25,25 +24,14 @@ from var_spaces.backbones.layers import (
     initialise_linears,
     masked_attend,
 )
-from var_spaces.cache.kv import KVCache
+from var_spaces.backbones.walk import RunBlock, Walker
+from var_spaces.cache.beside import Attend
 from var_spaces.schedule import ScaleSchedule
 
-
-class Modulation(NamedTuple):
-    """What the condition does to every layer; computed once per run and reused at every scale.
-
-    ``blocks[b]`` is ``(B, 1, 6, C)``, ``head`` is ``(B, 1, 2, C)``, both float32.
-    """
-
-    blocks: tuple[Tensor, ...]
-    head: Tensor
-
-    def gather_rows(self, index: Tensor) -> Modulation:
-        """The modulation of rows ``index (B',)``."""
-        return Modulation(tuple(m[index] for m in self.blocks), self.head[index])
+Extend = Callable[[RunContext], Extension]
 
 
-class VAR(nn.Module):
+class VAR(Walker):
     """Transformer over the token maps of a scale schedule, coarse to fine.
 
     Label ``num_classes`` is "no class" and style ``num_styles`` "no style": the unconditional rows
@@ -66,14 +54,13 @@ class VAR(nn.Module):
         if config.num_styles:
             self.style_emb = nn.Embedding(config.num_styles + 1, width)
         self.pos_start = nn.Parameter(torch.zeros(1, first, width))
-        self.pos_1LC = nn.Parameter(torch.zeros(1, self.schedule.total, width))
-        self.lvl_embed = nn.Embedding(self.schedule.num_scales, width)
+        self.build_places()
         self.shared_ada_lin = (
             nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
             if config.shared_aln
             else nn.Identity()
         )
-        self.blocks = nn.ModuleList(
+        blocks = [
             AdaLNBlock(
                 width,
                 config.heads,
@@ -84,21 +71,29 @@ class VAR(nn.Module):
                 drop_path=config.drop_path * b / max(config.depth - 1, 1),
             )
             for b in range(config.depth)
-        )
-        self.head_nm = AdaLNHead(width, config.norm_eps)
-        self.head = nn.Linear(width, config.vocab_size)
+        ]
+        norm = AdaLNHead(width, config.norm_eps)
+        self.build_blocks(blocks, norm, nn.Linear(width, config.vocab_size))
+        self.initialise()
 
+    def build_places(self) -> None:
+        """What says where a token is: embeddings of its scale and of its position."""
+        self.pos_1LC = nn.Parameter(torch.zeros(1, self.schedule.total, self.config.width))
+        self.lvl_embed = nn.Embedding(self.schedule.num_scales, self.config.width)
         device = derived_device()
         scales = torch.arange(self.schedule.num_scales, device=device)
         lengths = torch.tensor(self.schedule.lengths, device=device)
         self.register_buffer("levels", scales.repeat_interleave(lengths), persistent=False)
         self.register_buffer("bias", block_causal_bias(self.schedule), persistent=False)
-        self.initialise()
 
-    @classmethod
-    def is_ignored(cls, key: str) -> bool:
-        """Whether a key of a state dict names a derivable buffer that is not loaded."""
-        return any(re.fullmatch(pattern, key) for pattern in cls.ignored_keys)
+    def build_blocks(self, blocks: list[AdaLNBlock], norm: AdaLNHead, head: nn.Linear) -> None:
+        """Keep blocks, last norm and output projection under their published names."""
+        self.blocks = nn.ModuleList(blocks)
+        self.head_nm, self.head = norm, head
+
+    def path(self) -> tuple[list[AdaLNBlock], AdaLNHead, nn.Linear]:
+        """Blocks, norm and head of next-scale prediction."""
+        return list(self.blocks), self.head_nm, self.head
 
     @torch.no_grad()
     def initialise(self, *, gate: float = 1e-3, adaln: float = 0.5, head: float = 0.02) -> None:
@@ -114,10 +109,11 @@ class VAR(nn.Module):
         std = math.sqrt(1 / (3 * width))
         initialise_linears([self], std)
         nn.init.trunc_normal_(self.pos_start, std=std)
-        nn.init.trunc_normal_(self.pos_1LC, std=std)
-        self.head.weight.mul_(head)
-        self.head_nm.ada_lin[1].weight.mul_(adaln)
-        for block in self.blocks:
+        self.initialise_places(std)
+        blocks, last, output = self.path()
+        output.weight.mul_(head)
+        last.ada_lin[1].weight.mul_(adaln)
+        for block in blocks:
             block.attn.proj.weight.div_(math.sqrt(2 * self.config.depth))
             block.ffn.fc2.weight.div_(math.sqrt(2 * self.config.depth))
             if self.config.shared_aln:
@@ -127,6 +123,10 @@ class VAR(nn.Module):
             else:
                 block.ada_lin[1].weight[: 2 * width].mul_(gate)
                 block.ada_lin[1].weight[2 * width :].mul_(adaln)
+
+    def initialise_places(self, std: float) -> None:
+        """Draw fresh positions."""
+        nn.init.trunc_normal_(self.pos_1LC, std=std)
 
     def kv_layout(self) -> tuple[int, int, int]:
         """``(layers, heads, head_dim)`` of the KV cache this model fills."""
@@ -141,21 +141,26 @@ class VAR(nn.Module):
             styles = torch.full_like(labels, self.null_style)
         return cond + self.style_emb(styles)
 
-    def modulation(self, cond: Tensor, schedule: ScaleSchedule | None = None) -> Modulation:
-        """Modulation of all blocks and of the head for a condition ``(B, C)``.
+    def context(self, cond: Tensor, schedule: ScaleSchedule | None = None) -> RunContext:
+        """What all scales of a run share, for a condition ``(B, C)``.
 
         Its positions are learned, so ``schedule`` can only be the model's own.
         """
+        blocks, norm, _ = self.path()
         shared = self.shared_ada_lin(cond)
-        blocks = tuple(block.modulation(shared) for block in self.blocks)
-        return Modulation(blocks, self.head_nm.modulation(cond))
+        return RunContext(
+            schedule=self.schedule,
+            cond=cond,
+            blocks=tuple(block.modulation(shared) for block in blocks),
+            head=norm.modulation(cond),
+        )
 
-    def start(self, cond: Tensor) -> Tensor:
+    def start(self, context: RunContext) -> Tensor:
         """Input of scale 0, ``(B, l_0, C)`` float32: the condition at every position."""
         place = self.pos_start + self.place(0)
-        return cond.float().unsqueeze(1) + place.float()
+        return context.cond.float().unsqueeze(1) + place.float()
 
-    def embed_scale(self, tokens: Tensor, scale: int) -> Tensor:
+    def embed_scale(self, tokens: Tensor, scale: int, context: RunContext) -> Tensor:
         """Input ``(B, l_k, C)`` float32 of scale k >= 1 from the tokenizer's ``(B, l_k, z)``."""
         tokens = tokens.to(self.word_embed.weight.dtype)
         return self.word_embed(tokens).float() + self.place(scale).float()
@@ -164,41 +169,15 @@ class VAR(nn.Module):
         """Level and position embedding of one scale, ``(1, l_k, C)``."""
         return self.lvl_embed.weight[scale] + self.pos_1LC[:, self.schedule.span(scale)]
 
-    def forward_scale(
-        self,
-        x: Tensor,
-        cond: Tensor,
-        scale: int,
-        cache: KVCache,
-        blocks: Sequence[int] | None = None,
-        modulation: Modulation | None = None,
-        first: int | None = None,
-    ) -> Tensor:
-        """Run one scale through the blocks, reading and extending the KV cache.
+    def running(self, scales: range, context: RunContext) -> RunBlock:
+        """Blocks that know their tokens' places from ``x`` itself."""
+        layers = self.path()[0]
+        return lambda b, x, attend: layers[b](x, context.blocks[b], attend)
 
-        Args:
-            x: input of the scale, ``(B, l_k, C)``.
-            cond: condition ``(B, C)``.
-            scale: index of the scale; the cache passes it to observers.
-            cache: KV cache of this run, one row per row of ``x``.
-            blocks: indices of the blocks to run (a sub-network), ascending; None means all. A
-                block keeps its cache layer whatever the selection.
-            modulation: ``self.modulation(cond)`` computed before, to save work.
-            first: first of several scales that ``x`` holds; None: it holds ``scale`` alone.
-
-        Returns:
-            Hidden states ``(B, l_k, C)`` float32 for :meth:`logits`.
-        """
-        modulation = modulation or self.modulation(cond)
-        cache.begin_scale(scale)
-        for b in range(len(self.blocks)) if blocks is None else blocks:
-            x = self.blocks[b](x, modulation.blocks[b], partial(cache.attend, b))
-        return x
-
-    def logits(self, hidden: Tensor, cond: Tensor, modulation: Modulation | None = None) -> Tensor:
+    def logits(self, hidden: Tensor, context: RunContext) -> Tensor:
         """Logits ``(B, l, V)`` float32 of hidden states ``(B, l, C)``."""
-        adaln = modulation.head if modulation else self.head_nm.modulation(cond)
-        return self.head(self.head_nm(hidden, adaln).to(self.head.weight.dtype)).float()
+        _, norm, head = self.path()
+        return head(norm(hidden, context.head).to(head.weight.dtype)).float()
 
     def forward(
         self,
@@ -207,6 +186,7 @@ class VAR(nn.Module):
         styles: Tensor | None = None,
         blocks: Sequence[int] | None = None,
         bridge: int = 0,
+        extend: Extend | None = None,
     ) -> Tensor:
         """Teacher forcing: logits of all scales at once under the block-causal mask.
 
@@ -217,6 +197,7 @@ class VAR(nn.Module):
             styles: styles ``(B,)`` or None.
             blocks: indices of the blocks to run; None means all.
             bridge: number of first scales that all blocks run nevertheless (see depth.py).
+            extend: makes what an adapter adds.
 
         Returns:
             Logits ``(B, L, V)`` float32.
@@ -225,22 +206,29 @@ class VAR(nn.Module):
             VarSpacesError: if ``tokens`` does not end where a scale ends.
         """
         length = self.schedule.lengths[0] + tokens.shape[1]
-        self.schedule.scales_of(length)  # refuses a part of a scale
-        cond = self.condition(labels, styles)
-        first = cond.float().unsqueeze(1) + self.pos_start.float()
+        scales = range(self.schedule.scales_of(length))
+        context = self.context(self.condition(labels, styles))
+        context = context if extend is None else context.extended(extend(context))
+        first = context.cond.float().unsqueeze(1) + self.pos_start.float()
         rest = self.word_embed(tokens.to(self.word_embed.weight.dtype)).float()
         place = self.lvl_embed(self.levels[:length]) + self.pos_1LC[:, :length]
         x = torch.cat((first, rest), dim=1) + place.float()
 
+        attend = self._masked(length, context.extension.front)
         early = min(self.schedule.offsets[bridge], length)
-        bias = self.bias.to(compute_dtype(self.head.weight))
-        attend = masked_attend(bias[:length, :length])
-        attend_early = masked_attend(bias[:early, :early])
-        shared = self.shared_ada_lin(cond)
-        for b, block in enumerate(self.blocks):
-            if blocks is None or b in blocks:
-                x = block(x, block.modulation(shared), attend)
-            elif early:
-                first = block(x[:, :early], block.modulation(shared), attend_early)
-                x = torch.cat((first, x[:, early:]), dim=1)
-        return self.logits(x, cond)
+        if blocks is None or not early:
+            return self.logits(self.teach(x, scales, context, attend, blocks=blocks), context)
+        run, attend_early = self.running(scales, context), self._masked(early)
+
+        def bridged(b: int, x: Tensor, attend: Attend) -> Tensor:
+            if b in blocks:
+                return run(b, x, attend)
+            return torch.cat((run(b, x[:, :early], attend_early), x[:, early:]), dim=1)
+
+        return self.logits(self.teach(x, scales, context, attend, bridged), context)
+
+    def _masked(self, length: int, front: int = 0) -> Attend:
+        """Attention of the first tokens of a sequence."""
+        bias = block_causal_bias(self.schedule, front).to(self.bias) if front else self.bias
+        bias = bias.to(compute_dtype(self.head.weight))
+        return masked_attend(bias[: front + length, : front + length])

@@ -58,6 +58,7 @@ class HeadGroup:
         # A slice makes views where an index tensor makes copies.
         self.index = slice(first, last + 1) if consecutive else torch.tensor(heads, device=device)
         self.length = 0
+        self.pinned = 0  # entries in front, which nothing drops and no position counts
         self._seen = 0  # tokens ever appended
         self._capacity = capacity
         self._positions: Tensor | None = None  # None: nothing was dropped yet
@@ -69,11 +70,11 @@ class HeadGroup:
 
     @property
     def nbytes(self) -> int:
-        return self.length * self._entry_bytes
+        return self._end * self._entry_bytes
 
     @property
     def full_nbytes(self) -> int:
-        return self._seen * self._full_entry_bytes
+        return (self.pinned + self._seen) * self._full_entry_bytes
 
     @property
     def allocated_bytes(self) -> int:
@@ -85,10 +86,32 @@ class HeadGroup:
         both, rows, heads, _, head_dim = self._buffer.shape
         return both * rows * heads * head_dim * self._buffer.element_size()
 
-    def view(self) -> tuple[Tensor, Tensor]:
-        """Keys and values held, ``(rows, g, n, D)`` each; plain storage gives views."""
-        k, v = self._storage.decode(self._buffer[:, :, :, : self.length]).unbind(0)
+    @property
+    def _end(self) -> int:
+        """Entries in use, those pinned included."""
+        return self.pinned + self.length
+
+    def view(self, pinned: bool = False) -> tuple[Tensor, Tensor]:
+        """Keys and values held, ``(rows, g, n, D)`` each; plain storage gives views.
+
+        Args:
+            pinned: those pinned, too, in front.
+        """
+        start = 0 if pinned else self.pinned
+        k, v = self._storage.decode(self._buffer[:, :, :, start : self._end]).unbind(0)
         return k, v
+
+    def pin(self, k: Tensor, v: Tensor) -> None:
+        """Put ``(rows, g, n, D)`` in front of what is held, behind what was pinned before."""
+        new = k.shape[2]
+        held = self._buffer[:, :, :, self.pinned : self._end]
+        slots = max(self._buffer.shape[3], self.length) + new
+        old, before = self._buffer, self.pinned
+        self._buffer = _empty((*old.shape[:3], slots, old.shape[4]), old.dtype, old.device)
+        self._buffer[:, :, :, :before] = old[:, :, :, :before]
+        self._buffer[:, :, :, before + new : before + new + self.length] = held
+        self._write(slice(before, before + new), k, v)
+        self.pinned += new
 
     def positions(self) -> Tensor:
         """``(rows, g, n)`` int64 positions of the entries in the order of appending."""
@@ -106,9 +129,9 @@ class HeadGroup:
                 f"The KV cache is full: {self.length} of {self._capacity} entries are in use and "
                 f"{new} more arrive. Make it larger, and do not append to a released layer."
             )
-        if end > self._buffer.shape[3]:  # after shrinking, or never allocated
-            self._reallocate(end)
-        self._write(slice(self.length, end), k, v)
+        if self._end + new > self._buffer.shape[3]:  # after shrinking, or never allocated
+            self._reallocate(self._end + new)
+        self._write(slice(self._end, self._end + new), k, v)
         if self._positions is not None:
             arrived = torch.arange(self._seen, self._seen + new, device=k.device)
             arrived = arrived.expand(*self._positions.shape[:2], new)
@@ -118,7 +141,7 @@ class HeadGroup:
 
     def replace(self, k: Tensor, v: Tensor) -> None:
         """Overwrite the entries held with ``(rows, g, n, D)``."""
-        self._write(slice(0, self.length), k, v)
+        self._write(slice(self.pinned, self._end), k, v)
 
     def _write(self, where: slice, k: Tensor, v: Tensor) -> None:
         self._buffer[0, :, :, where] = self._storage.encode(k)
@@ -129,33 +152,36 @@ class HeadGroup:
         the old buffer is given back at once."""
         index = index.expand(*self._buffer.shape[1:3], index.shape[-1])
         where = index[None, ..., None].expand(2, *index.shape, self._buffer.shape[4])
-        kept = self._buffer[:, :, :, : self.length].gather(3, where)
+        kept = self._buffer[:, :, :, self.pinned : self._end].gather(3, where)
         self._positions = self.positions().gather(2, index)
         self.length = index.shape[2]
         if shrink:
-            self._buffer = _empty(kept.shape, kept.dtype, kept.device)
-        self._buffer[:, :, :, : self.length] = kept
+            pinned = self._buffer[:, :, :, : self.pinned]
+            shape = (*kept.shape[:3], self._end, kept.shape[4])
+            self._buffer = _empty(shape, kept.dtype, kept.device)
+            self._buffer[:, :, :, : self.pinned] = pinned
+        self._buffer[:, :, :, self.pinned : self._end] = kept
 
     def shrink(self) -> None:
         """Reallocate the buffer to exactly what is held."""
-        if self._buffer.shape[3] > self.length:
-            self._reallocate(self.length)
+        if self._buffer.shape[3] > self._end:
+            self._reallocate(self._end)
 
     def grow(self) -> None:
         """Allocate the whole capacity."""
-        if self._buffer.shape[3] < self._capacity:
-            self._reallocate(self._capacity)
+        if self._buffer.shape[3] < self.pinned + self._capacity:
+            self._reallocate(self.pinned + self._capacity)
 
     def release(self) -> None:
-        self.length = self._seen = self._capacity = 0
+        self.length = self.pinned = self._seen = self._capacity = 0
         self._positions = None
         self._reallocate(0)
 
     def gather_rows(self, index: Tensor) -> None:
-        held = self._buffer[:, :, :, : self.length]
+        held = self._buffer[:, :, :, : self._end]
         both, _, heads, slots, head_dim = self._buffer.shape
         buffer = _empty((both, index.shape[0], heads, slots, head_dim), held.dtype, held.device)
-        buffer[:, :, :, : self.length] = held[:, index]
+        buffer[:, :, :, : self._end] = held[:, index]
         self._buffer = buffer
         self._full_entry_bytes = self._full_entry_bytes * buffer.shape[1] // held.shape[1]
         if self._positions is not None:
@@ -164,9 +190,9 @@ class HeadGroup:
     def _reallocate(self, slots: int) -> None:
         """Move what is held into a buffer of ``slots`` entries."""
         both, rows, heads, _, head_dim = self._buffer.shape
-        held = self._buffer[:, :, :, : self.length]
+        held = self._buffer[:, :, :, : self._end]
         self._buffer = _empty((both, rows, heads, slots, head_dim), held.dtype, held.device)
-        self._buffer[:, :, :, : self.length] = held
+        self._buffer[:, :, :, : self._end] = held
 
 
 def _empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:

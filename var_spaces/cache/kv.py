@@ -3,23 +3,26 @@
 Keys and values of every scale are written in place behind those of the scales before it, so a
 step never copies the history. A cache policy may then keep a subset per row and head
 (:meth:`KVCache.keep`); all heads of a group keep equally many entries, so attention stays one
-dense call per group. A search reorders rows with :meth:`KVCache.gather_rows`.
+dense call per group. A search reorders rows with :meth:`KVCache.gather_rows`. What is pinned
+(:meth:`KVCache.pin`) is seen by every query and is no position: policies neither count nor drop it.
 
 Rows are independent: nothing here reads one row to decide about another. With classifier-free
-guidance rows ``0..B-1`` are conditional and ``B..2B-1`` unconditional; whoever gathers rows must
-take every row from its own half, with the same choice in both (``index`` and ``index + B``).
+guidance there is a block of rows per named condition (conditional first); whoever gathers rows must
+take every row from its own block, with the same choice in all.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from var_spaces.cache.beside import Beside, RawQueries
 from var_spaces.cache.group import PLAIN, HeadGroup, Storage
 from var_spaces.errors import VarSpacesError
 
@@ -48,11 +51,6 @@ class Observer(Protocol):
     def after_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None: ...
 
     def gather_rows(self, index: Tensor) -> None: ...
-
-
-# index (m,) of tokens of the current scale -> their queries (rows, heads, m, D) as projected:
-# without bias, normalisation, per-head factor and rotation
-RawQueries = Callable[[Tensor], Tensor]
 
 
 class KVCache:
@@ -156,9 +154,14 @@ class KVCache:
         """Bytes that would be held had nothing been dropped of what these rows appended."""
         return sum(group.full_nbytes for group in self._groups())
 
-    def views(self, layer: int) -> list[GroupView]:
-        """What every group of a layer holds."""
-        return [GroupView(group.index, *group.view()) for group in self._layers[layer]]
+    @property
+    def pinned(self) -> tuple[int, ...]:
+        """Entries per head that are pinned, for every layer."""
+        return tuple(layer[0].pinned for layer in self._layers)
+
+    def views(self, layer: int, pinned: bool = False) -> list[GroupView]:
+        """What every group of a layer holds; with ``pinned`` also what is pinned, in front."""
+        return [GroupView(group.index, *group.view(pinned)) for group in self._layers[layer]]
 
     def positions(self, layer: int, group: int) -> Tensor:
         """Where the entries of a group came from: ``(rows, g, n)`` int64, counted from the first
@@ -171,26 +174,49 @@ class KVCache:
         """Tell observers which scale the next calls of :meth:`attend` belong to."""
         self.scale = scale
 
+    def pin(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Put keys and values ``(rows, heads, n, D)`` in front of all entries of a layer, for good.
+
+        Every query sees them. They survive every policy and reordering of rows, count in bytes,
+        and have no position.
+
+        Raises:
+            VarSpacesError: if the shape does not fit.
+        """
+        self._check_shape(k, v)
+        for group in self._layers[layer]:
+            group.pin(k.detach()[:, group.index], v.detach()[:, group.index])
+        self._peak = max(self._peak, self.allocated_bytes)
+
     def append(self, layer: int, k: Tensor, v: Tensor) -> list[GroupView]:
         """Write keys and values ``(rows, heads, l, D)`` of ``l`` new tokens behind the others.
 
         Returns:
-            Everything each group now holds.
+            Everything each group now holds, but for what is pinned.
 
         Raises:
             VarSpacesError: if the shape does not fit, the capacity is exceeded or the layer was
                 released.
         """
+        self._check_shape(k, v)
+        for group in self._layers[layer]:
+            group.append(k.detach()[:, group.index], v.detach()[:, group.index])
+        self._peak = max(self._peak, self.allocated_bytes)
+        return self.views(layer)
+
+    def _check_shape(self, k: Tensor, v: Tensor) -> None:
         expected = (self._rows, self.heads, k.shape[2], self.head_dim)
         if k.shape != expected or v.shape != expected:
             raise VarSpacesError(
                 f"Keys {tuple(k.shape)} and values {tuple(v.shape)} do not fit the cache: "
                 f"it takes (rows, heads, tokens, D) = {expected}."
             )
-        for group in self._layers[layer]:
-            group.append(k.detach()[:, group.index], v.detach()[:, group.index])
-        self._peak = max(self._peak, self.allocated_bytes)
-        return self.views(layer)
+
+    def receive(self, layer: int, k: Tensor, v: Tensor, front: int = 0) -> None:
+        """Append new tokens, the first ``front`` of which are pinned instead."""
+        if front:
+            self.pin(layer, k[:, :, :front], v[:, :, :front])
+        self.append(layer, k[:, :, front:], v[:, :, front:])
 
     def attend(
         self,
@@ -200,6 +226,8 @@ class KVCache:
         v: Tensor,
         scale: float,
         raw: RawQueries | None = None,
+        beside: Beside | None = None,
+        front: int = 0,
     ) -> Tensor:
         """Append ``k, v``, then attend with ``q`` to everything held.
 
@@ -208,25 +236,36 @@ class KVCache:
             q, k, v: ``(rows, heads, l, D)``.
             scale: factor on the scores ``q . k`` before the softmax.
             raw: gives queries as projected; observers find it in :attr:`raw_queries`.
+            beside: keys and values to attend to beside those held, and not to keep.
+            front: so many of the new tokens, the first, are pinned; observers do not see them.
 
         Returns:
             Attended values ``(rows, heads, l, D)`` in the dtype of ``q``.
         """
         if q.device != self.device:  # a block that runs elsewhere
-            return self._attend_from_elsewhere(layer, q, k, v, scale, raw)
-        self.append(layer, k, v)
+            return self._attend_from_elsewhere(layer, q, k, v, scale, raw, beside, front)
+        self.receive(layer, k, v, front)
         observer = self._observer and self._observer()
         if not observer:
-            return self.attention(q, self.views(layer), scale)
-        self.raw_queries = raw
-        observer.before_attention(layer, self.scale, q, scale)
-        out = self.attention(q, self.views(layer), scale)
-        observer.after_attention(layer, self.scale, q, scale)
+            return self.attention(q, self.views(layer, pinned=True), scale, beside)
+        self.raw_queries = partial(_behind, raw, front) if raw and front else raw
+        own = q[:, :, front:]
+        observer.before_attention(layer, self.scale, own, scale)
+        out = self.attention(q, self.views(layer, pinned=True), scale, beside)
+        observer.after_attention(layer, self.scale, own, scale)
         self.raw_queries = None
         return out
 
     def _attend_from_elsewhere(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float, raw: RawQueries | None
+        self,
+        layer: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        scale: float,
+        raw: RawQueries | None,
+        beside: Beside | None,
+        front: int,
     ) -> Tensor:
         """:meth:`attend` for tensors on another device than the cache."""
 
@@ -234,23 +273,37 @@ class KVCache:
             return raw(index.to(q.device)).to(self.device)
 
         here = [tensor.to(self.device) for tensor in (q, k, v)]
-        return self.attend(layer, *here, scale, moved if raw else None).to(q.device)
+        near = beside and beside.to(self.device)
+        return self.attend(layer, *here, scale, moved if raw else None, near, front).to(q.device)
 
     @staticmethod
     def attention(
-        q: Tensor, views: Sequence[GroupView], scale: float, mask: Tensor | None = None
+        q: Tensor,
+        views: Sequence[GroupView],
+        scale: float,
+        beside: Beside | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        """Attended values of ``q``; ``mask (l, n)`` is True where a query may look."""
-        parts = [
-            F.scaled_dot_product_attention(
-                q[:, view.heads],
-                view.k.to(q.dtype),
-                view.v.to(q.dtype),
-                attn_mask=mask,
-                scale=scale,
-            )
-            for view in views
-        ]
+        """Attended values of ``q``.
+
+        Args:
+            views: what there is to see, per group of heads.
+            beside: what there is to see beside that.
+            mask: where a query may look in the views, ``(l, n)`` bool; None is everywhere. The
+                first columns may be missing: all see them.
+        """
+        parts = []
+        for view in views:
+            k, v = view.k.to(q.dtype), view.v.to(q.dtype)
+            seen = None if mask is None else _widened(mask, k.shape[2])
+            if beside is not None:
+                own = Beside(beside.k[:, view.heads], beside.v[:, view.heads], beside.visible)
+                if seen is not None or own.visible is not None:
+                    rest = Beside(k, v, seen).seen(q.shape[2])
+                    seen = torch.cat((own.seen(q.shape[2]), rest), dim=1)
+                k, v = own.before(k, v)
+            own_q = q[:, view.heads]
+            parts.append(F.scaled_dot_product_attention(own_q, k, v, attn_mask=seen, scale=scale))
         if len(parts) == 1 and type(views[0].heads) is slice:  # all heads in their own order
             return parts[0]
         out = torch.empty_like(q, memory_format=torch.contiguous_format)
@@ -307,6 +360,16 @@ class KVCache:
     def _groups(self, layer: int | None = None) -> Iterator[HeadGroup]:
         for groups in self._layers if layer is None else [self._layers[layer]]:
             yield from groups
+
+
+def _behind(raw: RawQueries, front: int, index: Tensor) -> Tensor:
+    """Queries of tokens that are counted without some in front of them."""
+    return raw(index + front)
+
+
+def _widened(mask: Tensor, columns: int) -> Tensor:
+    """A mask ``(l, n)`` with columns that all see in front."""
+    return F.pad(mask, (columns - mask.shape[1], 0), value=True)
 
 
 def _per_group(

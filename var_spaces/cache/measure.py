@@ -79,10 +79,10 @@ class AttentionStatistics:
 
 
 class Measuring(CachePolicy):
-    """The full cache, watched; conditional rows only. Collects over all runs it is used in."""
+    """The full cache, watched; rows of the full condition only. Collects over all runs."""
 
     name, title = "measuring", "Full cache, measured"
-    guided: bool = False  # whether the second half of the rows is unconditional
+    named_rows: int = 1  # rows of every image; the first block is that of the full condition
 
     def model_post_init(self, context: Any) -> None:
         object.__setattr__(self, "_found", defaultdict(dict))
@@ -123,7 +123,7 @@ class MeasuringSession(CacheSession):
         self.policy = policy
 
     def after_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None:
-        rows = q.shape[0] // (2 if self.policy.guided else 1)
+        rows = q.shape[0] // self.policy.named_rows
         q, k = q[:rows], self.cache.views(layer)[0].k[:rows]
         per_scale = self.policy._found[layer]
         if scale not in per_scale:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from var_spaces.cache.kv import KVCache, RawQueries
+from var_spaces.cache.beside import Beside, RawQueries
+from var_spaces.cache.kv import GroupView, KVCache
 
 
 class PassingCache(KVCache):
@@ -19,6 +19,14 @@ class PassingCache(KVCache):
         v: Tensor,
         scale: float,
         raw: RawQueries | None = None,
+        beside: Beside | None = None,
+        front: int = 0,
     ) -> Tensor:
-        """Attend to ``k, v`` and forget them."""
-        return F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), scale=scale)
+        """Attend to ``k, v`` and forget them, but for the first ``front``, which are pinned."""
+        seen = GroupView(slice(0, self.heads), k, v)
+        if self.pinned[layer]:
+            pinned = self.views(layer, pinned=True)[0]
+            seen = GroupView(seen.heads, *Beside(pinned.k, pinned.v).before(k, v))
+        if front:
+            self.pin(layer, k[:, :, :front], v[:, :, :front])
+        return self.attention(q, [seen], scale, beside)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from var_spaces.cache.kv import KVCache, RawQueries
+from var_spaces.cache.beside import Beside, RawQueries, scales_of_tokens
+from var_spaces.cache.kv import KVCache
 from var_spaces.schedule import ScaleSchedule
 
 
@@ -19,10 +20,9 @@ class Prefill:
     """
 
     def __init__(self, cache: KVCache, schedule: ScaleSchedule, scale: int) -> None:
-        lengths = torch.tensor(schedule.lengths[: scale + 1])
-        ends = lengths.cumsum(0).repeat_interleave(lengths)
         self.cache = cache
-        self.visible = (torch.arange(len(ends)) < ends[:, None]).to(cache.device)
+        scales = scales_of_tokens(schedule, range(scale + 1), cache.device)
+        self.visible = scales[:, None] >= scales
 
     def begin_scale(self, scale: int) -> None:
         self.cache.begin_scale(scale)
@@ -35,6 +35,12 @@ class Prefill:
         v: Tensor,
         scale: float,
         raw: RawQueries | None = None,
+        beside: Beside | None = None,
+        front: int = 0,
     ) -> Tensor:
         """As :meth:`KVCache.attend`, under the block-causal mask."""
-        return self.cache.attention(q, self.cache.append(layer, k, v), scale, self.visible)
+        self.cache.receive(layer, k, v, front)
+        # What stands in front counts as scale 0, which sees nothing but that and itself.
+        rows = torch.cat((self.visible[:1].expand(front, -1), self.visible))
+        views = self.cache.views(layer, pinned=True)
+        return self.cache.attention(q, views, scale, beside, rows)

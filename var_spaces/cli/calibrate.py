@@ -63,7 +63,7 @@ def measure(card: Card, samples: int, seed: int, device: str | None = None):
         planned = plan(api.make_spec(card.id, seed=seed + sample, **_asked(card, sample))[0])
         schedule = planned.schedule
         if measuring is None:
-            measuring = Measuring(guided=planned.guidance.is_active(schedule))
+            measuring = Measuring(named_rows=len(planned.guidance.rows(schedule)))
         for _ in run_plan(replace(planned, cache=measuring), ZOO, pictures={}, device=device):
             pass
     source = f"python -m var_spaces calibrate {card.id} --samples {samples} --seed {seed}"

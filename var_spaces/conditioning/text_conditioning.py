@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from var_spaces.backbones.text_features import concatenate
+from var_spaces.backbones.text_features import TextFeatures, concatenate
 from var_spaces.conditioning.text import TextEncoder
+from var_spaces.decoding.backbone import NULL, BatchRow, blocks
 
 if TYPE_CHECKING:
     from var_spaces.conditioning.packed_encoder import PackedEncoder
+    from var_spaces.decoding.backbone import Adapting, Condition, TextBackbone
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,21 @@ class TextConditioning:
     negative: str | None = None
     loaded: PackedEncoder | None = None
 
-    def embed(self, backbone: Any, images: Sequence[int], guided: bool) -> Any:
-        """Condition of ``B`` or ``2B`` rows: conditional rows, then unconditional ones."""
+    def embed(
+        self, backbone: TextBackbone, rows: Sequence[BatchRow], adapter: Adapting | None = None
+    ) -> Condition:
+        """Condition of all rows; those named "null" have no prompt, or the negative one."""
         device = next(backbone.parameters()).device
-        text = self.encoder.encode([self.prompts[i] for i in images], device, self.loaded)
-        if not guided:
-            return backbone.condition(text)
-        if self.negative is None:
-            without = backbone.empty_text(text.lengths)
-        else:
-            without = self.encoder.encode([self.negative] * len(images), device, self.loaded)
-        return backbone.condition(concatenate([text, without]))
+
+        def encode(prompts: Sequence[str]) -> TextFeatures:
+            return self.encoder.encode(prompts, device, self.loaded)
+
+        parts: dict[str, TextFeatures] = {}
+        for name, images in blocks(rows).items():
+            negative = name == NULL and self.negative is not None
+            prompts = [self.negative if negative else self.prompts[i] for i in images]
+            if name == NULL and not negative:
+                parts[name] = backbone.empty_text(next(iter(parts.values())).lengths)
+            else:
+                parts[name] = adapter.text(prompts, name, encode) if adapter else encode(prompts)
+        return backbone.condition(concatenate(list(parts.values())))

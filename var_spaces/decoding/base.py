@@ -99,23 +99,40 @@ class Sampling(Part):
 
 
 class Guidance(Part):
-    """Classifier-free guidance: ``(1 + t) l_cond - t l_uncond`` with a weight per scale."""
+    """Classifier-free guidance: ``(1 + t) l_full - t l_null`` with a weight per scale.
+
+    A batch carries a block of rows per name ("full" all that was asked for, "null" nothing of it);
+    a rule that weighs more of them says so in :meth:`rows` and mixes them in :meth:`combine`.
+    """
 
     kind = "guidance"
 
     @abstractmethod
     def weight(self, scale: int, schedule: ScaleSchedule) -> float:
-        """The weight ``t`` of one scale; 0 leaves the conditional logits as they are."""
+        """The weight ``t`` of one scale; 0 leaves the logits of the full condition as they are."""
 
     def is_active(self, schedule: ScaleSchedule) -> bool:
-        """Whether any scale needs unconditional rows."""
+        """Whether any scale needs more than the full condition."""
         return any(self.weight(k, schedule) != 0 for k in range(schedule.num_scales))
+
+    def rows(self, schedule: ScaleSchedule) -> tuple[str, ...]:
+        """Names of the rows that a run carries for every image, "full" first."""
+        return ("full", "null") if self.is_active(schedule) else ("full",)
+
+    def combine(self, parts: Mapping[str, Tensor], scale: int, schedule: ScaleSchedule) -> Tensor:
+        """Guided logits ``(B, l, V)`` of a scale from those of its rows, by name."""
+        return guide(parts, self.weight(scale, schedule))
 
     def hidden_weights(
         self, scale: int, schedule: ScaleSchedule, depth: int
     ) -> Mapping[int, float]:
         """Weights ``t`` of guidance between blocks: block of ``depth`` -> weight after it."""
         return {}
+
+
+def guide(parts: Mapping[str, Tensor], weight: float) -> Tensor:
+    """``(1 + t) l_full - t l_null``, all ``(B, l, V)``."""
+    return parts["full"].mul(1 + weight).sub_(parts["null"], alpha=weight)
 
 
 class Draw(Protocol):
@@ -129,10 +146,10 @@ class Draw(Protocol):
         weight: float | None = None,
         setup: RunSetup | None = None,
     ) -> Drawn:
-        """Tokens from raw logits ``(B, l, V)`` or, with unconditional rows, ``(2B, l, V)``.
+        """Tokens from raw logits ``(R B, l, V)`` of R named rows.
 
         Args:
-            logits: conditional rows first.
+            logits: the block of the full condition first.
             part: number of the pass within the scale; every pass has its own noise.
             weight: guidance weight ``t`` in place of that of the guidance method.
             setup: in place of the run's own, where sampling or guidance differ.

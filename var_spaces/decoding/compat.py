@@ -6,10 +6,15 @@ reason. Adding a method or a model never edits this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Method
+
+if TYPE_CHECKING:
+    from var_spaces.decoding.base import Guidance
+    from var_spaces.schedule import ScaleSchedule
 
 Offers = Mapping[str, Iterable[str]]
 
@@ -48,3 +53,18 @@ def check_combination(models: Offers, methods: Iterable[Method]) -> None:
 
 def _title(part: Method) -> str:
     return f"{part.kind} '{part.name}'"
+
+
+def check_rows(guidance: Guidance, schedule: ScaleSchedule, known: Sequence[str]) -> None:
+    """Refuse guidance that mixes conditions which a run does not tell apart.
+
+    Args:
+        known: names of the rows of the run: those of its adapter, else "full" and "null".
+    """
+    missing = [name for name in guidance.rows(schedule) if name not in known]
+    if missing:
+        raise VarSpacesError(
+            f"{_title(guidance)} mixes the conditions {', '.join(guidance.rows(schedule))}, and "
+            f"this run knows {', '.join(known)} only: choose another guidance, or a task that "
+            "takes a picture."
+        )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from var_spaces.decoding.backbone import NULL, Adapting, BatchRow
+
+if TYPE_CHECKING:
+    from var_spaces.decoding.backbone import ClassBackbone
 
 
 @dataclass(frozen=True)
@@ -22,21 +27,19 @@ class ClassConditioning:
     labels: tuple[int | None, ...]
     styles: tuple[int | None, ...] | None = None
 
-    def embed(self, backbone: Any, images: Sequence[int], guided: bool) -> Tensor:
-        """Condition ``(B, C)`` or ``(2B, C)``: conditional rows, then unconditional ones."""
+    def embed(
+        self, backbone: ClassBackbone, rows: Sequence[BatchRow], adapter: Adapting | None = None
+    ) -> Tensor:
+        """Condition ``(B, C)``; rows named "null" have no class and no style."""
         device = next(backbone.parameters()).device
-        labels = _rows(self.labels, backbone.null_label, images, guided, device)
+        labels = _rows(self.labels, backbone.null_label, rows, device)
         if self.styles is None or not backbone.num_styles:
             return backbone.condition(labels)
-        return backbone.condition(
-            labels, _rows(self.styles, backbone.null_style, images, guided, device)
-        )
+        return backbone.condition(labels, _rows(self.styles, backbone.null_style, rows, device))
 
 
 def _rows(
-    values: Sequence[int | None], null: int, images: Sequence[int], guided: bool, device: Any
+    values: Sequence[int | None], null: int, rows: Sequence[BatchRow], device: torch.device
 ) -> Tensor:
-    rows = [null if values[i] is None else values[i] for i in images]
-    if guided:
-        rows += [null] * len(rows)
-    return torch.tensor(rows, device=device)
+    asked = [None if row.name == NULL else values[row.image] for row in rows]
+    return torch.tensor([null if value is None else value for value in asked], device=device)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from var_spaces.cache.base import CachePolicy
+from var_spaces.decoding.backbone import Adapting, Backbone, BatchRow, Condition, Tokenizer
 from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
 from var_spaces.decoding.loop.noise import Noise
 from var_spaces.decoding.search.scoring import Asked
@@ -22,12 +23,14 @@ Observer = Callable[[str, int, Tensor], None]
 class Conditioning(Protocol):
     """What the images of a run are asked to show; every backbone embeds it in its own way."""
 
-    def embed(self, backbone: Any, images: Sequence[int], guided: bool) -> Tensor:
-        """Condition rows of a backbone.
+    def embed(
+        self, backbone: Backbone, rows: Sequence[BatchRow], adapter: Adapting | None = None
+    ) -> Condition:
+        """Condition of a batch: every row asks for its image, rows named "null" for nothing.
 
         Args:
-            images: position in the run of the image that each row belongs to.
-            guided: append one unconditional row per conditional row: ``[cond; uncond]``.
+            rows: of the batch, a block of images per name.
+            adapter: may read words in its own way.
         """
         ...
 
@@ -46,14 +49,6 @@ class Substitution(Protocol):
         ...
 
 
-class Blend(Protocol):
-    """Mixes given latents into what the scales so far add up to (editing)."""
-
-    def __call__(self, scale: int, f_hat: Tensor, images: Sequence[int]) -> Tensor:
-        """``f_hat (B, z, H, W)`` to go on with after a scale."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class RunSetup:
     """A run, ready to start.
@@ -67,14 +62,14 @@ class RunSetup:
         sampling, guidance, cache, decoding: the methods.
         asked: what every image is to show, for strategies that judge images; may be empty.
         substitution: tokens to put in place of drawn ones, or None.
-        blend: latents to mix in after every scale, or None.
+        adapter: what it adds to the backbone, or None.
         previews: decode the images after every scale.
         observe: told about every intermediate result, for tests and inspection.
         lane_size: images that share a batch (see lane.py); None puts all in one.
     """
 
-    tokenizer: Any
-    backbone: Any
+    tokenizer: Tokenizer
+    backbone: Backbone
     schedule: ScaleSchedule
     conditioning: Conditioning
     images: tuple[int, ...]
@@ -83,10 +78,10 @@ class RunSetup:
     guidance: Guidance
     cache: CachePolicy
     decoding: DecodingStrategy
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Backbone] = field(default_factory=dict)
     asked: tuple[Asked, ...] = ()
     substitution: Substitution | None = None
-    blend: Blend | None = None
+    adapter: Adapting | None = None
     previews: bool = False
     observe: Observer | None = None
     lane_size: int | None = None
@@ -96,9 +91,9 @@ class RunSetup:
         return next(self.backbone.parameters()).device
 
     @property
-    def guided(self) -> bool:
-        """Whether the batch carries unconditional rows."""
-        return self.guidance.is_active(self.schedule)
+    def rows(self) -> tuple[str, ...]:
+        """Names of the rows that the batch carries for every image, the full condition first."""
+        return self.guidance.rows(self.schedule)
 
     def lanes(self) -> list[range]:
         """Positions of the images of every lane."""

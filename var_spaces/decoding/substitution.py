@@ -78,36 +78,6 @@ class CoarseScales(TokenSubstitution):
         ]
 
 
-class LatentBlend:
-    """Puts source latents where the mask keeps them, as in CoDe (arXiv 2411.17787, public code).
-
-    Unlike :class:`TokenSubstitution` it acts on what has been accumulated and at every scale, also
-    on the single token of the first.
-
-    Args:
-        source: accumulated latents of the source image after every scale, ``[(B or 1, z, H, W)]``.
-        keep: pixels to keep, ``(B or 1, 1, h, w)``, 1 = keep; resized to (H, W) by nearest.
-        generate: pixels to paint; None is where ``keep`` is 0.
-    """
-
-    def __init__(
-        self, source: Sequence[Tensor], keep: Tensor, generate: Tensor | None = None
-    ) -> None:
-        self.source = source
-        generate = 1 - keep if generate is None else generate
-        size = source[-1].shape[-2:]
-        self.keep, self.generate = (
-            F.interpolate(mask, size=size, mode="nearest").to(source[-1])
-            for mask in (keep, generate)
-        )
-
-    def __call__(self, scale: int, f_hat: Tensor, images: Sequence[int]) -> Tensor:
-        keep, generate, source = (
-            _of_images(rows, images) for rows in (self.keep, self.generate, self.source[scale])
-        )
-        return generate * f_hat + keep * source
-
-
 def _of_images(rows: Tensor, images: Sequence[int]) -> Tensor:
     """Row of every image, or the one row that all images share."""
     return rows[list(images)] if rows.shape[0] > 1 else rows

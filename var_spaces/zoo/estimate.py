@@ -84,7 +84,7 @@ def estimate(
     schedule = schedule or card.schedule
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
     backbone, tokenizer = _skeleton(card), _skeleton(tokenizer_card)
-    rows = 2 if guidance.is_active(schedule) else 1
+    rows = len(guidance.rows(schedule))
     kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind)
     batch = count if together else 1
     text = card.text_encoder

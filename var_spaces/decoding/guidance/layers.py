@@ -1,6 +1,6 @@
 """Guidance between blocks, an option of Infinity's public code (arXiv 2412.04431).
 
-After chosen blocks the hidden states of both halves become ``c x_cond + (1 - c) x_uncond``. Layer 0
+After chosen blocks the hidden states of all rows become ``c x_cond + (1 - c) x_uncond``. Layer 0
 stands for the logits, -1 for the last block, -2 for the one before it.
 """
 

@@ -14,8 +14,6 @@ from var_spaces.decoding.base import Guidance
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from var_spaces.schedule import ScaleSchedule
 
 
@@ -31,9 +29,3 @@ class LinearGuidance(Guidance):
 
     def weight(self, scale: int, schedule: ScaleSchedule) -> float:
         return self.scale * schedule.ratio(scale)
-
-
-def guide(logits: Tensor, weight: float) -> Tensor:
-    """``(1 + t) l_cond - t l_uncond`` of ``[cond; uncond]``, ``(2B, l, V)`` -> ``(B, l, V)``."""
-    conditional, unconditional = logits.chunk(2)
-    return conditional.mul(1 + weight).sub_(unconditional, alpha=weight)

@@ -5,16 +5,15 @@ Decoding strategies are built from these: the plain one has one, collaborative d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from var_spaces.cache.prefill import Prefill
 from var_spaces.cache.retention import kept
-from var_spaces.decoding.guidance.linear import guide
-from var_spaces.decoding.search.selection import cache_rows
+from var_spaces.decoding.backbone import AfterBlock, Backbone, batch_rows
+from var_spaces.decoding.base import guide
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.schedule import ScaleSchedule
 
@@ -25,32 +24,37 @@ class BackboneRun:
     Args:
         backbone: the module; it is never modified.
         setup: the run.
-        images: position in the run of the image that each conditional row belongs to; a strategy
+        images: position in the run of the image that each row of a block belongs to; a strategy
             with several candidates per image repeats it.
         scales: first scales whose tokens the cache is made for; None is all of them.
     """
 
     def __init__(
-        self, backbone: Any, setup: RunSetup, images: Sequence[int], scales: int | None = None
+        self, backbone: Backbone, setup: RunSetup, images: Sequence[int], scales: int | None = None
     ) -> None:
-        self.backbone, self.guided = backbone, setup.guided
-        self.schedule = setup.schedule
-        self.cond = setup.conditioning.embed(backbone, images, self.guided)
-        self.modulation = backbone.modulation(self.cond, setup.schedule)
-        self.guidance = setup.guidance
+        self.names, self.schedule, self.guidance = setup.rows, setup.schedule, setup.guidance
         self.report, self.observed = setup.report, setup.observe is not None
-        layers, heads, head_dim = backbone.kv_layout()
+        adapter, rows = setup.adapter, batch_rows(self.names, images)
+        self.backbone = adapter.overlaid(backbone) if adapter else backbone
+        cond = setup.conditioning.embed(self.backbone, rows, adapter)
+        self.context = self.backbone.context(cond, setup.schedule)
+        if adapter:
+            self.context = self.context.extended(adapter.extension(self.context, rows))
+        layers, heads, head_dim = self.backbone.kv_layout()
         self.cache = setup.cache.new_cache(
             self.schedule,
             layers=layers,
-            rows=len(images) * (2 if self.guided else 1),
+            rows=len(rows),
             heads=heads,
             head_dim=head_dim,
-            dtype=next(backbone.parameters()).dtype,
+            dtype=next(self.backbone.parameters()).dtype,
             device=setup.device,
             reserve=None if scales is None else self.schedule.offsets[scales],
         )
         self.policy = setup.cache.session(self.cache, self.schedule)
+        for layer in range(layers):
+            if (pinned := self.context.extension.pinned(layer)) is not None:
+                self.cache.pin(layer, *pinned)
 
     def advance(
         self, scale: int, tokens: Tensor | None, blocks: Sequence[int] | None = None
@@ -59,17 +63,16 @@ class BackboneRun:
 
         Args:
             scale: index of the scale.
-            tokens: its input ``(B, l_k, z)``, the same for both halves; None at scale 0.
+            tokens: its input ``(B, l_k, z)``, the same for all named rows; None at scale 0.
             blocks: indices of the blocks to run; None means all.
         """
         hidden = self.backbone.forward_scale(
             self._embed(scale, tokens),
-            self.cond,
-            scale,
+            range(scale, scale + 1),
+            self.context,
             self.cache,
             blocks,
-            self.modulation,
-            **self._between(scale),
+            self._between(scale),
         )
         return self._done(scale, hidden)
 
@@ -87,17 +90,18 @@ class BackboneRun:
             return [self.advance(scale, tokens) for scale, tokens in enumerate(inputs)][-1]
         x = torch.cat([self._embed(scale, tokens) for scale, tokens in enumerate(inputs)], dim=1)
         cache = Prefill(self.cache, self.schedule, last)
-        hidden = self.backbone.forward_scale(
-            x, self.cond, last, cache, None, self.modulation, first=0
-        )
+        hidden = self.backbone.forward_scale(x, range(len(inputs)), self.context, cache)
         return self._done(last, hidden[:, self.schedule.span(last)])
 
     def _embed(self, scale: int, tokens: Tensor | None) -> Tensor:
         """Input of a scale for all rows."""
         if tokens is None:
-            return self.backbone.start(self.cond)
-        x = self.backbone.embed_scale(tokens, scale)
-        return torch.cat((x, x)) if self.guided else x
+            return self.backbone.start(self.context)
+        return self.repeated(self.backbone.embed_scale(tokens, scale, self.context))
+
+    def repeated(self, x: Tensor) -> Tensor:
+        """``x (B, ...)`` for the rows of every name."""
+        return torch.cat([x] * len(self.names)) if len(self.names) > 1 else x
 
     def _done(self, scale: int, hidden: Tensor) -> Tensor:
         self.policy.after_scale(scale)
@@ -105,26 +109,32 @@ class BackboneRun:
             self.report(scale, kept=kept(self.cache, self.schedule.offsets[scale + 1]))
         return hidden
 
-    def _between(self, scale: int) -> dict[str, Any]:
+    def _between(self, scale: int) -> AfterBlock | None:
         """Guidance between blocks, for backbones that the guidance method asks it of."""
+        if len(self.names) == 1:
+            return None
         depth = self.backbone.kv_layout()[0]
-        weights = self.guidance.hidden_weights(scale, self.schedule, depth) if self.guided else {}
+        weights = self.guidance.hidden_weights(scale, self.schedule, depth)
 
         def after(block: int, x: Tensor) -> Tensor:
-            return guide(x, weights[block]).repeat(2, 1, 1) if block in weights else x
+            if block not in weights:
+                return x
+            return guide(self.parts(x), weights[block]).repeat(len(self.names), 1, 1)
 
-        return {"after": after} if weights else {}
+        return after if weights else None
+
+    def parts(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Rows of every name, ``(B, ...)``."""
+        return dict(zip(self.names, x.chunk(len(self.names)), strict=True))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Logits ``(B or 2B, l, V)`` float32, conditional rows first."""
-        return self.backbone.logits(hidden, self.cond, self.modulation)
+        """Logits ``(R B, l, V)`` float32 of R named rows, a block after the other."""
+        return self.backbone.logits(hidden, self.context)
 
     def gather_rows(self, index: Tensor) -> None:
-        """Keep conditional rows ``index (B',)`` and the unconditional rows that belong to them."""
-        if self.guided:
-            index = cache_rows(index, self.cache.rows // 2)
-        self.cond = self.cond[index]
-        self.modulation = self.modulation.gather_rows(index)
+        """Keep rows ``index (B',)`` of every block."""
+        index = every_block(index, self.cache.rows // len(self.names), len(self.names))
+        self.context = self.context.gather_rows(index)
         self.cache.gather_rows(index)
 
     @property
@@ -136,7 +146,12 @@ class BackboneRun:
         return full_kv_bytes(self.backbone, self.schedule, self.cache.rows, scale)
 
 
-def full_kv_bytes(backbone: Any, schedule: ScaleSchedule, rows: int, scale: int) -> int:
+def every_block(index: Tensor, rows: int, blocks: int) -> Tensor:
+    """Rows of a batch of blocks of ``rows`` each when rows ``index`` of every block survive."""
+    return torch.cat([index + block * rows for block in range(blocks)]) if blocks > 1 else index
+
+
+def full_kv_bytes(backbone: Backbone, schedule: ScaleSchedule, rows: int, scale: int) -> int:
     """Bytes that all tokens up to and including ``scale`` take in all layers of a backbone."""
     layers, heads, head_dim = backbone.kv_layout()
     token = 2 * layers * heads * head_dim * next(backbone.parameters()).dtype.itemsize

@@ -7,14 +7,13 @@ image per lane makes an image bit for bit the same in any run; one lane for all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from var_spaces.decoding.base import Drawn
-from var_spaces.decoding.guidance.linear import guide
+from var_spaces.decoding.backbone import Tokenizer
+from var_spaces.decoding.base import Drawn, guide
 from var_spaces.decoding.loop.noise import Row
 from var_spaces.decoding.loop.pixels import decode
 from var_spaces.decoding.setup import RunSetup
@@ -57,8 +56,6 @@ class Lane:
         if setup.substitution is not None:
             ids, codes = setup.substitution(scale, ids, codes, [row.image for row in self.rows])
         self.f_hat = tokenizer.accumulate(self.f_hat, codes, scale, schedule)
-        if setup.blend is not None:
-            self.f_hat = setup.blend(scale, self.f_hat, [row.image for row in self.rows])
         self.ids.append(ids)
         setup.report(scale, ids=ids, codes=codes, f_hat=self.f_hat)
 
@@ -117,9 +114,7 @@ class Drawing:
         setup: RunSetup | None = None,
     ) -> Drawn:
         setup, scale = setup or self.setup, self.scale
-        if weight is None:
-            weight = setup.guidance.weight(scale, setup.schedule)
-        guided = guide(logits, weight) if setup.guided else logits
+        guided = self._guided(logits, weight, setup)
         if part == 0:
             self.entropy = setup.sampling.entropy(guided)
 
@@ -132,7 +127,17 @@ class Drawing:
         setup.report(scale, drawn_ids=sampled.ids, drawn_codes=codes)
         return Drawn(sampled.ids, codes, sampled.logits)
 
+    def _guided(self, logits: Tensor, weight: float | None, setup: RunSetup) -> Tensor:
+        """Logits ``(B, l, V)`` of the images from those of all their rows."""
+        names = setup.rows
+        if len(names) == 1:
+            return logits
+        parts = dict(zip(names, logits.chunk(len(names)), strict=True))
+        if weight is not None:
+            return guide(parts, weight)
+        return setup.guidance.combine(parts, self.scale, setup.schedule)
 
-def _codes(tokenizer: Any, ids: Tensor, weights: Tensor | None) -> Tensor:
+
+def _codes(tokenizer: Tokenizer, ids: Tensor, weights: Tensor | None) -> Tensor:
     """Code vectors ``(B, l, z)`` of ids, or their mixture by weights ``(B, l, V)``."""
     return tokenizer.embed(ids) if weights is None else weights @ tokenizer.codebook

@@ -64,11 +64,6 @@ def resample(chances: Tensor, gumbel: Tensor) -> Tensor:
     return (chances.log() + gumbel.to(chances)).argmax(1)
 
 
-def cache_rows(keep: Tensor, rows: int) -> Tensor:
-    """Rows of a guided batch of ``2 rows`` when conditional rows ``keep`` survive: both halves."""
-    return torch.cat((keep, keep + rows))
-
-
 # --- clustering -------------------------------------------------------------------------------
 
 

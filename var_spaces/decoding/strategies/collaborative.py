@@ -57,6 +57,11 @@ class Collaborative(DecodingStrategy):
         return (self.refiner,)
 
     @property
+    def offers(self) -> frozenset[str]:
+        """What other parts may exclude."""
+        return frozenset({"second-model"})
+
+    @property
     def needs(self) -> dict[str, str]:
         return {"kv-cache": "drafter and refiner read the keys and values of earlier scales"}
 
@@ -140,7 +145,7 @@ class CollaborativeSession(DecodingSession):
         return self.run.kv_bytes
 
     def kv_full_bytes(self, scale: int) -> int:
-        rows = len(self.images) * (2 if self.setup.guided else 1)
+        rows = len(self.images) * len(self.setup.rows)
         return self.full(self.setup.backbone, self.setup.schedule, rows, scale)
 
     def close(self) -> None:

@@ -151,15 +151,12 @@ class MaskedSession(PlainSession):
         return open_ & (rank < limit)
 
     def _masked_logits(self, scale: int, tokens: Tensor, drawn: Drawn, masked: Tensor) -> Tensor:
-        import torch
-
         run, setup = self.run, self.setup
         own = setup.tokenizer.own_input(drawn.codes, scale, setup.schedule)
-        x = run.backbone.embed_masked(tokens, own, masked, scale)
-        x = torch.cat((x, x)) if run.guided else x
-        shared = {"modulation": run.modulation, "masked": True}
-        hidden = run.backbone.forward_scale(x, run.cond, scale, **shared)
-        return run.backbone.logits(hidden, run.cond, **shared)
+        context = run.context.masked
+        x = run.repeated(run.backbone.embed_masked(tokens, own, masked, scale, context))
+        hidden = run.backbone.forward_scale(x, range(scale, scale + 1), context, run.cache)
+        return run.backbone.logits(hidden, context)
 
     @property
     def _weight(self) -> float:

@@ -12,6 +12,15 @@ from torch import Tensor, nn
 
 from var_spaces.backbones.text_features import TextFeatures, concatenate
 from var_spaces.conditioning.packed_encoder import PackedEncoder
+from var_spaces.decoding.backbone import (
+    FULL,
+    NULL,
+    Adapting,
+    BatchRow,
+    Condition,
+    TextBackbone,
+    blocks,
+)
 from var_spaces.training.images.pictures import grid
 
 SEED = 1
@@ -25,9 +34,12 @@ class Prompts:
     encoder: PackedEncoder
     prompts: tuple[str, ...]
 
-    def embed(self, backbone: Any, images: Sequence[int], guided: bool) -> Any:
-        text = TextFeatures.of(self.encoder([self.prompts[i] for i in images]))
-        parts = [text, backbone.empty_text(text.lengths)] if guided else [text]
+    def embed(
+        self, backbone: TextBackbone, rows: Sequence[BatchRow], adapter: Adapting | None = None
+    ) -> Condition:
+        asked = blocks(rows)
+        text = TextFeatures.of(self.encoder([self.prompts[i] for i in asked[FULL]]))
+        parts = [text, backbone.empty_text(text.lengths)] if NULL in asked else [text]
         return backbone.condition(concatenate(parts))
 
 

@@ -49,7 +49,7 @@ def seconds(specs: Iterable[RunSpec]) -> int:
     try:
         for planned in map(plan, specs):
             spec, schedule = planned.spec, planned.schedule
-            rows = spec.count * (2 if planned.guidance.is_active(schedule) else 1)
+            rows = spec.count * len(planned.guidance.rows(schedule))
             for card in (planned.card, *planned.extra.values()):
                 total += gpu_seconds(card, schedule, rows, spec.count)
     except VarSpacesError:

@@ -1,0 +1,46 @@
+"""What follows from condition and schedule, computed once per run and reused at every scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from torch import Tensor
+
+from var_spaces.backbones.extension import IDENTITY, Extension
+from var_spaces.schedule import ScaleSchedule
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunContext:
+    """Of a class-conditional backbone; others add to it.
+
+    Attributes:
+        schedule: of the run.
+        cond: what the backbone's ``condition(...)`` made of labels or text, one row per row of the
+            batch: ``(B, C)``, or an object with ``pooled (B, C)`` and indexing by rows.
+        blocks: AdaLN of every block, ``(B, 1, 6, C)`` float32.
+        head: AdaLN before the output projection, ``(B, 1, 2, C)`` float32.
+        extension: what an adapter adds.
+    """
+
+    schedule: ScaleSchedule
+    cond: Any
+    blocks: tuple[Tensor, ...]
+    head: Tensor
+    extension: Extension = IDENTITY
+
+    def gather_rows(self, index: Tensor) -> Self:
+        """The context of rows ``index (B',)``."""
+        return replace(
+            self,
+            cond=self.cond[index],
+            blocks=tuple(block[index] for block in self.blocks),
+            head=self.head[index],
+            extension=self.extension.gather_rows(index),
+        )
+
+    def extended(self, extension: Extension) -> Self:
+        """The same run with an extension; it may change what is computed once."""
+        changed = tuple(extension.modulation(b, block) for b, block in enumerate(self.blocks))
+        return replace(self, blocks=changed, extension=extension)
