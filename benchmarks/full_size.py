@@ -14,6 +14,7 @@ from var_spaces.backbones.hmar_config import HMARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.cache.full import Full
 from var_spaces.cache.kv import KVCache
+from var_spaces.cache.none import NoCache
 from var_spaces.decoding.strategies.masked import MaskedDecoding
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.skeleton import skeleton
@@ -35,17 +36,11 @@ def counted(depth: int, resolution: int) -> dict[str, Any]:
     hmar = skeleton(lambda: HMAR(HMARConfig.branching(config, 8)))
     schedule = var.schedule
     layers, heads, head_dim = var.kv_layout()
-    cache = Full().new_cache(
-        schedule,
-        layers=layers,
-        rows=ROWS,
-        heads=heads,
-        head_dim=head_dim,
-        dtype=torch.float16,
-        device=META,
-    )
-    flops = {"var": _drawing(var, cache), "hmar": _drawing(hmar, None, STEPS[resolution])}
-    flops["hmar_next_scale_only"] = _drawing(hmar, None)
+    sizes = {"layers": layers, "rows": ROWS, "heads": heads, "head_dim": head_dim}
+    sizes |= {"dtype": torch.float16, "device": META}
+    cache, nothing = (policy.new_cache(schedule, **sizes) for policy in (Full(), NoCache()))
+    flops = {"var": _drawing(var, cache), "hmar": _drawing(hmar, nothing, STEPS[resolution])}
+    flops["hmar_next_scale_only"] = _drawing(hmar, nothing)
     one_layer = 2 * ROWS * max(schedule.lengths) * config.width * HALF
     return {
         "depth": depth,
@@ -71,18 +66,17 @@ def _passes(schedule: ScaleSchedule, steps: tuple[int, ...]) -> list[int]:
 
 
 @torch.no_grad()
-def _drawing(model: Any, cache: KVCache | None, steps: tuple[int, ...] = (1,)) -> int:
+def _drawing(model: Any, cache: KVCache, steps: tuple[int, ...] = (1,)) -> int:
     """Operations of the transformer for one image."""
     passes = _passes(model.schedule, steps)
     with FlopCounterMode(display=False) as counter:
-        cond = torch.empty(ROWS, model.config.width, device=META)
-        modulation = model.modulation(cond)
+        plain = model.context(torch.empty(ROWS, model.config.width, device=META))
         for scale, length in enumerate(model.schedule.lengths):
             x = torch.empty(ROWS, length, model.config.width, device=META)
             for step in range(passes[scale]):
-                path = {"masked": True} if step else {}
-                hidden = model.forward_scale(x, cond, scale, cache, modulation=modulation, **path)
-                model.logits(hidden, cond, modulation, **path)
+                context = plain.masked if step else plain
+                hidden = model.forward_scale(x, range(scale, scale + 1), context, cache)
+                model.logits(hidden, context)
     return counter.get_total_flops()
 
 

@@ -33,16 +33,16 @@ def prompts(lengths=(3, 1, 5)) -> TextFeatures:
 
 def run_scales(model, cond, tokens, schedule):
     """Hidden states and logits of all scales with a KV cache, ``tokens`` teacher-forced."""
-    modulation = model.modulation(cond, schedule)
+    context = model.context(cond, schedule)
     layers, heads, dim = model.kv_layout()
     rows = cond.shape[0]
     cache = KVCache(layers=layers, rows=rows, heads=heads, head_dim=dim, capacity=schedule.total)
     parts = tokens.split(schedule.lengths[1:], dim=1)
     logits = []
     for k in range(schedule.num_scales):
-        x = model.start(cond) if k == 0 else model.embed_scale(parts[k - 1], k)
-        hidden = model.forward_scale(x, cond, k, cache, modulation=modulation)
-        logits.append(model.logits(hidden, cond, modulation))
+        x = model.start(context) if k == 0 else model.embed_scale(parts[k - 1], k, context)
+        hidden = model.forward_scale(x, range(k, k + 1), context, cache)
+        logits.append(model.logits(hidden, context))
     return torch.cat(logits, 1)
 
 
@@ -67,10 +67,10 @@ def test_rows_are_independent_of_padding_and_order(model):
         torch.testing.assert_close(alone, whole[row : row + 1], atol=2e-5, rtol=1e-4)
     cond = model.condition(text)
     index = torch.tensor([2, 0])
-    modulation = model.modulation(cond).gather_rows(index)
-    again = model.modulation(cond[index])
-    torch.testing.assert_close(modulation.head, again.head)
-    for one, two in zip(modulation.memory, again.memory, strict=True):
+    context = model.context(cond).gather_rows(index)
+    again = model.context(cond[index])
+    torch.testing.assert_close(context.head, again.head)
+    for one, two in zip(context.memory, again.memory, strict=True):
         torch.testing.assert_close(one.keys, two.keys)
         assert torch.equal(one.mask, two.mask)
 

@@ -68,21 +68,20 @@ class Run:
             head_dim=head_dim,
             capacity=model.schedule.total,
         )
-        self.cond = model.condition(labels, styles)
-        self.modulation = model.modulation(self.cond)
+        self.context = model.context(model.condition(labels, styles))
 
     @torch.no_grad()
     def step(self, scale: int) -> None:
         model, first = self.model, self.model.schedule.lengths[0]
         span = model.schedule.span(scale)
         if scale == 0:
-            x = model.start(self.cond)
+            x = model.start(self.context)
         else:
-            x = model.embed_scale(self.tokens[:, span.start - first : span.stop - first], scale)
-        hidden = model.forward_scale(
-            x, self.cond, scale, self.cache, self.blocks, modulation=self.modulation
-        )
-        self.logits.append(model.logits(hidden, self.cond, self.modulation))
+            tokens = self.tokens[:, span.start - first : span.stop - first]
+            x = model.embed_scale(tokens, scale, self.context)
+        here = range(scale, scale + 1)
+        hidden = model.forward_scale(x, here, self.context, self.cache, self.blocks)
+        self.logits.append(model.logits(hidden, self.context))
 
     def result(self) -> Tensor:
         for scale in range(len(self.logits), self.model.schedule.num_scales):
@@ -111,14 +110,6 @@ def test_interleaved_runs_equal_separate_ones():
             run.step(scale)
     for run, expected in zip(together, separate, strict=True):
         assert torch.equal(run.result(), expected)
-
-
-@torch.no_grad()
-def test_modulation_may_be_left_out():
-    model = tiny()
-    run = Run(model, inputs(model))
-    run.modulation = None
-    assert torch.equal(run.result(), Run(model, inputs(model)).result())
 
 
 @torch.no_grad()
@@ -170,8 +161,7 @@ def test_rows_can_be_gathered_within_a_run():
     run.step(0)
     run.step(1)
     run.cache.gather_rows(index)
-    run.tokens, run.cond = run.tokens[index], run.cond[index]
-    run.modulation = run.modulation.gather_rows(index)
+    run.tokens, run.context = run.tokens[index], run.context.gather_rows(index)
     run.logits = [logits[index] for logits in run.logits]
     expected = Run(model, (labels[index], tokens[index], styles[index])).result()
     torch.testing.assert_close(run.result(), expected)

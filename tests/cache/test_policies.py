@@ -29,7 +29,7 @@ def run(policy: CachePolicy) -> tuple[torch.Tensor, list[tuple[tuple[int, ...], 
     torch.manual_seed(0)
     model = VAR(CONFIG).eval()
     layers, heads, head_dim = model.kv_layout()
-    cond = model.condition(torch.tensor([0, 3]))
+    context = model.context(model.condition(torch.tensor([0, 3])))
     cache = policy.new_cache(
         SCHEDULE,
         layers=layers,
@@ -44,8 +44,8 @@ def run(policy: CachePolicy) -> tuple[torch.Tensor, list[tuple[tuple[int, ...], 
     with torch.no_grad():
         for scale, count in enumerate(SCHEDULE.lengths):
             tokens = torch.randn(2, count, CONFIG.latent_dim)
-            x = model.embed_scale(tokens, scale) if scale else model.start(cond)
-            hidden = model.forward_scale(x, cond, scale, cache)
+            x = model.embed_scale(tokens, scale, context) if scale else model.start(context)
+            hidden = model.forward_scale(x, range(scale, scale + 1), context, cache)
             session.after_scale(scale)
             lengths.append(cache.lengths)
     return hidden, lengths

@@ -11,6 +11,7 @@ import torch
 from tests.infinity import close, flat, model_of, schedule_of, tokenizer_of
 from var_spaces.backbones.text_features import TextFeatures, concatenate
 from var_spaces.cache.full import Full
+from var_spaces.decoding.backbone import blocks
 from var_spaces.decoding.guidance.layers import LayerGuidance
 from var_spaces.decoding.guidance.per_scale import ScaleGuidance
 from var_spaces.decoding.loop.run import run
@@ -29,10 +30,12 @@ class Given:
     text: TextFeatures
     negative: TextFeatures | None = None
 
-    def embed(self, backbone, images, guided):
-        assert list(images) == list(range(len(self.text)))
+    def embed(self, backbone, rows, adapter=None):
+        asked = blocks(rows)
+        assert asked["full"] == list(range(len(self.text)))
         without = self.negative or backbone.empty_text(self.text.lengths)
-        return backbone.condition(concatenate([self.text, without]) if guided else self.text)
+        both = "null" in asked
+        return backbone.condition(concatenate([self.text, without]) if both else self.text)
 
 
 class Silent:

@@ -11,8 +11,10 @@ from tests.conformance.test_infinity_loop import Forced, Given, Silent
 from tests.infinity import close, flat, model_of, schedule_of, tokenizer_of
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.cache.full import Full
+from var_spaces.decoding.backbone import batch_rows, blocks
 from var_spaces.decoding.base import DecodingStrategy
 from var_spaces.decoding.guidance.per_scale import ScaleGuidance
+from var_spaces.decoding.loop.backbone_run import every_block
 from var_spaces.decoding.loop.pixels import decode
 from var_spaces.decoding.loop.run import run
 from var_spaces.decoding.sampling.bits import BitSampling
@@ -64,9 +66,8 @@ def test_clusters(golden):
 
 @pytest.mark.golden("tts_var_functions")
 def test_cache_rows(golden):
-    rows = selection.cache_rows(
-        golden.tensors["branch_replace_ids"], golden.spec["config"]["branch_B"]
-    )
+    kept = golden.tensors["branch_replace_ids"]
+    rows = every_block(kept, golden.spec["config"]["branch_B"], 2)
     assert torch.equal(rows, golden.tensors["branch_cache_rows"])
 
 
@@ -129,9 +130,11 @@ def test_branching(golden):
 class Prompt(Given):
     """One prompt for all candidates of the only image."""
 
-    def embed(self, backbone, images, guided):
-        text = TextFeatures.of([self.text.packed] * len(images))
-        return Given(text).embed(backbone, range(len(images)), guided)
+    def embed(self, backbone, rows, adapter=None):
+        asked = blocks(rows)
+        count = len(asked["full"])
+        text = TextFeatures.of([self.text.packed] * count)
+        return Given(text).embed(backbone, batch_rows(list(asked), range(count)))
 
 
 def reward(images):

@@ -108,8 +108,8 @@ def test_without_guidance_no_unconditional_rows_are_computed_and_ids_stay():
     class NoWeight(LinearGuidance):
         """Weight 0 at every scale, but with unconditional rows."""
 
-        def is_active(self, schedule):
-            return True
+        def rows(self, schedule):
+            return ("full", "null")
 
     doubled, doubled_ids = tiny.drain(loop.run(tiny.setup((0, 1), guidance=NoWeight(scale=0.0))))
     assert same(ids, doubled_ids)
@@ -133,7 +133,7 @@ class Watched(PlainDecoding):
 
     def session(self, setup, images):
         session = super().session(setup, images)
-        held = (session, session.run, session.run.cache, session.run.modulation.head)
+        held = (session, session.run, session.run.cache, session.run.context.head)
         object.__getattribute__(self, "refs").extend(map(weakref.ref, held))
         return session
 

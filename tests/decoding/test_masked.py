@@ -13,6 +13,7 @@ from var_spaces.backbones.hmar import HMAR
 from var_spaces.backbones.hmar_config import HMARConfig
 from var_spaces.cache.full import Full
 from var_spaces.cache.none import NoCache
+from var_spaces.cache.passing import PassingCache
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.strategies.masked import PUBLISHED, MaskedDecoding, split_tokens
 from var_spaces.decoding.substitution import TokenSubstitution
@@ -111,16 +112,23 @@ def test_a_scale_sees_itself_only(hmar):
     ids = [torch.randint(vq.vocab_size, (2, n), generator=generator) for n in schedule.lengths]
     labels, tokens, own = torch.tensor([0, 1]), vq.teacher_forcing(ids), vq.own_inputs(ids)
     masked = torch.rand(1, own.shape[1], generator=generator) < 0.5
-    cond, rest = hmar.condition(labels), schedule.lengths[1:]
+    plain, rest = hmar.context(hmar.condition(labels)), schedule.lengths[1:]
+    layers, heads, head_dim = hmar.kv_layout()
+    sizes = {"layers": layers, "rows": 2, "heads": heads, "head_dim": head_dim}
+    cache = PassingCache(capacity=1, **sizes)
     for path in (False, True):
         together = hmar(labels, tokens, **({"own": own, "masked": masked} if path else {}))
         parts = zip(tokens.split(rest, 1), own.split(rest, 1), masked.split(rest, 1), strict=True)
-        inputs = [hmar.start(cond)]
+        context = plain.masked if path else plain
+        inputs = [hmar.start(context)]
         for scale, (seen, known, hidden) in enumerate(parts, 1):
-            plain = hmar.embed_scale(seen, scale)
-            inputs.append(hmar.embed_masked(seen, known, hidden, scale) if path else plain)
+            more = (known, hidden, scale, context)
+            inputs.append(
+                hmar.embed_masked(seen, *more) if path else hmar.embed_scale(seen, *more[2:])
+            )
         for scale, x in enumerate(inputs):
-            alone = hmar.logits(hmar.forward_scale(x, cond, scale, masked=path), cond, masked=path)
+            hidden = hmar.forward_scale(x, range(scale, scale + 1), context, cache)
+            alone = hmar.logits(hidden, context)
             torch.testing.assert_close(alone, together[:, schedule.span(scale)], **CLOSE)
 
 

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from var_spaces.decoding.guidance.linear import LinearGuidance, guide
+from var_spaces.decoding.base import guide
+from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.sampling.per_scale import ScaleSampling
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP, draw_ids, filter_top_k_top_p
 from var_spaces.errors import VarSpacesError
@@ -99,8 +100,9 @@ def test_linear_guidance_grows_with_the_scale():
 
 
 def test_guide_moves_away_from_the_unconditional_logits():
-    rows = torch.tensor([1.0, 5.0, 3.0, 1.0]).view(4, 1, 1)
-    before = rows.clone()
-    got = guide(rows, 2.0).flatten().tolist()
+    full = torch.tensor([1.0, 5.0]).view(2, 1, 1)
+    parts = {"full": full, "null": torch.tensor([3.0, 1.0]).view(2, 1, 1)}
+    before = full.clone()
+    got = guide(parts, 2.0).flatten().tolist()
     assert got == [3 * 1 - 2 * 3, 3 * 5 - 2 * 1]
-    assert torch.equal(rows, before)
+    assert torch.equal(full, before)

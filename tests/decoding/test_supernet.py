@@ -13,7 +13,6 @@ from var_spaces import RunSpec, methods, stream
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.loop.lane import Lane
 from var_spaces.decoding.strategies.supernet import Supernet
-from var_spaces.depth import cached_positions
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 
@@ -74,8 +73,8 @@ def test_peak_is_that_of_the_formula():
         for scale in range(schedule.num_scales):
             lane.advance(scale)
         peaks.append((lane.session.run.cache.peak_bytes, depth))
-    unit = peaks[1][0] // cached_positions(schedule, blocks, blocks, bridge)[1]
-    assert peaks[0][0] == unit * cached_positions(schedule, blocks, 2, bridge)[1]
+    unit = peaks[1][0] // (blocks * schedule.total)
+    assert peaks[0][0] == unit * max(blocks * schedule.offsets[bridge], 2 * schedule.total)
 
 
 @pytest.mark.parametrize("name", [n for n in methods.names("cache") if n != "none"])

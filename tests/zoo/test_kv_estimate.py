@@ -78,12 +78,11 @@ def fill(model, policy, schedule, rows):
     sizes = {"layers": layers, "rows": rows, "heads": heads, "head_dim": head_dim}
     cache = policy.new_cache(schedule, **sizes, dtype=torch.float32, device="cpu")
     session = policy.session(cache, schedule)
-    cond = model.condition(model.empty_text([3] * rows))
-    modulation = model.modulation(cond, schedule)
+    context = model.context(model.condition(model.empty_text([3] * rows)), schedule)
     held = []
     for scale, tokens in enumerate(schedule.lengths):
         x = torch.randn(rows, tokens, model.config.width)
-        model.forward_scale(x, cond, scale, cache, modulation=modulation)
+        model.forward_scale(x, range(scale, scale + 1), context, cache)
         session.after_scale(scale)
         held.append(cache.nbytes)
     return tuple(held), cache.peak_bytes

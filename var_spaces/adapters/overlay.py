@@ -65,7 +65,16 @@ def _shell(model: nn.Module, names: Iterable[str]) -> nn.Module:
 
 
 def _alone(module: nn.Module) -> nn.Module:
-    """A shallow copy whose dictionaries of parameters and modules are its own."""
+    """A shallow copy whose dictionaries of parameters and modules are its own.
+
+    Raises:
+        VarSpacesError: if hooks bring the module's weights to it: they would act on the original.
+    """
+    if hasattr(module, "_hf_hook"):
+        raise VarSpacesError(
+            "Adapters that change weights need the model in one place: set VAR_SPACES_DEVICE to "
+            "one device."
+        )
     clone = copy.copy(module)
     clone._parameters, clone._modules = dict(module._parameters), dict(module._modules)
     return clone

@@ -16,10 +16,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from var_spaces.cache.beside import Attend, Beside, RawQueries
+from var_spaces.cache.beside import Attend, Beside, RawQueries, joined
 
 Pattern = Literal["diagonal", "causal"]
 SMALLEST_FLEX_HEAD = 16  # channels per head that the CUDA kernel needs; also a power of two
+
+
+def own_scale(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    scale: float,
+    raw: RawQueries | None = None,
+    beside: Beside | None = None,
+) -> Tensor:
+    """Attention of one scale to itself, without a cache."""
+    k, v, mask = joined(beside, Beside(k, v), q.shape[2])
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
 
 
 def block_attend(lengths: Sequence[int], pattern: Pattern = "diagonal") -> Attend:
@@ -59,11 +72,8 @@ def per_block_attention(
     parts = []
     for start, end in pairwise(accumulate(lengths, initial=0)):
         seen = slice(start if pattern == "diagonal" else 0, end)
-        keys, values, mask = k[:, :, seen], v[:, :, seen], None
-        if beside is not None:
-            rest = Beside(keys, values).seen(end - start)
-            mask = torch.cat((beside.seen(q.shape[2])[start:end], rest), dim=1)
-            keys, values = beside.before(keys, values)
+        near = beside and beside.of_queries(slice(start, end))
+        keys, values, mask = joined(near, Beside(k[:, :, seen], v[:, :, seen]), end - start)
         own = q[:, :, start:end]
         parts.append(F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=scale))
     return torch.cat(parts, 2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -17,13 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from var_spaces.backbones.block_attention import block_attend
+from var_spaces.backbones.block_attention import block_attend, own_scale
 from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.hmar_config import HMARConfig
 from var_spaces.backbones.layers import AdaLNBlock, AdaLNHead
 from var_spaces.backbones.var import VAR
-from var_spaces.backbones.walk import RunBlock
+from var_spaces.backbones.walk import AfterBlock, RunBlock, beside_pinned
+from var_spaces.cache.kv import KVCache
 from var_spaces.schedule import ScaleSchedule
 
 
@@ -135,6 +137,19 @@ class HMAR(VAR):
         """Blocks of the path that the context is for."""
         layers = self.path(context.masked is None)[0]
         return lambda b, x, attend: layers[b](x, context.blocks[b], attend)
+
+    def forward_scale(
+        self,
+        x: Tensor,
+        scales: range,
+        context: HMARContext,
+        cache: KVCache | None = None,
+        blocks: Sequence[int] | None = None,
+        after: AfterBlock | None = None,
+    ) -> Tensor:
+        """As :meth:`Walker.forward_scale`; a scale sees itself only, whatever ``cache`` is."""
+        attend_of = beside_pinned(context, own_scale)
+        return self.walk(x, scales, context, attend_of, blocks, after)
 
     def logits(self, hidden: Tensor, context: HMARContext) -> Tensor:
         """Logits ``(B, l, V)`` float32 of hidden states ``(B, l, C)``, by the context's path."""

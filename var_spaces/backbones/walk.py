@@ -74,12 +74,7 @@ class Walker(nn.Module):
         blocks: Sequence[int] | None = None,
     ) -> Tensor:
         """Run all of ``scales`` at once; ``attend`` masks. See :meth:`walk`."""
-
-        def attend_of(block: int) -> Attend:
-            pinned = context.extension.pinned(block)
-            return attend if pinned is None else with_beside(attend, Beside(*pinned))
-
-        return self.walk(x, scales, context, attend_of, blocks, run=run)
+        return self.walk(x, scales, context, beside_pinned(context, attend), blocks, run=run)
 
     def walk(
         self,
@@ -104,3 +99,13 @@ class Walker(nn.Module):
             x = run(b, x, extension.attend(b, scales, attend_of(b)))
             x = x if after is None else after(b, x)
         return extension.leave(scales, x)
+
+
+def beside_pinned(context: RunContext, attend: Attend) -> Callable[[int], Attend]:
+    """Attention of every block that sees what is pinned there, without a cache that holds it."""
+
+    def attend_of(block: int) -> Attend:
+        pinned = context.extension.pinned(block)
+        return attend if pinned is None else with_beside(attend, Beside(*pinned))
+
+    return attend_of

@@ -36,6 +36,15 @@ class Beside(NamedTuple):
             return self.visible
         return torch.ones(queries, self.k.shape[2], dtype=torch.bool, device=self.k.device)
 
+    def of_heads(self, heads: slice | Tensor) -> Beside:
+        """For some heads."""
+        return Beside(self.k[:, heads], self.v[:, heads], self.visible)
+
+    def of_queries(self, queries: slice) -> Beside:
+        """For some queries."""
+        visible = None if self.visible is None else self.visible[queries]
+        return Beside(self.k, self.v, visible)
+
     def to(self, device: torch.device) -> Beside:
         visible = None if self.visible is None else self.visible.to(device)
         return Beside(self.k.to(device), self.v.to(device), visible)
@@ -70,10 +79,10 @@ class Attend(Protocol):
         ...
 
 
-def joined(one: Beside | None, two: Beside | None, queries: int) -> Beside | None:
-    """Both, the first in front."""
-    if one is None or two is None:
-        return one or two
+def joined(one: Beside | None, two: Beside, queries: int) -> Beside:
+    """Both, the first in front; the second alone if there is no first."""
+    if one is None:
+        return two
     visible = None
     if one.visible is not None or two.visible is not None:
         visible = torch.cat((one.seen(queries), two.seen(queries)), dim=1)
@@ -83,7 +92,7 @@ def joined(one: Beside | None, two: Beside | None, queries: int) -> Beside | Non
 def with_beside(attend: Attend, always: Beside) -> Attend:
     """Attention that sees more keys and values at every call."""
 
-    def more(
+    def widened(
         q: Tensor,
         k: Tensor,
         v: Tensor,
@@ -91,9 +100,10 @@ def with_beside(attend: Attend, always: Beside) -> Attend:
         raw: RawQueries | None = None,
         beside: Beside | None = None,
     ) -> Tensor:
-        return attend(q, k, v, scale, raw, joined(always, beside, q.shape[2]))
+        more = always if beside is None else joined(always, beside, q.shape[2])
+        return attend(q, k, v, scale, raw, more)
 
-    return more
+    return widened
 
 
 def scales_of_tokens(

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from var_spaces.cache.beside import Beside, RawQueries
+from var_spaces.cache.beside import Beside, RawQueries, joined
 from var_spaces.cache.group import PLAIN, HeadGroup, Storage
 from var_spaces.errors import VarSpacesError
 
@@ -294,16 +294,11 @@ class KVCache:
         """
         parts = []
         for view in views:
-            k, v = view.k.to(q.dtype), view.v.to(q.dtype)
-            seen = None if mask is None else _widened(mask, k.shape[2])
-            if beside is not None:
-                own = Beside(beside.k[:, view.heads], beside.v[:, view.heads], beside.visible)
-                if seen is not None or own.visible is not None:
-                    rest = Beside(k, v, seen).seen(q.shape[2])
-                    seen = torch.cat((own.seen(q.shape[2]), rest), dim=1)
-                k, v = own.before(k, v)
-            own_q = q[:, view.heads]
-            parts.append(F.scaled_dot_product_attention(own_q, k, v, attn_mask=seen, scale=scale))
+            visible = None if mask is None else _widened(mask, view.k.shape[2])
+            held = Beside(view.k.to(q.dtype), view.v.to(q.dtype), visible)
+            k, v, seen = joined(beside and beside.of_heads(view.heads), held, q.shape[2])
+            own = q[:, view.heads]
+            parts.append(F.scaled_dot_product_attention(own, k, v, attn_mask=seen, scale=scale))
         if len(parts) == 1 and type(views[0].heads) is slice:  # all heads in their own order
             return parts[0]
         out = torch.empty_like(q, memory_format=torch.contiguous_format)
