@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from var_spaces import methods
+from var_spaces.adapters.base import Prepared
 from var_spaces.backbones.text_features import TextFeatures, concatenate
 from var_spaces.conditioning import text as text_module
 from var_spaces.conditioning.flan_t5 import FlanT5
 from var_spaces.conditioning.minilm import MiniLM
 from var_spaces.conditioning.packed_encoder import MINILM, load_minilm
 from var_spaces.conditioning.prompts import clean_prompt
+from var_spaces.conditioning.text_conditioning import TextConditioning
+from var_spaces.decoding.backbone import batch_rows
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.estimate import encoder_bytes
 from var_spaces.zoo.residency import module_bytes
@@ -163,6 +166,48 @@ def test_t5_from_files(tiny_t5):
     text = encoder.encode(["a red apple a red", "", "apple"])
     assert text.lengths == (4, 1, 2)  # the end token counts, padding does not
     assert text.packed.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["minilm", "t5"])
+def test_encoders_read_embeddings_too(kind, tiny_t5):
+    """Learned rows take gradients; the encoder's own rows give what its words give, bit for bit."""
+    encoder = load_minilm() if kind == "minilm" else FlanT5(model=str(tiny_t5)).load("cpu")
+    prompts = ["a red apple", "a"]
+    embedded = [encoder.embeddings(ids) for ids in encoder.ids(prompts)]
+    for read, states in zip(encoder.read(embedded), encoder(prompts), strict=True):
+        assert torch.equal(read, states)
+    learned = embedded[0][1:2].clone().requires_grad_()
+    (states,) = encoder.read([torch.cat((embedded[0][:1], learned, embedded[0][2:]))])
+    states.square().sum().backward()
+    assert learned.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+
+
+def test_what_a_run_learned_reaches_no_other_run():
+    """An adapter's rows are put behind what the encoder remembers, not into it."""
+
+    class Learned(Prepared):
+        def text(self, prompts, row, encode):
+            return TextFeatures.of([rows * 0 - 1 for rows in encode(prompts).prompts()])
+
+    class Seen:
+        def parameters(self):
+            return iter([torch.zeros(1)])
+
+        def empty_text(self, lengths):
+            return TextFeatures.of([torch.zeros(length, 384) for length in lengths])
+
+        def condition(self, text):
+            return text
+
+    words = TextConditioning(("a red apple", "a key"), MiniLM(), loaded=load_minilm())
+    rows = batch_rows(("full", "text", "null"), (1, 0))
+    before = words.embed(Seen(), rows)
+    changed = words.embed(Seen(), rows, Learned())
+    after = words.embed(Seen(), rows)
+    assert torch.equal(before.packed, after.packed)
+    assert before.lengths == changed.lengths == after.lengths
+    assert [float(p.mean()) for p in changed.prompts()] == [-1, -1, -1, -1, 0, 0]
 
 
 def test_bytes_are_known_before(tiny_t5, monkeypatch):

@@ -17,8 +17,6 @@ from var_spaces.decoding.backbone import FULL, NULL, BatchRow, Encode
 from var_spaces.decoding.base import Part
 
 if TYPE_CHECKING:
-    import numpy as np
-    import torch
     from torch import Tensor, nn
 
     from var_spaces.backbones.context import RunContext
@@ -53,25 +51,14 @@ class Given:
         schedule: token maps of the run.
         count: images of the run; all of them get the same.
         inputs: the task, with its inputs as attributes.
-        pictures: what the visitor handed in, by the task's field: ``(H, W, 3)`` or ``(H, W)``
-            uint8, upright and in sRGB; :meth:`tensor` makes an input of a network.
+        pictures: what the visitor handed in, by the task's field, as the task lets it be seen
+            (``Task.seen``): ``(1, 3 or 1, H, W)`` float32 in [-1, 1] on the device of the run.
     """
 
     schedule: ScaleSchedule
     count: int = 1
     inputs: Any = None
-    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def tensor(
-        self, name: str, height: int, width: int, device: torch.device | str = "cpu"
-    ) -> Tensor:
-        """The largest centred part of a picture, ``(1, 3, height, width)`` float32 in [-1, 1]."""
-        import torch
-
-        from var_spaces.pictures import fit
-
-        pixels = torch.tensor(fit(self.pictures[name], height, width), device=device)
-        return pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
+    pictures: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Prepared:

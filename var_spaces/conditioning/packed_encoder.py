@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 
@@ -49,6 +49,31 @@ class PackedEncoder:
 
     def buffers(self) -> Iterator[Tensor]:
         return self.model.buffers()
+
+    def ids(self, prompts: Sequence[str], max_length: int | None = None) -> list[Tensor]:
+        """Token numbers ``(tokens,)`` of every prompt, special tokens included."""
+        length = max_length or self.max_length
+        found = self.tokenizer(list(prompts), truncation=True, max_length=length)["input_ids"]
+        return [torch.tensor(ids, device=self.device) for ids in found]
+
+    def embeddings(self, ids: Tensor) -> Tensor:
+        """What the encoder reads at tokens ``ids``, ``(tokens, E)``: rows of its own table."""
+        return self.model.get_input_embeddings()(ids)
+
+    def read(self, embedded: Sequence[Tensor]) -> list[Tensor]:
+        """States ``(tokens, E)`` of texts that are given as embeddings, float32.
+
+        Some rows may be learned: gradients reach them. Nothing is remembered here or elsewhere, so
+        what was learned stays with whoever learned it.
+
+        Args:
+            embedded: per text ``(tokens, E)``, like :meth:`embeddings`, special tokens included.
+        """
+        lengths = torch.tensor([len(rows) for rows in embedded], device=self.device)
+        padded = nn.utils.rnn.pad_sequence(list(embedded), batch_first=True).to(self.device)
+        mask = (torch.arange(padded.shape[1], device=self.device) < lengths[:, None]).long()
+        states = self.model(inputs_embeds=padded, attention_mask=mask).last_hidden_state.float()
+        return [row[:length] for row, length in zip(states, lengths.tolist(), strict=True)]
 
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str], max_length: int | None = None) -> list[Tensor]:
