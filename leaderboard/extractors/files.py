@@ -31,6 +31,25 @@ def hub_file(repository: str, *names: str) -> Path:
     return found[0]
 
 
+def hub_folder(repository: str) -> tuple[Path, list[Path]]:
+    """The folder of a whole Hub repository in the Hub cache, and its weight files.
+
+    Raises:
+        VarSpacesError: if its configuration or a weight file is missing; says how to get it.
+    """
+    from var_spaces.zoo.locate import weight_files
+
+    found = hub.cached(Source(repository=repository, files=("config.json",)))
+    try:
+        if found is not None:
+            return found[0].parent, weight_files(found[0].parent)
+    except VarSpacesError:
+        pass  # a part of it is here
+    raise VarSpacesError(
+        f"{repository} is not on this machine as a whole: get it with 'hf download {repository}'."
+    )
+
+
 def data_file(name: str, url: str) -> Path:
     """A file that must be downloaded by hand, below the folder ``VAR_SPACES_DATA``.
 

@@ -74,6 +74,15 @@ class JudgeNetwork:
         with torch.no_grad():
             return PerceptualLoss(self.judge.trunk).layers(self._pixels(images))
 
+    def distance(self, images: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Squared distance of unit features of every image and the other of the same row, mean
+        over positions and layers, float64."""
+        import numpy as np
+
+        pairs = zip(self.layers(images), self.layers(others), strict=True)
+        found = [(a - b).square().sum(1).mean((1, 2)).double().cpu().numpy() for a, b in pairs]
+        return np.mean(found, axis=0)
+
     def _pixels(self, images: np.ndarray) -> torch.Tensor:
         """``(B, 3, 64, 64)`` in [-1, 1]."""
         import torch

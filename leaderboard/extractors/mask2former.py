@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from leaderboard.extractors.base import Extractor
-from leaderboard.extractors.files import digest, hub_file
+from leaderboard.extractors.files import digest, hub_file, need
 from leaderboard.extractors.open_clip_models import VitL14
 from leaderboard.metrics.geneval import Detected
 from var_spaces.methods import register
@@ -42,6 +42,7 @@ class Mask2FormerSwinS(Extractor):
     dim: ClassVar[int] = 0
 
     def weights_sha256(self) -> str:
+        need("scipy", "scipy")  # transformers makes its training loss with it, always
         parts = digest(hub_file(REPOSITORY, *FILES)), VitL14().weights_sha256()
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
@@ -76,6 +77,8 @@ class Mask2FormerNetwork:
         (found,) = self.process.post_process_instance_segmentation(
             outputs, threshold=least, target_sizes=[image.shape[:2]], return_binary_maps=True
         )
+        if not found["segments_info"]:
+            return []  # then there are no maps either
         coloured = {c["class"] for c in metadata.get("include", ()) if "color" in c}
         objects, count = [], {}
         best_first = sorted(

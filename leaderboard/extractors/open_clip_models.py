@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-FILE = "open_clip_model.safetensors"
-
 
 class OpenClip(Extractor):
     """Base class: unit-length features.
@@ -24,17 +22,19 @@ class OpenClip(Extractor):
     Attributes:
         architecture: name that open_clip knows.
         repository: of the Hub.
+        file: of its weights.
     """
 
     paper = "https://arxiv.org/abs/2103.00020"
 
     architecture: ClassVar[str]
     repository: ClassVar[str]
+    file: ClassVar[str] = "open_clip_model.safetensors"
     reads_text: ClassVar[bool] = True
 
     def weights(self) -> Path:
         need("open_clip", "open-clip-torch")
-        return hub_file(self.repository, FILE)
+        return hub_file(self.repository, self.file)
 
     def weights_sha256(self) -> str:
         return digest(self.weights())
@@ -77,6 +77,20 @@ class VitL14At336(OpenClip):
     repository = "timm/vit_large_patch14_clip_336.openai"
     resize = "336 bicubic antialias crop"
     dim = 768
+
+
+@register
+class HpsV21(OpenClip):
+    """``(B, 1024)``; a ViT-H/14 that was tuned on choices of people."""
+
+    name = "hps-v2-1"
+    title = "HPS v2.1 (ViT-H/14)"
+    paper = "https://arxiv.org/abs/2306.09341"
+    architecture = "ViT-H-14"
+    repository = "xswu/HPSv2"
+    file = "HPS_v2.1_compressed.pt"
+    resize = "224 bicubic antialias crop"
+    dim = 1024
 
 
 class OpenClipNetwork:

@@ -8,7 +8,7 @@ share the work, and the result does not depend on who measured what.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -69,7 +69,7 @@ class Context:
     device: Any
     models: Mapping[str, Any] = field(default_factory=dict)
     _networks: dict[str, Any] = field(default_factory=dict)
-    _features: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    _seen: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def network(self, extractor: Extractor) -> Network:
         """A loaded extractor, loaded once."""
@@ -79,10 +79,14 @@ class Context:
 
     def features(self, extractor: Extractor, images: np.ndarray) -> np.ndarray:
         """Features of a batch, computed once for all metrics that look at it in turn."""
-        seen, found = self._features.get(extractor.name, (None, None))
+        return self.once(extractor.name, images, lambda: self.network(extractor)(images))
+
+    def once(self, name: str, images: np.ndarray, look: Callable[[], Any]) -> Any:
+        """What ``look`` finds in a batch, remembered under a name until another batch comes."""
+        seen, found = self._seen.get(name, (None, None))
         if seen is not images:
-            found = self.network(extractor)(images)
-            self._features[extractor.name] = (images, found)
+            found = look()
+            self._seen[name] = (images, found)
         return found
 
 

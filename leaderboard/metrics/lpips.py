@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from leaderboard.extractors.judge import JudgeFeatures
 from leaderboard.metrics.base import Batch, Context
 from leaderboard.metrics.per_image import PerImage
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from leaderboard.extractors.base import Extractor
 
 
@@ -55,7 +55,4 @@ class JudgeDistance(PerImage):
         return JudgeFeatures()
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        network = context.network(self.uses)
-        pairs = zip(network.layers(batch.images), network.layers(batch.full.images), strict=True)
-        per_layer = [(a - b).square().sum(1).mean((1, 2)).double().cpu().numpy() for a, b in pairs]
-        return np.mean(per_layer, axis=0)
+        return context.network(self.uses).distance(batch.images, batch.full.images)

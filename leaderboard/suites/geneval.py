@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from leaderboard.extractors.files import data_file
@@ -11,6 +10,7 @@ from leaderboard.metrics.geneval import GenEval
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.files import read_json_lines
 from var_spaces.methods import register
 
 NAME = "geneval/evaluation_metadata.jsonl"
@@ -36,8 +36,7 @@ class GenEvalSuite(Suite):
     )
 
     def items(self) -> Sequence[Item]:
-        lines = data_file(NAME, URL).read_text("utf-8").splitlines()
-        prompts = [json.loads(line) for line in lines if line.strip()]
+        prompts = read_json_lines(data_file(NAME, URL))
         return [
             Item(
                 number * EACH + copy,

@@ -13,6 +13,7 @@ from leaderboard.metrics.bootstrap import mean_interval, resampled_means, spread
 from leaderboard.metrics.clip_score import ClipScore, cosines
 from leaderboard.metrics.cmmd import Cmmd
 from leaderboard.metrics.codebook_use import CodebookUse
+from leaderboard.metrics.diversity import Diversity
 from leaderboard.metrics.frechet import Frechet, frechet
 from leaderboard.metrics.image_similarity import ClipI
 from leaderboard.metrics.inception_score import InceptionScore
@@ -22,6 +23,7 @@ from leaderboard.metrics.kv_bytes import KvHistory, KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.lpips import JudgeDistance
 from leaderboard.metrics.machine import PeakMemory, Throughput
+from leaderboard.metrics.mind import Mind
 from leaderboard.metrics.precision_recall import Precision, Recall
 from leaderboard.metrics.psnr import Psnr
 from leaderboard.metrics.ssim import Ssim
@@ -117,6 +119,43 @@ def test_kid():
         RANDOM.normal(size=(200, 4)), real(RANDOM.normal(size=(200, 4)))
     )
     assert abs(same.value) < 200  # unbiased: about 0 even for small subsets
+
+
+def test_mind():
+    """Against the definition: the best way to move mass along a line, by merging both sets."""
+
+    def moved(a: np.ndarray, b: np.ndarray) -> float:
+        a, b = np.sort(a), np.sort(b)
+        n, m = len(a), len(b)
+        many = np.repeat(a, m) - np.repeat(b, n)  # n m equal pieces of mass, in order
+        return float((many**2).mean())
+
+    x, y = RANDOM.normal(size=(7, 4)), RANDOM.normal(size=(5, 4)) + 0.5
+    metric = Mind(directions=300)
+    vectors = np.concatenate(list(metric._vectors(4)))
+    assert vectors.shape == (300, 4)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(300))
+    for other in (y, RANDOM.normal(size=(7, 4))):
+        expected = np.mean([moved(x @ v, other @ v) for v in vectors])
+        found = metric.score(x, real(other))
+        assert found.value == pytest.approx(expected)
+        assert found.low < found.value < found.high
+    # A shift along one axis of four costs a quarter of its square on average.
+    far = Mind(directions=4096).score(x + np.array([10, 0, 0, 0]), real(x))
+    assert far.value == pytest.approx(25, rel=0.1)
+    assert "directions=1024 seed=2605" in Mind().identity(9, None)
+
+
+def test_diversity(context):
+    drawn = batch(3, side=64)
+    network = context.network(Diversity().uses)
+    pairs = {(i, j): network.distance(drawn.images[[i]], drawn.images[[j]])[0]
+             for i, j in ((0, 1), (0, 2), (1, 2))}  # fmt: skip
+    found = Diversity().measure(drawn, context)
+    assert found[0] == pytest.approx((pairs[0, 1] + pairs[0, 2]) / 2, rel=1e-4)
+    assert found.mean() == pytest.approx(np.mean(list(pairs.values())), rel=1e-4)
+    same = batch(3, side=64, images=drawn.images[[0, 0, 0]])
+    assert Diversity().measure(same, context).tolist() == [0, 0, 0]
 
 
 def test_cmmd():

@@ -18,10 +18,12 @@ from var_spaces.errors import VarSpacesError
 FROZEN = {
     ("cost", 1): "19654d1f",
     ("embedded-class", 1): "120c8f8d",
+    ("embedded-spread", 1): "cfe946cf",
     ("embedded-edit", 1): "ea785b3a",
     ("embedded-text", 1): "40830046",
     ("fidelity", 1): "3d9a82e3",
     ("fidelity-text", 1): "28f030f9",
+    ("imagenet-5k", 1): "b4ef193f",
     ("imagenet-256", 1): "4027dfb5",
     ("smoke", 1): "d93384ce",
 }
