@@ -37,11 +37,16 @@ SPEC_FIELDS = ("task", "schedule", "cache", "decoding", "seed", "count", "first"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model: ``card``, ``tokenizer`` and, for generators, ``backbone``."""
+    """A loaded model: ``card``, ``tokenizer`` and, for generators, ``backbone``.
+
+    Of an adapter's card ``backbone`` is the base, shared by all its adapters, and ``adapter`` the
+    module that extends it.
+    """
 
     card: Card
     tokenizer: Any
     backbone: Any
+    adapter: Any = None
 
     @property
     def device(self) -> torch.device:
@@ -74,7 +79,7 @@ def load(model: str, device: str | torch.device | None = None) -> Model:
     from var_spaces.zoo.residency import ZOO
 
     loaded = ZOO.model(model, device)
-    return Model(loaded.card, loaded.tokenizer, loaded.backbone)
+    return Model(loaded.card, loaded.tokenizer, loaded.backbone, loaded.adapter)
 
 
 def generate(

@@ -27,7 +27,11 @@ def run(arguments: Sequence[str]) -> None:
         print(json.dumps(shown, indent=1, sort_keys=True))
         return
     rows = [
-        (card.id, card.role, card.family, len(card.classes), len(card.styles), card.title)
+        (card.id, card.role, _family(card), len(card.classes), len(card.styles), card.title)
         for card in found
     ]
     print(table(("MODEL", "ROLE", "FAMILY", "CLASSES", "STYLES", "TITLE"), rows), end="")
+
+
+def _family(card: cards.Card) -> str:
+    return f"{card.adapter['name']} on {card.base}" if card.adapter else card.family

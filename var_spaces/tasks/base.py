@@ -112,6 +112,22 @@ class Task(Part):
             pixels[hashes[name]] = found
         return hashes, pixels
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """An adapter that looks at a picture needs ``"picture:FIELD"``."""
+        return frozenset(f"picture:{name}" for name in self.picture_fields())
+
+    def seen(self, name: str, height: int, width: int, pictures: Pictures) -> np.ndarray | None:
+        """A picture as the adapter of a run sees it, ``(h, w, 3)`` or ``(h, w)`` uint8.
+
+        By default the middle of it in the size ``(height, width)`` of what is drawn; None if it
+        was not given.
+        """
+        from var_spaces.pictures import fit
+
+        key = getattr(self, name)
+        return None if key is None else fit(pictures[key], height, width)
+
     def read_pictures(self, handed: Mapping[str, Any]) -> Pictures:
         """Pixels of the pictures that the task names.
 

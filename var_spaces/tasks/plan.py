@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from var_spaces import methods
-from var_spaces.decoding.compat import check_combination
+from var_spaces.decoding.compat import check_combination, check_rows
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Method
 from var_spaces.schedule import ScaleSchedule
@@ -16,6 +16,7 @@ from var_spaces.tasks.base import Task
 from var_spaces.zoo.cards import Card, get_card
 
 if TYPE_CHECKING:
+    from var_spaces.adapters.base import Adapter
     from var_spaces.cache.base import CachePolicy
     from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
 
@@ -30,6 +31,7 @@ class Plan:
         spec: the spec in canonical spelling (a class by its name, say); its id is the run's id.
         card: of the model; ``extra`` holds cards of further models a strategy needs, by id.
         task, sampling, guidance, cache, decoding: the methods.
+        adapter: what extends the model, or None.
         schedule: token maps of the run.
     """
 
@@ -42,6 +44,7 @@ class Plan:
     cache: CachePolicy
     decoding: DecodingStrategy
     schedule: ScaleSchedule
+    adapter: Adapter | None = None
 
 
 def plan(spec: RunSpec) -> Plan:
@@ -69,22 +72,32 @@ def plan(spec: RunSpec) -> Plan:
             parts["cache"].check(schedule, *layout)
             for scale in range(schedule.num_scales):  # refuses layers that the model lacks
                 parts["guidance"].hidden_weights(scale, schedule, layout[0])
-    return Plan(spec=spec, card=card, extra=extra, task=task, schedule=schedule, **parts)
+    adapter = adapter_of(card)
+    check_rows(parts["guidance"], schedule, adapter.rows if adapter else ("full", "null"))
+    return Plan(
+        spec=spec, card=card, extra=extra, task=task, schedule=schedule, adapter=adapter, **parts
+    )
 
 
-def fit_together(card: Card, methods: Sequence[Method]) -> dict[str, Card]:
+def adapter_of(card: Card) -> Adapter | None:
+    """What extends the model of a card."""
+    return methods.parse("adapter", card.adapter) if card.adapter else None
+
+
+def fit_together(card: Card, parts: Sequence[Method]) -> dict[str, Card]:
     """Refuse methods that do not work with a model or with one another.
 
     Args:
-        methods: task, sampling, guidance, cache policy and decoding strategy, in any order.
+        parts: task, sampling, guidance, cache policy and decoding strategy, in any order.
 
     Returns:
         Cards of further models that the decoding strategy needs, by id.
     """
-    (decoding,) = (part for part in methods if part.kind == "decoding")
+    parts = [*parts, *filter(None, [adapter_of(card)])]
+    (decoding,) = (part for part in parts if part.kind == "decoding")
     extra = {name: get_card(name, "generator") for name in decoding.models}
     everyone = [card, get_card(card.tokenizer, "tokenizer"), *extra.values()]
-    check_combination({c.id: c.kind.offers for c in everyone}, methods)
+    check_combination({c.id: c.kind.offers for c in everyone}, parts)
     decoding.check({"": card, **extra})
     return extra
 

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from var_spaces.record import Environment, RunRecord, ScaleRow
 from var_spaces.tasks.base import Pictures
 from var_spaces.tasks.plan import Plan
 from var_spaces.zoo.residency import LoadedModel, Residency
+
+if TYPE_CHECKING:
+    from var_spaces.adapters.base import Prepared
 
 
 def run(
@@ -51,8 +54,10 @@ def _events(
     clock = _Stopwatch()
     yield clock.pause(Started(spec, spec.id, plan.schedule, plan.card.id))
     clock.go()
+    adapter = _adapting(plan, model, pictures)
+    tokenizer = adapter.retokenized(model.tokenizer) if adapter else model.tokenizer
     setup = RunSetup(
-        tokenizer=model.tokenizer,
+        tokenizer=tokenizer,
         backbone=model.backbone,
         schedule=plan.schedule,
         conditioning=_conditioning(plan, model),
@@ -64,7 +69,8 @@ def _events(
         decoding=plan.decoding,
         extra=extra,
         asked=(plan.task.asked(plan.card),) * spec.count,
-        substitution=plan.task.substitution(model.tokenizer, plan.schedule, pictures),
+        substitution=plan.task.substitution(tokenizer, plan.schedule, pictures),
+        adapter=adapter,
         previews=previews,
         observe=observe,
         lane_size=1 if model.device.type == "cpu" else None,
@@ -91,6 +97,33 @@ def _conditioning(plan: Plan, model: LoadedModel) -> Conditioning:
     """The condition of the task; the encoder that reads its prompts is the zoo's."""
     found = plan.task.conditioning(plan.card, plan.spec.count)
     return replace(found, loaded=model.text_encoder) if model.text_encoder else found
+
+
+def _adapting(plan: Plan, model: LoadedModel, pictures: Pictures) -> Prepared | None:
+    """The adapter of the model, ready for this run; what it needs is computed here, once."""
+    if plan.adapter is None:
+        return None
+    from var_spaces.adapters.base import Given, Loaded
+
+    height, width = (side * model.tokenizer.downsample for side in plan.schedule.last)
+    seen = {
+        name: plan.task.seen(name, height, width, pictures) for name in plan.task.picture_fields()
+    }
+    given = Given(
+        schedule=plan.schedule,
+        count=plan.spec.count,
+        inputs=plan.task,
+        pictures={k: _as_tensor(p, model.device) for k, p in seen.items() if p is not None},
+    )
+    loaded = Loaded(model.backbone, model.tokenizer, model.adapter, model.text_encoder)
+    with torch.no_grad():
+        return plan.adapter.prepare(loaded, given)
+
+
+def _as_tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
+    """Pixels ``(H, W[, 3])`` uint8 as ``(1, 1 or 3, H, W)`` float32 in [-1, 1]."""
+    tensor = torch.tensor(pixels, device=device).reshape(*pixels.shape[:2], -1)
+    return tensor.permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def _note(

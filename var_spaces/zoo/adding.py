@@ -63,7 +63,7 @@ def _add_local(path: Path) -> Card:
     from var_spaces.zoo.checkpoints import fitting_state
     from var_spaces.zoo.manifest import build
 
-    card = Card(**data)
+    card = described(data)
     fitting_state(card, build(card), files)
     index = path.parent / INDEX
     return _keep(data, [*files, index] if index.is_file() else files)
@@ -109,7 +109,7 @@ def checked(text: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise VarSpacesError("The card must be a JSON object.")
     _only(data, [name for name in Card.field_names() if name != "folder"], "The card")
-    card = Card(**data)
+    card = described(data)
     _check_architecture(card)
     if card.paper and not re.fullmatch(r"https://[^\s\"'<>]{1,300}", card.paper):
         raise VarSpacesError(f"paper = {shorten(card.paper)} must be an https link.")
@@ -120,6 +120,24 @@ def checked(text: bytes) -> dict[str, Any]:
                 f"source.files: '{name[:80]}' is not read: weights are safetensors or .pth files."
             )
     return {**data, "featured": False}  # that is for the owner to say
+
+
+def described(data: Mapping[str, Any]) -> Card:
+    """The card of a stranger's text, completed by its base if it is an adapter's.
+
+    Raises:
+        VarSpacesError: if it is refused or its base is not known.
+    """
+    base = data.get("base")
+    if not base:
+        return Card(**data)
+    known = cards.known("generator")
+    if not isinstance(base, str) or base not in known:
+        near = did_you_mean(str(base), known)
+        raise UnknownName(f"Its base {shorten(base)} is not known: add that model first.{near}")
+    if known[base].base:
+        raise VarSpacesError(f"Its base '{base}' is an adapter itself: name the model below it.")
+    return Card(**cards.completed(data, known[base]))
 
 
 def _check_architecture(card: Card) -> None:
@@ -162,7 +180,7 @@ def _only(given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
 
 def _keep(data: Mapping[str, Any], weights: Sequence[Path] = ()) -> Card:
     """Write the card into the user's folder, with links to weights that lie elsewhere."""
-    card = Card(**data)
+    card = described(data)
     folder = cards.user_folder() / card.id
     taken = cards.known().get(card.id)
     if (taken and (taken.folder != folder or not taken.added)) or (folder.exists() and not taken):
@@ -173,7 +191,7 @@ def _keep(data: Mapping[str, Any], weights: Sequence[Path] = ()) -> Card:
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{card.id}.", dir=folder.parent))
     try:
-        text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        text = json.dumps(card.as_json(), indent=2, ensure_ascii=False)
         (new / CARD).write_text(f"{text}\n", "utf-8")
         for path in weights:
             _link(path.resolve(), new / path.name)

@@ -4,13 +4,16 @@ A card lives in a folder of its own, beside the weights, in ``assets/models`` or
 folders that the environment variable ``VAR_SPACES_MODELS`` lists (separated as in PATH; without it,
 in ``~/.var-spaces/models``). Cards of models that others published lie in ``assets/cards``; their
 weights come from the Hub.
+
+A card with ``base`` and ``adapter`` describes what is added to another model: its weights are those
+of the adapter alone, and all that it does not say is as in the card of its base.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from var_spaces import codecs
+from var_spaces import codecs, methods
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.validation import FrozenDict, FrozenModel, freeze
@@ -27,6 +30,11 @@ from var_spaces.zoo.families import FAMILIES, Family
 from var_spaces.zoo.source import Source, Terms, optional
 
 CARD = "card.json"
+# What an adapter takes over from its base.
+INHERITED = (
+    "family", "role", "architecture", "tokenizer", "text_encoder", "classes", "styles",
+    "resolution",
+)  # fmt: skip
 FOLDERS_VARIABLE = "VAR_SPACES_MODELS"
 OFFER_VARIABLE = "VAR_SPACES_OFFER"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -63,6 +71,8 @@ class Card(FrozenModel):
         featured: whether it stands first where people choose, before the alphabet.
         added: whence a person added the card; its weights are then fetched when they are needed.
         entry: keys that lead to the weights inside a ``.pth``, e.g. those of an EMA copy.
+        base: id of the model that an adapter extends, else empty.
+        adapter: the method of kind "adapter" that extends it, ``{"name": ..., **parameters}``.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -73,6 +83,8 @@ class Card(FrozenModel):
     family: str
     role: Literal["generator", "tokenizer"]
     architecture: JsonObject
+    base: str = Field("", max_length=64)
+    adapter: JsonObject | None = None
     tokenizer: str | None = None
     text_encoder: JsonObject | None = None
     classes: Annotated[tuple[str, ...], BeforeValidator(_classes)] = ()
@@ -97,6 +109,8 @@ class Card(FrozenModel):
 
     @model_validator(mode="after")
     def _check(self) -> Card:
+        if bool(self.base) != bool(self.adapter):
+            raise VarSpacesError("'base' and 'adapter' come together: an adapter extends a model.")
         if self.family not in FAMILIES:
             near = did_you_mean(self.family, FAMILIES)
             raise VarSpacesError(f"unknown family '{self.family}'.{near}")
@@ -132,6 +146,15 @@ class Card(FrozenModel):
             reason = error if isinstance(error, VarSpacesError) else "it must list whole numbers"
             raise VarSpacesError(f"architecture.patch_nums: {reason}") from None
 
+    def as_json(self) -> dict[str, Any]:
+        """What ``card.json`` says: without what comes from the base."""
+        data = self.model_dump(mode="json")
+        if not self.base:
+            return data
+        usual = base_of(self).defaults
+        own = {kind: given for kind, given in data["defaults"].items() if given != usual.get(kind)}
+        return {k: v for k, v in {**data, "defaults": own}.items() if k not in INHERITED}
+
     @property
     def kv_layout(self) -> tuple[int, int] | None:
         """Attention layers and heads of the KV cache, where the architecture names them."""
@@ -149,7 +172,9 @@ def read_card(path: str | Path) -> Card:
     path = Path(path)
     try:
         found = path.stat()
-        return _read(path, found.st_mtime_ns, found.st_size)
+        data = _read(path, found.st_mtime_ns, found.st_size)
+        base = _base(data["base"]) if isinstance(data.get("base"), str) and data["base"] else None
+        return _card(path, data, base)
     except OSError as error:
         raise VarSpacesError(f"Cannot read model card {path}: {error.strerror}.") from None
     except VarSpacesError as error:
@@ -157,17 +182,65 @@ def read_card(path: str | Path) -> Card:
 
 
 @lru_cache(maxsize=1024)
-def _read(path: Path, changed: int, size: int) -> Card:
+def _read(path: Path, changed: int, size: int) -> FrozenDict:
     """Cards are asked for at every step of a page, so a file is parsed once per change."""
     with open(path, "rb") as file:
         text = file.read(MAX_CARD_BYTES + 1)
     data = codecs.parse_json(text, "It", MAX_CARD_BYTES)
     if not isinstance(data, dict):
         raise VarSpacesError("It must be a JSON object.")
-    card = Card(**{**data, "folder": path.parent})
+    return freeze(data)
+
+
+@lru_cache(maxsize=1024)
+def _card(path: Path, data: FrozenDict, base: Card | None) -> Card:
+    card = Card(**{**completed(data, base), "folder": path.parent})
     if path.name == CARD and card.id != path.parent.name:
         raise VarSpacesError(f"its id '{card.id}' differs from its folder's name.")
+    if card.adapter:
+        methods.parse("adapter", card.adapter)
     return card
+
+
+def completed(data: Mapping[str, Any], base: Card | None) -> dict[str, Any]:
+    """What a card says, with what it takes over from the card of its base.
+
+    Raises:
+        VarSpacesError: if it says itself what its base says, or names no base.
+    """
+    if base is None and data.get("adapter"):
+        raise VarSpacesError("an adapter needs the id of its 'base'.")
+    if base is None:
+        return dict(data)
+    own = [name for name in INHERITED if name in data]
+    if own:
+        raise VarSpacesError(f"'{own[0]}' comes from its base '{base.id}': leave it out.")
+    taken = {name: getattr(base, name) for name in INHERITED}
+    usual = {**base.defaults, **(data.get("defaults") or {})}
+    return {**taken, "licence": base.licence, **data, "defaults": usual}
+
+
+def base_of(card: Card) -> Card:
+    """The card of the model whose weights are the greater part: that of an adapter's base.
+
+    Raises:
+        VarSpacesError: if an adapter's base is not known.
+    """
+    return _base(card.base) if card.base else card
+
+
+def _base(name: str) -> Card:
+    path = next((path for path in _paths() if _id(path) == name), None)
+    if path is None:
+        raise VarSpacesError(f"its base '{name[:64]}' is not known here: add that model first.")
+    found = path.stat()
+    data = _read(path, found.st_mtime_ns, found.st_size)
+    if data.get("base"):
+        raise VarSpacesError(f"its base '{name}' is an adapter itself: name the model below it.")
+    base = _card(path, data, None)
+    if base.role != "generator":
+        raise VarSpacesError(f"its base '{name}' is a {base.role}, not a generator.")
+    return base
 
 
 def folders() -> list[Path]:
@@ -213,6 +286,11 @@ def cards(role: str | None = None) -> dict[str, Card]:
 def _offered(card: Card) -> bool:
     if card.role == "generator" and _patterns():
         return may_use(card)
+    return _is_here(card) and (not card.base or _is_here(base_of(card)))
+
+
+def _is_here(card: Card) -> bool:
+    """Whether the weights are on this machine, or are fetched when they are needed."""
     return card.source is None or bool(card.added) or hub.cached(card.source) is not None
 
 
@@ -225,11 +303,12 @@ def may_use(card: Card) -> bool:
 def may_download(card: Card) -> bool:
     """Whether weights that are missing are fetched when a run needs them.
 
-    Those of models that the owner offers or that a person added, and of their tokenizers.
+    Those of models that the owner offers or that a person added, of their bases and tokenizers.
     """
+    users = [c for c in known("generator").values() if card.id in (c.base, c.tokenizer)]
     if card.role == "generator":
-        return may_use(card) and bool(_patterns() or card.added)
-    users = (c for c in known("generator").values() if c.tokenizer == card.id)
+        offered = may_use(card) and bool(_patterns() or card.added)
+        return offered or any(may_use(user) and may_download(user) for user in users)
     return bool(_patterns() or card.added) or any(user.added for user in users)
 
 

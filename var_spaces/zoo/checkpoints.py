@@ -106,7 +106,7 @@ def fitting_state(card: Card, module: nn.Module, files: Iterable[Path]) -> State
     Raises:
         VarSpacesError: if a file is damaged, or keys, shapes or kinds of numbers differ.
     """
-    nested = (card.entry,) if card.entry else card.kind.nested
+    nested = (card.entry,) if card.entry else () if card.adapter else card.kind.nested
     state = read_state(files, nested, needed=bool(card.entry))
     adapt = getattr(module, "adapt_state", None)  # other spellings of published files
     state = adapt(state) if adapt else state

@@ -51,7 +51,7 @@ def convert(
         raise VarSpacesError(f"{out} exists and holds no model: choose another folder.")
     files = files_of(card) if origin is None else find(origin)
     state = fitting_state(card, build(card), files)
-    described = card.model_dump(mode="json", exclude=OWN)
+    described = {name: value for name, value in card.as_json().items() if name not in OWN}
     return save_model(out, {**described, "id": out.name}, state, max_shard, kind)
 
 

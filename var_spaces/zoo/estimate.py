@@ -20,7 +20,7 @@ from var_spaces.cache.base import CachePolicy
 from var_spaces.decoding.base import Guidance
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.cards import Card, base_of, get_card
 from var_spaces.zoo.environment import NO_QUANT, TYPES, known_dtype, known_quant
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.placement import block_names
@@ -83,14 +83,18 @@ def estimate(
     kind = TYPES[known_dtype(dtype)]
     schedule = schedule or card.schedule
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
-    backbone, tokenizer = _skeleton(card), _skeleton(tokenizer_card)
+    drawing = base_of(card)
+    backbone, tokenizer = _skeleton(drawing), _skeleton(tokenizer_card)
     rows = len(guidance.rows(schedule))
     kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind)
+    pinned = _pinned(card, backbone, schedule, rows * count, kind)
+    kv, peak = tuple(held + pinned for held in kv), peak + pinned
     batch = count if together else 1
     text = card.text_encoder
     return Estimate(
         weights={
-            card.id: weight_bytes(backbone, kind, known_quant(quant)),
+            drawing.id: weight_bytes(backbone, kind, known_quant(quant)),
+            **({card.id: weight_bytes(_skeleton(card), kind)} if card.adapter else {}),
             tokenizer_card.id: weight_bytes(tokenizer, torch.float32),
             **({encoder_name(text): encoder_bytes(text, device)} if text else {}),
         },
@@ -184,6 +188,17 @@ def kv_bytes(
             "be known before: estimate another policy, or measure a run."
         ) from None
     return tuple(held), cache.peak_bytes  # before a policy cuts what was appended
+
+
+def _pinned(
+    card: Card, backbone: Any, schedule: ScaleSchedule, rows: int, dtype: torch.dtype
+) -> int:
+    """Bytes of the keys and values that the adapter of a card pins in front of all others."""
+    if not card.adapter:
+        return 0
+    entries = methods.parse("adapter", card.adapter).pinned(schedule, backbone.config)
+    _, heads, head_dim = backbone.kv_layout()
+    return 2 * sum(entries) * rows * heads * head_dim * dtype.itemsize
 
 
 def _activations(config: Any, schedule: ScaleSchedule, rows: int) -> int:

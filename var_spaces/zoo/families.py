@@ -52,9 +52,13 @@ class Family:
         """Names that an architecture may have."""
         return tuple(item.name for item in fields(_get(self.config)))
 
+    def configure(self, architecture: Mapping[str, Any]) -> Any:
+        """The configuration of a model."""
+        return _get(self.config)(**architecture)
+
     def build(self, architecture: Mapping[str, Any]) -> Any:
         """The module, with fresh weights on the default device."""
-        return _get(self.model)(_get(self.config)(**architecture))
+        return _get(self.model)(self.configure(architecture))
 
 
 FAMILIES = {

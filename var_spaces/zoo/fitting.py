@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.zoo.cards import Card
+from var_spaces.zoo.cards import Card, base_of
 from var_spaces.zoo.environment import (
     TYPES,
     dtype_from_environment,
@@ -112,7 +112,7 @@ def what_fits(card: Card, memory: int, **settings: Any) -> str | None:
     changed = {**settings, "count": 1}
     found = estimate(card, **changed)
     kind = TYPES[settings.get("dtype", "float32")]
-    blocks = block_bytes(build(card), kind, settings.get("quant", "none")).values()
+    blocks = block_bytes(build(base_of(card)), kind, settings.get("quant", "none")).values()
     if found.total - sum(blocks) + max(blocks) <= memory:
         return "one image at a time, blocks in other places (VAR_SPACES_DEVICE=cuda,cpu,disk)"
     return None

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card
 from var_spaces.zoo.skeleton import skeleton
@@ -21,23 +22,29 @@ Manifest = dict[str, list[Any]]
 
 
 def build(card: Card) -> nn.Module:
-    """The module of a card, with shapes and without memory.
+    """The module that the weights of a card fill, with shapes and without memory.
+
+    That of an adapter holds what it adds alone; the module of ``base_of(card)`` is its base.
 
     Raises:
         VarSpacesError: if the architecture in the card does not work.
     """
     try:
+        if card.adapter:
+            adapter = methods.parse("adapter", card.adapter)
+            return skeleton(lambda: adapter.build(card.kind.configure(card.architecture)))
         return skeleton(lambda: card.kind.build(card.architecture))
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise VarSpacesError(f"Model '{card.id}': bad architecture in its card: {reason}") from None
+        what = "adapter" if card.adapter else "architecture"
+        raise VarSpacesError(f"Model '{card.id}': bad {what} in its card: {reason}") from None
 
 
 def manifest(card: Card) -> Manifest:
     """All entries of a weight file of the card's model, as its authors write it."""
     module = build(card)
     own = {key: _entry(tensor.shape, tensor.dtype) for key, tensor in module.state_dict().items()}
-    return own | FILE_BUFFERS[card.family](module)
+    return own if card.adapter else own | FILE_BUFFERS[card.family](module)
 
 
 def _entry(shape: Any, dtype: torch.dtype = torch.float32) -> list[Any]:

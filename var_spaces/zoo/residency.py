@@ -1,6 +1,7 @@
 """Models in memory: loaded once per process and device, shared, the least recently used leaves.
 
-A generator, its tokenizer and its text encoder are parts of their own: models share them.
+A generator, its tokenizer, its text encoder and its adapter are parts of their own: models share
+them, so a base is there once for all its adapters.
 
 A run leases the models it needs, all at once, and what is leased never leaves. If the budget has no
 room a lease waits until others end; since it holds nothing while it waits, leases cannot block each
@@ -10,6 +11,7 @@ other for good. Loading is single-flight: of several leases that need a model, o
 from __future__ import annotations
 
 import gc
+import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +26,7 @@ import torch
 from torch import nn
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.cards import Card, base_of, get_card
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.environment import (
     BUDGET_VARIABLE,
@@ -75,8 +77,11 @@ class LoadedModel:
     """A generator with its tokenizer, or a tokenizer alone (``backbone`` is None).
 
     Attributes:
+        backbone: shared; of an adapter's card it is the base.
+        weights_sha256: of the weights of the card, and of its base if it is an adapter's.
         precision: of the generator's weights in memory, in words.
         text_encoder: what reads prompts, if it was asked for and the model has one.
+        adapter: the module of an adapter, what it adds to the backbone alone.
     """
 
     card: Card
@@ -85,6 +90,7 @@ class LoadedModel:
     weights_sha256: str
     precision: str = "float32"
     text_encoder: Any = None
+    adapter: Any = None
 
     @property
     def device(self) -> torch.device:
@@ -145,7 +151,8 @@ class Residency:
         place = resolve(device)
         chosen = [get_card(name) for name in names]
         tokenizers = [get_card(card.tokenizer, "tokenizer") for card in chosen if card.tokenizer]
-        parts = [self._part(card, place) for card in (*chosen, *tokenizers)]
+        bases = [base_of(card) for card in chosen if card.base]
+        parts = [self._part(card, place) for card in (*chosen, *bases, *tokenizers)]
         if text:
             parts += [encoder_part(c.text_encoder, place) for c in chosen if c.text_encoder]
         needed = {part.key: part for part in parts}
@@ -264,7 +271,7 @@ class Residency:
             self._changed.notify_all()
 
     def _part(self, card: Card, place: Placement) -> Part:
-        own = place if card.role == "generator" else resolve(place.main)
+        own = place if card.role == "generator" and not card.adapter else resolve(place.main)
         settings = self._precision(card)
         return Part(
             Key(card.id, card.weights_sha256, str(own)),
@@ -273,18 +280,19 @@ class Residency:
         )
 
     def _precision(self, card: Card) -> tuple[torch.dtype, str]:
-        if card.role == "generator":
-            return self.dtype, self.quant
-        return torch.float32, NO_QUANT
+        if card.role != "generator":
+            return torch.float32, NO_QUANT
+        return self.dtype, NO_QUANT if card.adapter else self.quant
 
     def _paired(self, card: Card, modules: dict[str, Any]) -> LoadedModel:
-        digest = card.weights_sha256 or digest_of(files_of(card))
+        digest = weights_of(card)
         if card.tokenizer is None:
             return LoadedModel(card, modules[card.id], None, digest)
-        backbone, tokenizer = modules[card.id], modules[card.tokenizer]
+        backbone, tokenizer = modules[base_of(card).id], modules[card.tokenizer]
         _check_pair(card, backbone, tokenizer)
         reader = modules.get(encoder_name(card.text_encoder)) if card.text_encoder else None
-        return LoadedModel(card, tokenizer, backbone, digest, self.precision, reader)
+        adapter = modules[card.id] if card.adapter else None
+        return LoadedModel(card, tokenizer, backbone, digest, self.precision, reader, adapter)
 
     @property
     def precision(self) -> str:
@@ -298,6 +306,14 @@ class Residency:
         if part.key not in self._sizes:
             self._sizes[part.key] = part.size()
         return self._sizes[part.key]
+
+
+def weights_of(card: Card) -> str:
+    """SHA-256 that stands for all weights of a model but those of its tokenizer."""
+    own = card.weights_sha256 or digest_of(files_of(card))
+    if not card.base:
+        return own
+    return hashlib.sha256(f"{weights_of(base_of(card))} {own}".encode()).hexdigest()
 
 
 def _check_pair(card: Card, backbone: Any, tokenizer: Any) -> None:
