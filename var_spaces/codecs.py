@@ -11,6 +11,7 @@ import binascii
 import io
 import json
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -108,24 +109,19 @@ def parse_json(text: str | bytes, what: str, max_bytes: int = MAX_JSON_BYTES) ->
     return value
 
 
+# A string, whole or cut by the end of the text, or a bracket outside of strings.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
+
+
 def _depth(text: str) -> int:
     """Deepest nesting of brackets outside strings, without recursion."""
     depth = deepest = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
+    for found in _STRING_OR_BRACKET.finditer(text):
+        first = found[0][0]
+        if first in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif char in "]}":
+        elif first in "]}":
             depth -= 1
     return deepest
 
@@ -198,6 +194,22 @@ def write_png_text(png: bytes, text: str) -> bytes:
         if kind == b"IHDR":  # before the pixels, so that readers find it without decoding them
             pieces.append(_chunk(b"tEXt", PNG_KEYWORD + b"\0" + text.encode("ascii")))
     return b"".join(pieces)
+
+
+def other_picture(head: bytes) -> str:
+    """Which kind of picture other than PNG a file begins as; empty for anything else."""
+    starts = {
+        b"\xff\xd8\xff": "a JPEG",
+        b"GIF8": "a GIF",
+        b"BM": "a BMP",
+        b"II*\0": "a TIFF",
+        b"MM\0*": "a TIFF",
+    }
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "a WebP"
+    if head[4:12] in (b"ftypavif", b"ftypavis", b"ftypheic", b"ftypheix", b"ftypmif1"):
+        return "an AVIF or HEIC"
+    return next((name for start, name in starts.items() if head.startswith(start)), "")
 
 
 def without_text(png: bytes) -> bytes:

@@ -141,6 +141,10 @@ class RunSpec(FrozenModel):
                 head = file.read(codecs.MAX_JSON_BYTES + 1)
         except OSError as error:
             raise VarSpacesError(f"Cannot read {path}: {error.strerror}.") from None
+        if kind := codecs.other_picture(head):
+            raise VarSpacesError(
+                f"{path} is {kind} file, which carries no run spec: only PNG files saved here do."
+            )
         is_png = head.startswith(codecs.PNG_SIGNATURE[:4]) or str(path).lower().endswith(".png")
         return cls.read_png(path) if is_png else cls.from_json(head)
 

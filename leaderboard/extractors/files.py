@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.paths import expanded
 from var_spaces.zoo import hub
 from var_spaces.zoo.source import Source
 
@@ -56,7 +57,7 @@ def data_file(name: str, url: str) -> Path:
     Raises:
         VarSpacesError: if it is not there; says where from and where to.
     """
-    folder = Path(os.environ.get(DATA_VARIABLE) or "~/.cache/var-spaces").expanduser()
+    folder = expanded(os.environ.get(DATA_VARIABLE) or "~/.cache/var-spaces")
     path = folder / name
     if not path.exists():
         raise VarSpacesError(

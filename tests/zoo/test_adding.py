@@ -252,5 +252,5 @@ def test_without_a_folder_of_models(written, tmp_path, monkeypatch):
     monkeypatch.delenv("VAR_SPACES_MODELS")
     assert cards.user_folder() == tmp_path / "home" and tmp_path / "home" in cards.folders()
     monkeypatch.setenv("VAR_SPACES_MODELS", "")
-    with pytest.raises(VarSpacesError, match="is empty"):
+    with pytest.raises(VarSpacesError, match="no folder of own models"):
         cards.user_folder()

@@ -14,6 +14,7 @@ from typing import Any
 
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.paths import expanded
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.validation import FrozenModel
 
@@ -67,7 +68,7 @@ class Calibration(FrozenModel):
 def folders() -> list[Path]:
     """Where calibrations are looked for; an earlier folder hides what later ones have."""
     extra = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    return [*(Path(entry).expanduser() for entry in extra if entry), EMBEDDED]
+    return [*(expanded(entry) for entry in extra if entry), EMBEDDED]
 
 
 def find(name: str, needs: str, schedule: ScaleSchedule, layers: int, heads: int) -> Calibration:

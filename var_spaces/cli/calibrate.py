@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from var_spaces import api
 from var_spaces.cli.arguments import Parser
+from var_spaces.paths import expanded
 from var_spaces.tasks.plan import plan
 from var_spaces.zoo.cards import Card, get_card
 
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> None:
 
     from var_spaces.cache.calibration import folders
 
-    folder = Path(options["out"]).expanduser() if "out" in options else folders()[0]
+    folder = expanded(options["out"]) if "out" in options else folders()[0]
     print(measure(card, samples, options.get("seed", 0), options.get("device")).write(folder))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from var_spaces.cli.arguments import Parser
+from var_spaces.errors import printable
 from var_spaces.zoo.cards import FOLDERS_VARIABLE, get_card
 
 
@@ -19,5 +21,9 @@ def run(arguments: Sequence[str]) -> None:
     card, out = get_card(options["model"]), Path(options["out"])
     from var_spaces.zoo.convert import convert
 
-    digest = convert(card, out, options.get("origin"), options.get("dtype", "float32"))
+    notes: list[str] = []
+    dtype = options.get("dtype", "float32")
+    digest = convert(card, out, options.get("origin"), dtype, notes=notes)
+    for note in notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
     print(f"{out}: weights {digest[:16]}; set {FOLDERS_VARIABLE}={out.parent} to use '{out.name}'")

@@ -6,14 +6,14 @@ Refusals are one ``error: ...`` line and exit code 2.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import var_spaces
-from var_spaces.cli.table import printable
-from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
+from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean, printable
 
 
 def run_command(
@@ -34,6 +34,7 @@ def run_command(
     Returns:
         The exit code: 0 done, 2 refused, 130 stopped, or what the command returns.
     """
+    speak_anywhere()
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         code = _dispatch(program, package, commands, given, more)
@@ -48,6 +49,13 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code or 0
+
+
+def speak_anywhere() -> None:
+    """Spell out what a console cannot show (one that is not UTF-8, a file name that is no text)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(

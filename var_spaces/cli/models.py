@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from var_spaces.cli.arguments import Parser
 from var_spaces.cli.table import table
+from var_spaces.errors import printable
 from var_spaces.zoo import cards
 
 
@@ -21,7 +22,7 @@ def run(arguments: Sequence[str]) -> None:
 
     found = list((cards.known() if "all" in options else cards.cards()).values())
     for problem in cards.problems():
-        print(f"warning: {problem}", file=sys.stderr)
+        print(f"warning: {printable(problem)}", file=sys.stderr)
     if "json" in options:
         shown = [card.model_dump(mode="json") for card in found]
         print(json.dumps(shown, indent=1, sort_keys=True))

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
-JOINERS = "\u200c\u200d"  # parts of letters and emoji
-
-
-def printable(text: str) -> str:
-    """Text of strangers on one line: no control character reaches a terminal.
-
-    Line ends and tabs become spaces, escapes and marks that turn the direction of text become "?".
-    """
-    if text.isprintable():
-        return text
-    return "".join(map(_printable, text))
-
-
-def _printable(char: str) -> str:
-    if char.isprintable() or char in JOINERS:
-        return char
-    return " " if char.isspace() and unicodedata.category(char) != "Cf" else "?"
+from var_spaces.errors import printable
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

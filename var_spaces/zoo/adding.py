@@ -17,18 +17,18 @@ from typing import Any
 
 from var_spaces import codecs, methods
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
+from var_spaces.paths import expanded
 from var_spaces.validation import shorten
 from var_spaces.zoo import cards, hub
 from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card
-from var_spaces.zoo.locate import MAX_INDEX_BYTES, indexed_names, weight_files
-from var_spaces.zoo.source import Source
+from var_spaces.zoo.locate import MAX_INDEX_BYTES, READABLE, digest_of, indexed_names, weight_files
+from var_spaces.zoo.source import REPOSITORY, REVISION, Source
 from var_spaces.zoo.writer import INDEX, SINGLE, replace_folder
 
-REPOSITORY = re.compile(r"(?P<name>[\w.-]{1,96}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,200}))?")
+ON_THE_HUB = re.compile(f"(?P<name>{REPOSITORY})(@(?P<revision>{REVISION}))?")
 KINDS = ("task", "sampling", "guidance", "cache", "decoding")
 MOST = {"depth": 256, "num_res_blocks": 32}  # of what a module repeats
 LARGEST, LONGEST = 2**20, 64  # any other size of an architecture, and entries of a list
-READABLE = (".safetensors", ".pth", ".pt")
 
 
 def add(origin: str) -> Card:
@@ -40,7 +40,7 @@ def add(origin: str) -> Card:
     Raises:
         VarSpacesError: if there is no card, it is refused, or its id is taken.
     """
-    path, match = Path(origin).expanduser(), REPOSITORY.fullmatch(origin)
+    path, match = expanded(origin), ON_THE_HUB.fullmatch(origin)
     if path.exists():
         return _add_local(path / CARD if path.is_dir() else path)
     if match:
@@ -65,6 +65,13 @@ def _add_local(path: Path) -> Card:
 
     card = described(data)
     fitting_state(card, build(card), files)
+    digest = digest_of(files)
+    if card.weights_sha256 and card.weights_sha256 != digest:
+        raise VarSpacesError(
+            f"The weights beside the card are not those that it names: their SHA-256 is "
+            f"{digest[:16]}..., not {card.weights_sha256[:16]}...."
+        )
+    data["weights_sha256"] = digest
     index = path.parent / INDEX
     return _keep(data, [*files, index] if index.is_file() else files)
 
@@ -117,7 +124,8 @@ def checked(text: bytes) -> dict[str, Any]:
     for name in card.source.files if card.source else ():
         if not name.endswith((*READABLE, ".index.json")):
             raise VarSpacesError(
-                f"source.files: '{name[:80]}' is not read: weights are safetensors or .pth files."
+                f"source.files: '{name[:80]}' is not read: weights are files of "
+                f"{', '.join(READABLE)}."
             )
     return {**data, "featured": False}  # that is for the owner to say
 
@@ -167,7 +175,7 @@ def _check_methods(card: Card) -> None:
     if card.text_encoder:
         methods.parse("text_encoder", card.text_encoder)
         model = card.text_encoder.get("model", "a/b")
-        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
+        if not re.fullmatch(REPOSITORY, model):
             raise VarSpacesError(f"text_encoder.model = {shorten(model)} must be owner/name.")
 
 

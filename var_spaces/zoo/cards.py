@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -23,8 +24,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from var_spaces import codecs, methods
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
+from var_spaces.paths import expanded
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.validation import FrozenDict, FrozenModel, freeze
+from var_spaces.validation import FrozenDict, FrozenModel, freeze, shorten
 from var_spaces.zoo import hub
 from var_spaces.zoo.families import FAMILIES, Family
 from var_spaces.zoo.source import Source, Terms, optional
@@ -43,6 +45,17 @@ PUBLISHED = ASSETS / "cards"
 USER = Path("~/.var-spaces/models")
 MAX_CARD_BYTES = 1024 * 1024
 
+NO_TEXT = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _plain(text: str) -> str:
+    """Refuse text that would move a cursor or turn the direction of a line."""
+    if any(c in NO_TEXT or unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        raise VarSpacesError(f"{shorten(text)} holds control characters: write plain text.")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_plain)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(freeze)]
 
 
@@ -79,7 +92,7 @@ class Card(FrozenModel):
 
     format: Literal[1]
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    title: str = Field(min_length=1, max_length=200)
+    title: Text = Field(min_length=1, max_length=200)
     family: str
     role: Literal["generator", "tokenizer"]
     architecture: JsonObject
@@ -87,11 +100,11 @@ class Card(FrozenModel):
     adapter: JsonObject | None = None
     tokenizer: str | None = None
     text_encoder: JsonObject | None = None
-    classes: Annotated[tuple[str, ...], BeforeValidator(_classes)] = ()
-    styles: tuple[str, ...] = ()
+    classes: Annotated[tuple[Text, ...], BeforeValidator(_classes)] = ()
+    styles: tuple[Text, ...] = ()
     resolution: int = Field(ge=1, le=8192, description="pixels along a side")
-    licence: str = ""
-    paper: str = ""
+    licence: Text = ""
+    paper: Text = ""
     defaults: JsonObject = FrozenDict()
     training: JsonObject = FrozenDict()
     metrics: JsonObject = FrozenDict()
@@ -99,7 +112,7 @@ class Card(FrozenModel):
     terms: optional(Terms) = None
     featured: bool = False
     entry: tuple[str, ...] = ()
-    added: str = Field("", max_length=500)
+    added: Text = Field("", max_length=500)
     weights_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     folder: Path = Field(Path(), exclude=True, strict=False)
 
@@ -249,8 +262,13 @@ def folders() -> list[Path]:
 
 
 def _own_folders() -> list[Path]:
-    listed = os.environ.get(FOLDERS_VARIABLE, str(USER)).split(os.pathsep)
-    return [Path(entry).expanduser() for entry in listed if entry]
+    if FOLDERS_VARIABLE in os.environ:
+        listed = os.environ[FOLDERS_VARIABLE].split(os.pathsep)
+        return [expanded(entry) for entry in listed if entry]
+    try:
+        return [expanded(USER)]
+    except VarSpacesError:  # nobody's home
+        return []
 
 
 def user_folder() -> Path:
@@ -261,7 +279,7 @@ def user_folder() -> Path:
     """
     own = _own_folders()
     if not own:
-        raise VarSpacesError(f"{FOLDERS_VARIABLE} is empty: set it to a folder of models.")
+        raise VarSpacesError(f"There is no folder of own models: set {FOLDERS_VARIABLE} to one.")
     return own[0]
 
 

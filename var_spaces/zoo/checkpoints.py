@@ -1,22 +1,19 @@
 """Reads weights strictly: nothing executed, nothing missing, nothing unexpected or reshaped.
 
-Safetensors (one file or shards with a Hugging Face index) and PyTorch ``.pth`` files are read; the
-latter only through ``torch.load(weights_only=True)``. Files are mapped, not read: a tensor goes
-straight to its type and device, and its part of the file leaves memory again.
+A tensor of a mapped file goes straight to its type and device, and its part of the file leaves
+memory again. Weights that are not finite, or become so in their type, are refused.
 """
 
 from __future__ import annotations
 
 import ctypes
-import pickle
+import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
@@ -28,8 +25,10 @@ from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.placement import Placement, resolve, spread
 from var_spaces.zoo.quantise import quantisable, quantise_layer
+from var_spaces.zoo.weight_files import State, first, read_state, without_prefixes
 
-State = dict[str, Tensor]
+log = logging.getLogger(__name__)
+
 PAGE = 4096
 DONT_NEED = 4  # MADV_DONTNEED of Linux
 
@@ -90,24 +89,51 @@ def fill(
         for name in quantisable(module):
             if name.startswith(under):
                 weight, bias = state.pop(f"{name}.weight"), state.pop(f"{name}.bias", None)
+                _check_finite(f"{name}.weight", weight, weight)
                 quantise_layer(module, name, weight, bias, quant, dtype, device)
                 give_back(weight)
     loaded: State = {}
     for key in [key for key in state if key.startswith(under)]:
         tensor = state.pop(key)
         loaded[key] = tensor.to(device, _dtype(tensor, dtype), copy=True)
+        _check_finite(key, loaded[key], tensor)
         give_back(tensor)
     module.load_state_dict(loaded, strict=False, assign=True)  # fit() has been strict
 
 
-def fitting_state(card: Card, module: nn.Module, files: Iterable[Path]) -> State:
+def _check_finite(key: str, held: Tensor, read: Tensor) -> None:
+    """Refuse weights that are not numbers, or too large for the type they are held in."""
+    if not held.is_floating_point() or not held.numel():
+        return
+    low, high = held.aminmax()  # NaN spreads, and nothing is copied
+    if torch.isfinite(low) and torch.isfinite(high):
+        return
+    if held is not read and torch.isfinite(read).all():
+        kind = str(held.dtype).removeprefix("torch.")
+        raise VarSpacesError(f"Weights of '{key}' are too large for {kind}: try float32.")
+    raise VarSpacesError(
+        f"Weights of '{key}' are not finite (NaN or infinity): the file is of a training that "
+        "failed; take an earlier checkpoint."
+    )
+
+
+def fitting_state(
+    card: Card, module: nn.Module, files: Iterable[Path], notes: list[str] | None = None
+) -> State:
     """The tensors of weight files under the keys of the card's module, mapped from the files.
+
+    Args:
+        notes: gets a line for every wrapper that was taken off; None logs them.
 
     Raises:
         VarSpacesError: if a file is damaged, or keys, shapes or kinds of numbers differ.
     """
     nested = (card.entry,) if card.entry else () if card.adapter else card.kind.nested
-    state = read_state(files, nested, needed=bool(card.entry))
+    said: list[str] = [] if notes is None else notes
+    state = read_state(files, nested, needed=bool(card.entry), notes=said)
+    state = without_prefixes(state, module.state_dict(), said)
+    if said and notes is None:
+        log.info("Weights of '%s': %s.", card.id, "; ".join(said))
     adapt = getattr(module, "adapt_state", None)  # other spellings of published files
     state = adapt(state) if adapt else state
     return fit(state, module, f"The weights of '{card.id}'")
@@ -125,83 +151,6 @@ def give_back(tensor: Tensor) -> None:
     if end > start:
         madvise = ctypes.CDLL(None).madvise
         madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), DONT_NEED)
-
-
-def _mapped(tensor: Tensor) -> Tensor:
-    tensor.is_mapped = True
-    return tensor
-
-
-def read_state(
-    files: Iterable[Path], nested: Iterable[tuple[str, ...]] = (), needed: bool = False
-) -> State:
-    """All tensors of weight files by key.
-
-    Args:
-        files: safetensors shards, or one ``.pth``.
-        nested: where a trainer's checkpoint keeps the weights, e.g. ``("trainer", "var_wo_ddp")``.
-        needed: refuse a ``.pth`` that has none of these places.
-
-    Raises:
-        VarSpacesError: if a file is damaged, holds anything but tensors or repeats a key.
-    """
-    state: State = {}
-    for path in files:
-        pickled = path.suffix in (".pth", ".pt")
-        found = _read_pickle(path, nested, needed) if pickled else _read_safetensors(path)
-        twice = sorted(state.keys() & found.keys())
-        if twice:
-            raise VarSpacesError(f"Tensor '{twice[0]}' is in two weight files of {path.parent}.")
-        state |= found
-    return state
-
-
-def _read_safetensors(path: Path) -> State:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {key: _mapped(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise VarSpacesError(
-            f"The weight file {path} is damaged or cut ({reason}): restore or train it again."
-        ) from None
-
-
-def _read_pickle(path: Path, nested: Iterable[tuple[str, ...]], needed: bool) -> State:
-    mark = _mapped
-    try:
-        try:
-            data = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # files of the old format cannot be mapped
-            data = torch.load(path, map_location="cpu", weights_only=True)
-            mark = Tensor.detach
-    except pickle.UnpicklingError:
-        raise VarSpacesError(
-            f"The weight file {path} is damaged or holds more than tensors; it is not read, since "
-            "unpickling could run code. Convert it to safetensors."
-        ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError):
-        raise VarSpacesError(f"The weight file {path} is damaged or cut.") from None
-    found = [inner for keys in nested if (inner := _inside(data, keys)) is not None]
-    if needed and not found:
-        raise VarSpacesError(
-            f"The weight file {path} has no entry {' / '.join(next(iter(nested)))}; at its top are "
-            f"{_first([str(key)[:40] for key in data] if isinstance(data, Mapping) else [])}."
-        )
-    data = found[0] if found else data
-    if not isinstance(data, Mapping) or not data or not all(map(_is_named_tensor, data.items())):
-        raise VarSpacesError(f"The weight file {path} is not a state dict of tensors.")
-    return {key.replace("_orig_mod.", ""): mark(tensor) for key, tensor in data.items()}
-
-
-def _inside(data: Any, keys: Iterable[str]) -> Any:
-    for key in keys:
-        data = data.get(key) if isinstance(data, Mapping) else None
-    return data
-
-
-def _is_named_tensor(item: tuple[Any, Any]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def fit(state: State, module: nn.Module, what: str) -> State:
@@ -233,7 +182,7 @@ def fit(state: State, module: nn.Module, what: str) -> State:
         if state[key].is_floating_point() != wanted[key].is_floating_point()
     ]
     faults = [
-        f"{len(names)} {label} ({_first(names)})"
+        f"{len(names)} {label} ({first(names)})"
         for label, names in (
             ("missing", missing),
             ("unexpected", unexpected),
@@ -245,11 +194,6 @@ def fit(state: State, module: nn.Module, what: str) -> State:
     if faults:
         raise VarSpacesError(f"{what} do not fit the architecture: {'; '.join(faults)}.")
     return {key: state[key] for key in shared}
-
-
-def _first(names: list[str], limit: int = 4) -> str:
-    more = f", and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def _sizes(tensor: Tensor) -> str:

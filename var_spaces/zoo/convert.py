@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.paths import expanded
 from var_spaces.zoo import hub
 from var_spaces.zoo.cards import CARD, Card
 from var_spaces.zoo.checkpoints import fitting_state
 from var_spaces.zoo.environment import TYPES, known_dtype
 from var_spaces.zoo.locate import files_of, weight_files
 from var_spaces.zoo.manifest import build
-from var_spaces.zoo.source import Source
+from var_spaces.zoo.source import REPOSITORY, Source
 from var_spaces.zoo.writer import save_model
 
 SHARD_BYTES = 2_000_000_000
@@ -25,6 +26,7 @@ def convert(
     origin: str | None = None,
     dtype: str = "float32",
     max_shard: int = SHARD_BYTES,
+    notes: list[str] | None = None,
 ) -> str:
     """Write a model folder of the layout of ``card``; its name becomes the id of the new model.
 
@@ -35,6 +37,7 @@ def convert(
             weights of the card itself.
         dtype: of floating-point weights on disk: float32, bfloat16 or float16.
         max_shard: largest file in bytes.
+        notes: gets a line for every wrapper of a trainer that was taken off.
 
     Returns:
         The digest of the new weights.
@@ -50,7 +53,7 @@ def convert(
     if out.exists() and not (out / CARD).is_file():
         raise VarSpacesError(f"{out} exists and holds no model: choose another folder.")
     files = files_of(card) if origin is None else find(origin)
-    state = fitting_state(card, build(card), files)
+    state = fitting_state(card, build(card), files, notes)
     described = {name: value for name, value in card.as_json().items() if name not in OWN}
     return save_model(out, {**described, "id": out.name}, state, max_shard, kind)
 
@@ -61,13 +64,13 @@ def find(origin: str) -> list[Path]:
     Raises:
         VarSpacesError: if there is no such file.
     """
-    path = Path(origin).expanduser()
+    path = expanded(origin)
     if path.is_dir():
         return weight_files(path)
     if path.is_file():
         return [path]
     repository, colon, name = origin.partition(":")
-    if colon and re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+    if colon and re.fullmatch(REPOSITORY, repository):
         return hub.fetch(Source(repository=repository, files=[name]))
     raise VarSpacesError(
         f"No weights at '{origin[:200]}': give a file, a folder, or owner/name:file on the Hub."

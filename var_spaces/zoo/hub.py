@@ -21,7 +21,7 @@ TIMEOUT = 10.0  # seconds that the Hub may take to answer
 
 def cache_folder() -> Path:
     """Where downloads lie."""
-    home = os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser()
+    home = os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo import hub
 from var_spaces.zoo.cards import OFFER_VARIABLE, Card, may_download
 from var_spaces.zoo.writer import INDEX, SINGLE, weights_digest
 
 ACCEPT_VARIABLE = "VAR_SPACES_ACCEPT"
-MAX_INDEX_BYTES = 64 * 1024 * 1024
+# Names of weight files; what they hold is told by content.
+READABLE = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pth.tar")
+MAX_INDEX_BYTES = 8 << 20
+MAX_FILES = 1024  # of one model
 
 
 def files_of(card: Card) -> list[Path]:
@@ -100,11 +103,13 @@ def weight_files(folder: Path) -> list[Path]:
         return _indexed_files(folder)
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]
-    pickles = sorted([*folder.glob("*.pth"), *folder.glob("*.pt")])
-    if len(pickles) == 1:
-        return pickles
+    found = sorted(path for path in folder.iterdir() if path.name.endswith(READABLE))
+    if len(found) == 1:
+        return found
+    listed = f" It has {len(found)} weight files." if found else ""
     raise VarSpacesError(
-        f"No weights in {folder}: expected {SINGLE}, {INDEX} with its shards, or one .pth file."
+        f"No weights in {folder}: expected {SINGLE}, {INDEX} with its shards, or one file of "
+        f"{', '.join(READABLE)}.{listed}"
     )
 
 
@@ -116,8 +121,11 @@ def indexed_names(where: Path) -> list[str]:
     """
     try:
         with open(where, "rb") as file:
-            names = set(json.loads(file.read(MAX_INDEX_BYTES))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+            text = file.read(MAX_INDEX_BYTES + 1)
+        names = set(codecs.parse_json(text, "It", MAX_INDEX_BYTES)["weight_map"].values())
+    except VarSpacesError as error:
+        raise VarSpacesError(f"The weight index {where} is damaged: {error}") from None
+    except (OSError, KeyError, AttributeError, TypeError):
         raise VarSpacesError(f"The weight index {where} is damaged.") from None
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
@@ -125,6 +133,8 @@ def indexed_names(where: Path) -> list[str]:
                 f"The weight index {where} names {str(name)[:80]!r}: only safetensors files of the "
                 "same folder are allowed."
             )
+    if len(names) > MAX_FILES:
+        raise VarSpacesError(f"The weight index {where} names {len(names)} files.")
     if not names:
         raise VarSpacesError(f"The weight index {where} names no file.")
     return sorted(names)

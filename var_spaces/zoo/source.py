@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from var_spaces.errors import VarSpacesError
-from var_spaces.validation import FrozenDict, FrozenModel, freeze
+from var_spaces.errors import VarSpacesError, printable
+from var_spaces.validation import FrozenDict, FrozenModel, freeze, shorten
 
+# Owner and name as the Hub allows them; neither begins with a dot, so neither leads upwards.
+REPOSITORY = r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,95}"
+REVISION = r"(?!.*\.\.)[A-Za-z0-9_./-]{1,200}"
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -24,9 +28,9 @@ class Source(FrozenModel):
         sha256: digests of files, checked beside those that the Hub itself names.
     """
 
-    repository: str = Field(pattern=r"^\w[\w.-]{0,95}/\w[\w.-]{0,95}$")
-    files: tuple[str, ...] = Field(max_length=256)
-    revision: str = Field("main", pattern=r"^[\w./-]{1,200}$")
+    repository: str = Field(max_length=200)
+    files: tuple[Annotated[str, Field(max_length=200)], ...] = Field(max_length=256)
+    revision: str = Field("main", max_length=200)
     bytes: int | None = Field(None, ge=1)
     sha256: Annotated[dict[str, Digest], AfterValidator(freeze)] = FrozenDict()
 
@@ -35,10 +39,17 @@ class Source(FrozenModel):
         return "source"
 
     def model_post_init(self, context: Any) -> None:
+        for what, text, pattern in (
+            ("repository", self.repository, REPOSITORY),
+            ("revision", self.revision, REVISION),
+        ):
+            if not re.fullmatch(pattern, text):
+                example = "owner/name" if what == "repository" else "a branch, tag or commit"
+                raise VarSpacesError(f"{what} = {shorten(text)} must be {example}.")
         for name in self.files:
             parts = name.split("/")
-            odd = {".", ".."} & {*parts} or any(char in name for char in "\\:\0")
-            if not all(parts) or odd or len(name) > 200:  # nor another drive
+            odd = {".", ".."} & {*parts} or any(char in name for char in "\\:")
+            if not all(parts) or odd or not name.isprintable():  # nor another drive
                 raise VarSpacesError(f"source.files: '{name[:80]}' must be a path in a repository.")
 
 
@@ -51,7 +62,7 @@ class Terms(FrozenModel):
     """
 
     url: str = Field(pattern=r"^https://", max_length=300)
-    summary: str = Field(min_length=1, max_length=200)
+    summary: Annotated[str, AfterValidator(printable)] = Field(min_length=1, max_length=200)
 
     @classmethod
     def described_as(cls) -> str:
