@@ -10,11 +10,10 @@ from pydantic import Field
 
 from var_spaces import codecs, methods
 from var_spaces.errors import VarSpacesError
-from var_spaces.spec import RunSpec, method_field
+from var_spaces.spec import PARTS, RunSpec, method_field
 from var_spaces.validation import FrozenModel, freeze
 from var_spaces.zoo.cards import get_card, known
 
-PARTS = ("sampling", "guidance", "cache", "decoding")
 MAX_NAME, MAX_VALUE = 256, 120  # characters of a name, and of a value in a label
 
 
@@ -47,11 +46,9 @@ class Entry(FrozenModel):
             parts: fields of the entry; a method as its name, as ``{"name": ..., parameters}`` or
                 None for the default.
         """
-        defaults = get_card(model, "generator").defaults
+        card = get_card(model, "generator")
         given = {key: value for key, value in parts.items() if value is not None}
-        usual = {
-            kind: defaults.get(kind) or freeze(RunSpec.model_fields[kind].default) for kind in PARTS
-        }
+        usual = {kind: card.default(kind) for kind in PARTS}
         return cls(model=model, **{**usual, **given})
 
     def spec(

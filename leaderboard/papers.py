@@ -7,6 +7,7 @@ are methods that are not the defaults of the model's card.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -80,5 +81,7 @@ def paper_row(id: str) -> PaperRow:
     rows = paper_rows()
     if id not in rows:
         near = did_you_mean(id, rows)
+        if re.fullmatch(r"[0-9a-f]{6,64}", id):
+            near = f" To run a result again: python -m leaderboard verify {id}."
         raise UnknownName(f"Unknown row '{id[:60]}'.{near} See: python -m leaderboard reproduce.")
     return rows[id]

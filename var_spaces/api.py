@@ -6,17 +6,17 @@ Importing this module needs no torch; running does.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from var_spaces.errors import VarSpacesError, did_you_mean
-from var_spaces.events import Event
+from var_spaces.events import Event, Finished, Started
 from var_spaces.methods import get
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.base import SHA256, Task
 from var_spaces.tasks.plan import plan
-from var_spaces.validation import freeze
 from var_spaces.zoo.cards import Card, get_card
 
 if TYPE_CHECKING:
@@ -101,9 +101,17 @@ def generate(
 
     Raises:
         VarSpacesError: in one line, before any work, if something does not fit.
+
+    Warns:
+        UserWarning: about what is not read of a prompt: its end, or words that are not known.
     """
-    events = stream(spec, previews=False, device=device, images=images, **settings)
-    *_, last = events
+    for event in stream(spec, previews=False, device=device, images=images, **settings):
+        match event:
+            case Started(notes=notes):
+                for note in notes:
+                    warnings.warn(note, stacklevel=2)
+            case Finished() as last:
+                pass
     return [_picture(pixels, last.record.spec, i) for i, pixels in enumerate(last.images)]
 
 
@@ -169,10 +177,10 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
         VarSpacesError: for an unknown keyword or a value that is refused.
     """
     card = get_card(model, "generator")
-    fields: dict[str, Any] = {"model": model, "task": default_task(card)}
-    fields |= {kind: default_method(card, kind) for kind in ("cache", "decoding")}
+    fields: dict[str, Any] = {"model": model, "task": card.default_task}
+    fields |= {kind: card.default(kind) for kind in ("cache", "decoding")}
     inputs: dict[str, Any] = {}
-    methods = {kind: default_method(card, kind) for kind in ("sampling", "guidance")}
+    methods = {kind: card.default(kind) for kind in ("sampling", "guidance")}
     changes: dict[str, Any] = {}
     for key, value in settings.items():
         if key in SPEC_FIELDS:
@@ -205,17 +213,6 @@ def _check_inputs(task: type[Task], inputs: Mapping[str, Any]) -> None:
         if key not in known:
             near = did_you_mean(key, every)
             raise VarSpacesError(f"Unknown setting '{key}' of task '{task.name}'.{near}")
-
-
-def default_task(card: Card) -> str:
-    """The task a model is for."""
-    task = default_method(card, "task")
-    return task if isinstance(task, str) else task["name"]
-
-
-def default_method(card: Card, kind: str) -> Any:
-    """The card's default method of a kind, else that of the run spec."""
-    return card.defaults.get(kind) or freeze(RunSpec.model_fields[kind].default)
 
 
 def _take_pictures(task: type[Task], inputs: dict[str, Any]) -> dict[str, Any]:

@@ -21,12 +21,17 @@ if TYPE_CHECKING:  # listing and reading events needs neither torch nor numpy
 
 @dataclass(frozen=True, eq=False)
 class Started:
-    """The run was accepted and its model is loaded."""
+    """The run was accepted and its model is loaded.
+
+    Attributes:
+        notes: sentences for the person who asked: a prompt was cut, a word is not known.
+    """
 
     spec: RunSpec
     id: str
     schedule: ScaleSchedule
     model: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+PARTS = ("sampling", "guidance", "cache", "decoding")  # kinds of methods that every run has
 MAX_SEED = 2**63 - 1
 MAX_COUNT = 64
 MAX_FIRST = 10**9

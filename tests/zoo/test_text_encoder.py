@@ -57,7 +57,7 @@ def needed(*models: str) -> dict[str, int]:
     found = {}
     for model in models:
         card = get_card(model)
-        guidance = methods.parse("guidance", api.default_method(card, "guidance"))
+        guidance = methods.parse("guidance", card.default("guidance"))
         found |= estimate(card, guidance=guidance, **parts).weights
     return found
 
@@ -111,7 +111,7 @@ def test_modules_alone_need_no_encoder(loads):
 
 def test_a_verdict_counts_it(loads):
     card, sizes = get_card("tiny-t2i"), needed("tiny-t2i")
-    settings = {kind: api.default_method(card, kind) for kind in ("cache", "guidance")}
+    settings = {kind: card.default(kind) for kind in ("cache", "guidance")}
     chosen = {kind: methods.parse(kind, given) for kind, given in settings.items()}
     found = report(card, memory=sizes[ENCODER], **chosen)
     assert f"weights of {ENCODER}" in [part for part, *_ in found.rows]

@@ -51,10 +51,10 @@ def _add_choices(parser: Parser) -> None:
 
 def _names(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Method of each kind: the one asked for, else the card's, else that of every run."""
-    defaults = get_card(base["model"], "generator").defaults if "model" in base else {}
+    card = get_card(base["model"], "generator") if "model" in base else None
     found = {}
     for kind in KINDS:
-        usual = dict(defaults.get(kind) or RunSpec.model_fields[kind].default)
+        usual = dict(card.default(kind) if card else RunSpec.model_fields[kind].default)
         wanted = base.get(kind, usual["name"])
         found[kind] = usual if wanted == usual["name"] else {"name": wanted}
     return found
@@ -77,11 +77,17 @@ def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict
     return {**parts, "count": count, "schedule": schedule}
 
 
+def _bytes(number: float) -> int:
+    if not 0 < number < 2**63:  # NaN is neither
+        raise VarSpacesError(f"--memory {number:g} must be a number of bytes, like 16e9.")
+    return int(number)
+
+
 def _show(card: Card, settings: dict[str, Any], options: dict[str, Any]) -> None:
     from var_spaces.zoo.fitting import report, text
 
     chosen = {name: options[name] for name in ("dtype", "quant") if name in options}
-    memory = int(options["memory"]) if "memory" in options else None
+    memory = _bytes(options["memory"]) if "memory" in options else None
     found = report(card, memory=memory, **settings, **chosen)
     if "json" in options:
         data = {**vars(found.estimate), "total": found.estimate.total, "memory": found.memory}

@@ -23,8 +23,9 @@ from var_spaces.cli.arguments import (
     chosen,
     with_flags,
 )
-from var_spaces.errors import VarSpacesError
+from var_spaces.errors import VarSpacesError, printable
 from var_spaces.spec import RunSpec, save_png, write_file
+from var_spaces.tasks.plan import usual_model
 from var_spaces.validation import shorten
 from var_spaces.zoo.cards import get_card
 
@@ -76,11 +77,21 @@ def _base(arguments: Sequence[str]) -> dict[str, Any]:
     if "spec" in options:
         base = RunSpec.from_file(options["spec"]).model_dump(mode="json")
         base["task"] = {"name": base["task"], **base.pop("inputs")}
-    elif "model" in options and not {"-h", "--help"} & set(arguments):
+    elif "model" not in options:
+        options |= _usual_model(options.get("task"), arguments)
+    if "spec" not in options and "model" in options and not {"-h", "--help"} & set(arguments):
         base = {**get_card(options["model"], role="generator").defaults}
     if "model" in options:
         base["model"] = options["model"]
     return {**base, **chosen(options, base, methods.FLAG_PREFIXES)}
+
+
+def _usual_model(task: str | None, arguments: Sequence[str]) -> dict[str, str]:
+    """A model for those who say what they want but not who draws it."""
+    flags = {argument.partition("=")[0] for argument in arguments}
+    if flags & {"--prompt", "--class", "--style"} and not flags & {"-h", "--help"}:
+        return {"model": usual_model(task, "text" if "--prompt" in flags else "class-labels").id}
+    return {}
 
 
 def _add_choices(parser: Parser) -> None:
@@ -174,6 +185,8 @@ def _watch(spec: RunSpec, pictures: Mapping[str, Any], held: dict[int, Tensor] |
         match event:
             case Started():
                 total = event.schedule.num_scales
+                for note in event.notes:
+                    print(f"note: {printable(note)}", file=sys.stderr)
             case ScaleDone() if sys.stderr.isatty():
                 _progress(event, total)
             case Finished():

@@ -31,7 +31,10 @@ def run(arguments: Sequence[str]) -> None:
         (card.id, card.role, _family(card), len(card.classes), len(card.styles), card.title)
         for card in found
     ]
+    more = 0 if "all" in options else len(cards.known()) - len(found)
     print(table(("MODEL", "ROLE", "FAMILY", "CLASSES", "STYLES", "TITLE"), rows), end="")
+    if more:
+        print(f"{more} more are published: python -m var_spaces models --all")
 
 
 def _family(card: cards.Card) -> str:

@@ -98,6 +98,22 @@ class PackedEncoder:
             found += [row[keep] for row, keep in zip(states, mask.bool(), strict=True)]
         return found
 
+    def unread(self, prompt: str, max_length: int | None = None) -> tuple[str, tuple[str, ...]]:
+        """What it does not read of a prompt: the end that is cut off, and words it does not know.
+
+        Args:
+            max_length: instead of the encoder's own.
+        """
+        if not getattr(self.tokenizer, "is_fast", False):
+            return "", ()  # nobody says which letters a token stands for
+        read = self.tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+        room = (max_length or self.max_length) - self.tokenizer.num_special_tokens_to_add()
+        places, unknown = read["offset_mapping"], self.tokenizer.unk_token_id
+        rest = prompt[places[room][0] :] if len(places) > room else ""
+        kept = zip(read["input_ids"][:room], places, strict=False)
+        words = (prompt[start:end] for token, (start, end) in kept if token == unknown)
+        return rest, tuple(dict.fromkeys(filter(None, words)))
+
 
 def load_minilm(
     folder: Path | None = None, device: torch.device | str = "cpu", max_length: int = 64

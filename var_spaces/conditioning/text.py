@@ -60,6 +60,19 @@ class TextEncoder(Method):
             VarSpacesError: if they are missing.
         """
 
+    def notes(self, prompts: Sequence[str], loaded: PackedEncoder) -> tuple[str, ...]:
+        """A sentence for whoever wrote the prompts about all that is not read of them."""
+        found = []
+        for prompt in dict.fromkeys(map(clean_prompt, prompts)):
+            rest, words = loaded.unread(prompt, self.max_length)
+            if rest:
+                found.append(
+                    f"The prompt was cut after {self.max_length} tokens; not read: {_some([rest])}."
+                )
+            if words:
+                found.append(f"The text encoder does not know {_some(words)}.")
+        return tuple(found)
+
     def encode(
         self,
         prompts: Sequence[str],
@@ -89,6 +102,13 @@ class TextEncoder(Method):
             while len(_features) > KEPT_PROMPTS:
                 _features.popitem(last=False)
         return TextFeatures.of([found[prompt] for prompt in prompts]).to(device)
+
+
+def _some(parts: Sequence[str], most: int = 8, length: int = 60) -> str:
+    """Some words in quotation marks, each cut to a readable length."""
+    shown = [f"'{p if len(p) <= length else p[: length - 3] + '...'}'" for p in parts[:most]]
+    more = [f"and {len(parts) - most} more"] if len(parts) > most else []
+    return ", ".join(shown + more)
 
 
 def forget() -> None:

@@ -32,6 +32,11 @@ class TextConditioning:
     negative: str | None = None
     loaded: PackedEncoder | None = None
 
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what is not read of the prompts, if the encoder is in memory."""
+        prompts = [*self.prompts, *([self.negative] if self.negative else [])]
+        return self.encoder.notes(prompts, self.loaded) if self.loaded else ()
+
     def embed(
         self, backbone: TextBackbone, rows: Sequence[BatchRow], adapter: Adapting | None = None
     ) -> Condition:

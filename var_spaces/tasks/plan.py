@@ -11,9 +11,9 @@ from var_spaces.decoding.compat import check_combination, check_rows
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Method
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.spec import RunSpec
+from var_spaces.spec import PARTS, RunSpec
 from var_spaces.tasks.base import Task
-from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.cards import Card, cards, get_card
 
 if TYPE_CHECKING:
     from var_spaces.adapters.base import Adapter
@@ -60,10 +60,7 @@ def plan(spec: RunSpec) -> Plan:
     schedule = _schedule(spec, card, task)
     own = schedule == task.schedule(card)
     spec = spec.replace(inputs=inputs, schedule=None if own else schedule.sizes)
-    parts = {
-        kind: methods.parse(kind, getattr(spec, kind))
-        for kind in ("sampling", "guidance", "cache", "decoding")
-    }
+    parts = {kind: methods.parse(kind, getattr(spec, kind)) for kind in PARTS}
     extra = fit_together(card, [task, *parts.values()])
     for part in (parts["sampling"], parts["guidance"], parts["decoding"]):
         part.check_schedule(schedule)
@@ -100,6 +97,34 @@ def fit_together(card: Card, parts: Sequence[Method]) -> dict[str, Card]:
     check_combination({c.id: c.kind.offers for c in everyone}, parts)
     decoding.check({"": card, **extra})
     return extra
+
+
+def usual_model(task: str | None, wanted: str) -> Card:
+    """The model that draws if none is named: the one that a task is for, featured ones first.
+
+    Args:
+        task: name of the task, or None for that of the model.
+        wanted: capability, "class-labels" or "text".
+
+    Raises:
+        VarSpacesError: if no model on offer does.
+    """
+    found = [card for card in cards("generator").values() if wanted in card.kind.offers]
+    found = [card for card in found if (_does(card, task) if task else not card.adapter)]
+    if not found:
+        raise VarSpacesError("No model on offer draws that: name one with --model.")
+    order = [(card.default_task != task, not card.featured, card.id, card) for card in found]
+    return min(order, key=lambda item: item[:3])[-1]
+
+
+def _does(card: Card, task: str) -> bool:
+    try:
+        parts = [methods.parse(kind, card.default(kind)) for kind in PARTS]
+        # What a task needs does not depend on its inputs, and some inputs have no default.
+        fit_together(card, [methods.get("task", task).model_construct(), *parts])
+    except VarSpacesError:
+        return False
+    return True
 
 
 def _schedule(spec: RunSpec, card: Card, task: Task) -> ScaleSchedule:

@@ -52,7 +52,9 @@ def _events(
 ) -> Iterator[Event]:
     spec = plan.spec
     clock = _Stopwatch()
-    yield clock.pause(Started(spec, spec.id, plan.schedule, plan.card.id))
+    conditioning = _conditioning(plan, model)
+    notes = conditioning.notes() if model.text_encoder else ()
+    yield clock.pause(Started(spec, spec.id, plan.schedule, plan.card.id, notes))
     clock.go()
     adapter = _adapting(plan, model, pictures)
     tokenizer = adapter.retokenized(model.tokenizer) if adapter else model.tokenizer
@@ -60,7 +62,7 @@ def _events(
         tokenizer=tokenizer,
         backbone=model.backbone,
         schedule=plan.schedule,
-        conditioning=_conditioning(plan, model),
+        conditioning=conditioning,
         images=tuple(range(spec.first, spec.first + spec.count)),
         noise=SeededNoise(spec.seed, model.device),
         sampling=plan.sampling,

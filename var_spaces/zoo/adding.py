@@ -18,6 +18,7 @@ from typing import Any
 from var_spaces import codecs, methods
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 from var_spaces.paths import expanded
+from var_spaces.spec import PARTS
 from var_spaces.validation import shorten
 from var_spaces.zoo import cards, hub
 from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card
@@ -26,7 +27,6 @@ from var_spaces.zoo.source import REPOSITORY, REVISION, Source
 from var_spaces.zoo.writer import INDEX, SINGLE, replace_folder
 
 ON_THE_HUB = re.compile(f"(?P<name>{REPOSITORY})(@(?P<revision>{REVISION}))?")
-KINDS = ("task", "sampling", "guidance", "cache", "decoding")
 MOST = {"depth": 256, "num_res_blocks": 32}  # of what a module repeats
 LARGEST, LONGEST = 2**20, 64  # any other size of an architecture, and entries of a list
 
@@ -166,7 +166,7 @@ def _check_architecture(card: Card) -> None:
 
 def _check_methods(card: Card) -> None:
     """Defaults and text encoder name methods that exist, and no file of this machine."""
-    _only(card.defaults, KINDS, "defaults of the card")
+    _only(card.defaults, ("task", *PARTS), "defaults of the card")
     for kind, given in card.defaults.items():
         if kind == "task":
             methods.get("task", str(given["name"] if isinstance(given, Mapping) else given))

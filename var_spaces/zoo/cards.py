@@ -26,6 +26,7 @@ from var_spaces import codecs, methods
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 from var_spaces.paths import expanded
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.spec import RunSpec
 from var_spaces.validation import FrozenDict, FrozenModel, freeze, shorten
 from var_spaces.zoo import hub
 from var_spaces.zoo.families import FAMILIES, Family
@@ -158,6 +159,17 @@ class Card(FrozenModel):
         except (KeyError, TypeError, ValueError) as error:
             reason = error if isinstance(error, VarSpacesError) else "it must list whole numbers"
             raise VarSpacesError(f"architecture.patch_nums: {reason}") from None
+
+    def default(self, kind: str) -> Any:
+        """The method of a kind that suits the model, or the task: its own, else that of every run
+        spec."""
+        return self.defaults.get(kind) or freeze(RunSpec.model_fields[kind].default)
+
+    @property
+    def default_task(self) -> str:
+        """Name of the task that the model is for."""
+        task = self.default("task")
+        return task if isinstance(task, str) else task["name"]
 
     def as_json(self) -> dict[str, Any]:
         """What ``card.json`` says: without what comes from the base."""

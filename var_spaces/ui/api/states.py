@@ -18,6 +18,7 @@ def run_state(view: RunView) -> dict[str, Any]:
         "phase": view.phase,
         "id": view.spec.id if view.spec else None,
         "spec": view.spec.model_dump(mode="json") if view.spec else None,
+        "notes": list(view.notes),
         "scales": scales,
         "pictures": list(view.pictures),
         "record": view.record.model_dump(mode="json") if view.record else None,

@@ -5,33 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from var_spaces import methods
-from var_spaces.api import default_method, default_task
 from var_spaces.errors import VarSpacesError
+from var_spaces.spec import PARTS
 from var_spaces.tasks.plan import fit_together
 from var_spaces.ui import tabs
 from var_spaces.zoo.cards import Card, cards
-
-PARTS = ("guidance", "sampling", "cache", "decoding")
 
 
 def models(tab: str) -> dict[str, Card]:
     """Cards of the models that can do a task of a tab, by id: those of the tab's own task first,
     then featured ones."""
     found = [(name, card) for name, card in cards("generator").items() if tasks(tab, card)]
-    return dict(
-        sorted(found, key=lambda item: (default_task(item[1]) != tab, not item[1].featured))
-    )
+    return dict(sorted(found, key=lambda item: (item[1].default_task != tab, not item[1].featured)))
 
 
 def tasks(tab: str, card: Card) -> list[str]:
     """Tasks of a tab that a model can do; what it is for comes first."""
     found = [task for task in tabs.tasks(tab) if _works(card, task)]
-    return sorted(found, key=lambda task: task != default_task(card))
+    return sorted(found, key=lambda task: task != card.default_task)
 
 
 def method_names(task: str, card: Card, kind: str) -> list[str]:
     """Methods of a kind that work with a model when all else is as its card says."""
-    usual = _name(default_method(card, kind))
+    usual = _name(card.default(kind))
     return [
         name for name in methods.names(kind) if name == usual or _works(card, task, {kind: name})
     ]
@@ -39,7 +35,7 @@ def method_names(task: str, card: Card, kind: str) -> list[str]:
 
 def _works(card: Card, task: str, changes: dict[str, str] | None = None) -> bool:
     try:
-        chosen = {kind: default_method(card, kind) for kind in PARTS} | (changes or {})
+        chosen = {kind: card.default(kind) for kind in PARTS} | (changes or {})
         parts = [methods.parse(kind, chosen[kind]) for kind in PARTS]
         # What a task needs does not depend on its inputs, and some inputs have no default.
         fit_together(card, [methods.get("task", task).model_construct(), *parts])

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 from var_spaces import methods
-from var_spaces.api import default_method
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Option
 from var_spaces.spec import RunSpec
@@ -201,9 +200,7 @@ class Form:
         keep = keep or {}
         possible = fits.tasks(self.tab, card)
         task = keep.get("task") if keep.get("task") in possible else possible[0]
-        usual = {
-            kind: methods.dump(methods.parse(kind, default_method(card, kind))) for kind in KINDS
-        }
+        usual = {kind: methods.dump(methods.parse(kind, card.default(kind))) for kind in KINDS}
         return [self._default(field, card, task, usual, keep) for field in self.fields]
 
     def _default(

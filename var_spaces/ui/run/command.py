@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator
 
 from var_spaces import methods
-from var_spaces.api import default_task
 from var_spaces.spec import RunSpec
 from var_spaces.ui.form.form import KINDS, Form
 from var_spaces.ui.words import asked
@@ -25,7 +24,7 @@ def command(spec: RunSpec, card: Card) -> str:
     form = Form(task.tab)
     usual = dict(zip(form.keys, form.defaults(card), strict=True))
     words = ["python", "-m", "var_spaces", "generate", "--model", spec.model]
-    words += ["--task", spec.task] if spec.task != default_task(card) else []
+    words += ["--task", spec.task] if spec.task != card.default_task else []
     for option in methods.cli_options(task):
         value = spec.inputs.get(option.field)
         words += _flag(option.flag, value) if value is not None else []

@@ -83,7 +83,8 @@ def _words(view: RunView) -> str:
             return f"<b>Drawing scale {done + 1} of {total}:</b> {height}×{width}, {tokens}."
         case "done":
             images = plural(len(view.pictures), "picture")
-            return f"<b>Done.</b> {images} in {seconds_text(view.seconds)}."
+            notes = "".join(f" {escape(note)}" for note in view.notes)
+            return f"<b>Done.</b> {images} in {seconds_text(view.seconds)}.{notes}"
         case "failed":
             return f"<b>Not drawn.</b> {escape(view.message)}"
     if view.schedule is None:

@@ -57,6 +57,7 @@ class RunView:
         images: all images ``(H, W, 3)`` uint8 of a finished run.
         record: of a finished run.
         kept: which tokens of each scale its cache kept, as data URIs; none if all or none.
+        notes: what the person should know: that a prompt was cut, say.
         message: why a run failed, in one line.
     """
 
@@ -72,13 +73,20 @@ class RunView:
     images: tuple[np.ndarray, ...] = ()
     record: RunRecord | None = None
     kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     message: str = ""
 
     def after(self, event: Event) -> RunView:
         """The state after one more event."""
         match event:
             case Started():
-                return replace(self, phase="running", spec=event.spec, schedule=event.schedule)
+                return replace(
+                    self,
+                    phase="running",
+                    spec=event.spec,
+                    schedule=event.schedule,
+                    notes=event.notes,
+                )
             case ScaleDone():
                 return replace(
                     self,
