@@ -92,10 +92,13 @@ class Sampling(Part):
             scale, schedule: which scale of which schedule is drawn.
         """
 
-    def entropy(self, logits: Tensor) -> float:
-        """Mean entropy in nats of ``softmax(logits)``: of the guided logits, before any filter."""
+    def entropy(self, logits: Tensor) -> Tensor:
+        """Mean entropy in nats of ``softmax(logits)``: of the guided logits, before any filter.
+
+        A number on the device, which is not waited for; NaN if a logit is NaN or infinite.
+        """
         log_p = logits.log_softmax(-1)
-        return float(-(log_p.exp() * log_p).sum(-1).mean())
+        return -(log_p.exp() * log_p).sum(-1).mean()
 
 
 class Guidance(Part):

@@ -43,11 +43,12 @@ class Lane:
         self.tokens: Tensor | None = None
 
     @torch.no_grad()
-    def advance(self, scale: int) -> float:
+    def advance(self, scale: int) -> Tensor:
         """One scale: predict, substitute, accumulate, select rows, prepare the next input.
 
         Returns:
-            Mean entropy of the drawn distributions in nats.
+            Mean entropy of the drawn distributions in nats, on the device; NaN if a number that
+            they were made of was not finite.
         """
         setup, tokenizer, schedule = self.setup, self.setup.tokenizer, self.setup.schedule
         drawing = Drawing(setup, scale, self.rows)
@@ -103,7 +104,7 @@ class Drawing:
     def __init__(self, setup: RunSetup, scale: int, rows: Sequence[Row]) -> None:
         self.setup, self.scale = setup, scale
         self.rows = [Row(setup.images[row.image], row.slot) for row in rows]
-        self.entropy = 0.0
+        self.entropy = torch.zeros(())
 
     def __call__(
         self,
@@ -117,6 +118,8 @@ class Drawing:
         guided = self._guided(logits, weight, setup)
         if part == 0:
             self.entropy = setup.sampling.entropy(guided)
+        else:
+            self.entropy = self.entropy.where(guided.isfinite().all(), torch.nan)
 
         def gumbel(tokens: int, vocab: int) -> Tensor:
             return setup.noise.gumbel(self.rows, scale, part, tokens, vocab).to(guided.device)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
+
+from var_spaces.decoding.backbone import Tokenizer
+from var_spaces.errors import VarSpacesError
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -15,11 +16,30 @@ def to_uint8(images: Tensor) -> np.ndarray:
     return pixels.permute(0, 2, 3, 1).to("cpu", torch.uint8).contiguous().numpy()
 
 
-def decode(tokenizer: Any, f_hat: Tensor) -> np.ndarray:
+def decode(tokenizer: Tokenizer, f_hat: Tensor) -> np.ndarray:
     """Pixels ``(B, H, W, 3)`` of latents ``(B, z, h, w)``.
 
     A few images at a time, so that activations need no more memory for many images than for few.
     On the CPU it is one at a time: an image then comes out the same, to the last bit, in any batch.
+
+    Raises:
+        VarSpacesError: if the decoder gives no numbers.
     """
     size = 1 if f_hat.device.type == "cpu" else 8
-    return np.concatenate([to_uint8(tokenizer.decode(part)) for part in f_hat.split(size)])
+    return np.concatenate([_pixels(tokenizer.decode(part)) for part in f_hat.split(size)])
+
+
+def _pixels(images: Tensor) -> np.ndarray:
+    """Pixels of images that must be numbers.
+
+    Raises:
+        VarSpacesError: if they are not.
+    """
+    broken = images.isnan().any()
+    pixels = to_uint8(images)  # waits for the device; what is asked next is there by then
+    if broken:
+        raise VarSpacesError(
+            "The tokenizer's decoder gave no numbers: its weights are damaged, or the latent "
+            "overflowed; load the model's files anew."
+        )
+    return pixels

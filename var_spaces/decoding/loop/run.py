@@ -23,6 +23,7 @@ from torch import Tensor
 
 from var_spaces.decoding.loop.lane import Lane
 from var_spaces.decoding.setup import RunSetup
+from var_spaces.errors import VarSpacesError
 from var_spaces.events import ImageReady, ScaleDone
 
 
@@ -54,6 +55,9 @@ def _advance(setup: RunSetup, lanes: Sequence[Lane], scale: int) -> ScaleDone:
     rows = sum(len(lane.rows) for lane in lanes)
     entropies = [lane.advance(scale) for lane in lanes]
     seconds = _now(setup.device) - started
+    drawn = np.average([float(one) for one in entropies], weights=[len(o.images) for o in lanes])
+    if not np.isfinite(drawn):
+        raise _not_finite(setup, scale)
     return ScaleDone(
         scale=scale,
         size=setup.schedule.sizes[scale],
@@ -63,9 +67,23 @@ def _advance(setup: RunSetup, lanes: Sequence[Lane], scale: int) -> ScaleDone:
         kv_full_bytes=sum(lane.session.kv_full_bytes(scale) for lane in lanes),
         ids=torch.cat([lane.ids[-1] for lane in lanes]),
         preview=np.concatenate([lane.pixels() for lane in lanes]) if setup.previews else None,
-        entropy=float(np.average(entropies, weights=[len(lane.images) for lane in lanes])),
+        entropy=float(drawn),
         rows=rows,
         candidates=tuple(found for lane in lanes for found in lane.session.candidates),
+    )
+
+
+def _not_finite(setup: RunSetup, scale: int) -> VarSpacesError:
+    """Why a run ends whose logits are NaN or infinite."""
+    height, width = setup.schedule.sizes[scale]
+    dtype = next(setup.backbone.parameters()).dtype
+    remedy = "the model's weights are damaged, or a strength is far too large"
+    if dtype != torch.float32:
+        name = str(dtype).removeprefix("torch.")
+        remedy = f"they overflow in {name}: try float32 (VAR_SPACES_DTYPE=float32)"
+    return VarSpacesError(
+        f"Scale {scale + 1} of {setup.schedule.num_scales} ({height}x{width}): what the model "
+        f"predicts is not a number, so nothing can be drawn; {remedy}."
     )
 
 

@@ -57,6 +57,6 @@ class BitSampling(Sampling):
         noise = gumbel(tokens * bits, values).view_as(logits)
         return Sampled((logits + noise).argmax(-1), logits)
 
-    def entropy(self, logits: Tensor) -> float:
+    def entropy(self, logits: Tensor) -> Tensor:
         """Mean entropy of a token: that of its bits together."""
         return super().entropy(logits) * logits.shape[-2]
