@@ -142,15 +142,20 @@ def dump(method: Method) -> dict[str, Any]:
     """Return ``{"name": ..., **parameters}``; ``parse`` turns it back into an equal method.
 
     A parameter that only some models have use for (see ``needs`` of :class:`Option`) is left out
-    while it is unset, so that giving more of them to a task changes no id of other runs.
+    while it is unset, so that giving more of them to a task changes no id of other runs; so is one
+    that came later (``json_schema_extra={"later": True}``) while it has its default.
     """
     unset = {
         field.alias or name
         for name, field in type(method).model_fields.items()
-        if (field.json_schema_extra or {}).get("needs") and getattr(method, name) is None
+        if _left_out(field.json_schema_extra or {}, getattr(method, name), field.default)
     }
     values = method.model_dump(mode="json", by_alias=True)
     return {"name": method.name, **{k: v for k, v in values.items() if k not in unset}}
+
+
+def _left_out(extra: Mapping[str, Any], value: Any, default: Any) -> bool:
+    return (bool(extra.get("needs")) and value is None) or (extra.get("later") and value == default)
 
 
 def _table() -> dict[str, dict[str, Entry]]:

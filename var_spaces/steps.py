@@ -72,6 +72,13 @@ def stretched(sides: Sequence[float], height: int, width: int) -> ScaleSchedule:
     return ScaleSchedule(tuple(sizes))
 
 
+def fitting(own: ScaleSchedule, height: int, width: int) -> ScaleSchedule:
+    """A model's own square schedule if it ends at ``height`` x ``width``, else in that shape."""
+    if own.last == (height, width):
+        return own
+    return stretched([side for side, _ in own.sizes], height, width)
+
+
 def _continued(own: Sequence[int], side: float) -> list[float]:
     """The model's own sides up to ``side``, continued if it is larger."""
     sides: list[float] = [float(s) for s in own if s * CLOSE <= side or s == 1 < side]

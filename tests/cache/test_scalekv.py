@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cache.policies import SCHEDULE, Drive
-from var_spaces.cache.scalekv import ScaleKV
+from var_spaces import methods
+from var_spaces.cache.budget import Held
+from var_spaces.cache.kv import KVCache
+from var_spaces.cache.scalekv import ScaleKV, window_importance
 from var_spaces.cache.scalekv_budgets import allocate
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
@@ -80,3 +84,47 @@ def test_backbone_without_raw_queries_is_refused_in_reference_mode():
     q = done.cache.views(0)[0].k.new_ones(2, 4, 40, 8)
     with pytest.raises(VarSpacesError, match="use scoring 'paper'"):
         done.cache.attend(0, q, q, q, 1.0)
+
+
+def test_the_width_of_pooling_is_a_parameter_that_changes_no_id():
+    """It came later: specs without it keep their ids."""
+    usual = methods.parse("cache", {"name": "scalekv", "budget": 0.3})
+    assert methods.parse("cache", {"name": "scalekv", "budget": 0.3, "kernel": 5}) == usual
+    assert "kernel" not in methods.dump(usual)
+    narrow = methods.parse("cache", {"name": "scalekv", "kernel": 3})
+    assert methods.dump(narrow)["kernel"] == 3
+    assert methods.parse("cache", methods.dump(narrow)) == narrow
+    for kernel, words in ((4, "kernel = 4 must be odd"), (0, "1 to 63")):
+        with pytest.raises(VarSpacesError, match=words):
+            methods.parse("cache", {"name": "scalekv", "kernel": kernel})
+
+
+def test_a_peak_spreads_as_far_as_the_pooling_is_wide():
+    schedule = ScaleSchedule.square((1, 4, 8))
+    sizes = {"layers": 1, "rows": 1, "heads": 1, "head_dim": 4}
+    cache = KVCache(**sizes, capacity=schedule.total)
+    k = torch.zeros(1, 1, schedule.total, 4)
+    k[0, 0, 9, 0] = 50.0  # what every query looks at
+    cache.append(0, k, k)
+    cache.raw_queries = lambda index: torch.ones(1, 1, len(index), 4)
+    held = Held(
+        schedule=schedule,
+        scale=2,
+        layer=0,
+        heads=slice(0, 1),
+        limit=40,
+        k=k,
+        v=k,
+        positions=cache.positions(0, 0),
+        queries=torch.ones(1, 1, 64, 4),
+        score_scale=1.0,
+        carried=None,
+        cache=cache,
+    )
+    for scoring, pooling in (("reference", "max"), ("paper", "average")):
+        for kernel in (3, 5):
+            importance = window_importance(held, scoring, pooling, kernel)[0, 0, :17]
+            raised = (importance > importance.min() + 1e-3).nonzero().flatten().tolist()
+            reach = kernel // 2
+            near = list(range(9 - reach, 9 + reach + 1))
+            assert [place for place in raised if 6 <= place <= 12] == near

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import ResidualVQConfig
 from var_spaces.tokenizers.vqbridge import VQBridgeConfig, bridge, entropy_loss
 from var_spaces.training.codebooks.quantizer import ProjectedQuantizer
@@ -51,6 +52,7 @@ def test_projector_and_single_scale_quantiser(golden):
     quantizer = trained_quantizer(
         golden, patch_nums=(config["H"],), quant_resi=0.0, share_quant_resi=1
     )
+    schedule = ScaleSchedule(((config["H"], config["W"]),))
     projector = quantizer.qbridge
     for name, fixed in bridge(projector.config).named_buffers():
         close(fixed, tensors[f"qbridge.{name}"], atol=1e-6)
@@ -64,7 +66,7 @@ def test_projector_and_single_scale_quantiser(golden):
     codes = quantizer.codes()
     close(codes, tensors["mapped_codebook"], atol=1e-5)
 
-    ids, latents = quantizer.quantize(z, quantizer.schedule)
+    ids, latents = quantizer.quantize(z, schedule)
     assert torch.equal(ids[0].view_as(tensors["indices"]), tensors["indices"])
     straight = z + (latents[-1] - z).detach()
     close(straight, tensors["z_q"], atol=1e-5)
@@ -101,7 +103,9 @@ def test_multi_scale_quantiser(golden):
     )
     close(quantizer.codes(), tensors["mapped_codebook"], atol=1e-5)
     f = tensors["f"].requires_grad_()
-    ids, latents = quantizer.quantize(f, quantizer.schedule)
+    # The last scale is the latent itself, whatever its shape.
+    coarse = [(side, side) for side in config["pn"][:-1]]
+    ids, latents = quantizer.quantize(f, ScaleSchedule((*coarse, tuple(f.shape[-2:]))))
     for scale, ours in enumerate(ids):
         assert torch.equal(ours, tensors[f"idx_scale{scale}"])
     straight = f + (latents[-1] - f).detach()

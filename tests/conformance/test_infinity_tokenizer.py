@@ -32,7 +32,7 @@ def test_tokenizer(golden):
             close(model.next_input(latents[k - 1], k - 1, schedule), maps, golden.spec)
     close(latents[-1], tensors["z_quantized"], golden.spec)
     close(model.decode(latents[-1]), tensors["recon"], golden.spec)
-    pixels = torch.from_numpy(to_uint8(model.reconstruct(tensors["image"]))).int()
+    pixels = torch.from_numpy(to_uint8(model.reconstruct(tensors["image"], schedule))).int()
     assert (pixels - tensors["recon_u8_rgb"].int()).abs().max() <= 1
 
     forced = [flat(tensors[f"bits_{k}"]) for k in range(schedule.num_scales)]

@@ -36,7 +36,7 @@ class Recorded(BudgetPolicy):
         return BudgetSession(self, cache, schedule, limits)
 
     def importance(self, held: Held):
-        importance = window_importance(held, "reference", self.case.pooling)
+        importance = window_importance(held, "reference", self.case.pooling, self.case.kernel)
         return self.case.compare(held, importance)
 
 
@@ -46,6 +46,7 @@ class Case:
     def __init__(self, config: dict, tensors: dict, atol: float = 0.0) -> None:
         self.config, self.tensors, self.atol = config, tensors, atol
         self.pooling = {"avgpool": "average", "maxpool": "max"}[config["pooling"]]
+        self.kernel = config.get("kernel_size", 5)
         self.compared = 0
 
     def policy(self) -> Recorded:

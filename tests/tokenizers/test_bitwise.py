@@ -41,6 +41,20 @@ def test_any_shape(tokenizer):
     torch.testing.assert_close(torch.cat(inputs, 1), tokenizer.teacher_forcing(bits, schedule))
 
 
+def test_pictures_that_are_not_square(tokenizer):
+    """By default the model's own schedule in the shape of the picture."""
+    side = tokenizer.downsample
+    images = torch.rand(2, 3, 4 * side, 6 * side) * 2 - 1
+    given = ScaleSchedule(((1, 1), (2, 3), (4, 6)))
+    recon = tokenizer.reconstruct(images)
+    assert recon.shape == images.shape
+    assert torch.equal(recon, tokenizer.reconstruct(images, given))
+    square = torch.rand(1, 3, 4 * side, 4 * side)
+    assert torch.equal(
+        tokenizer.reconstruct(square), tokenizer.reconstruct(square, tokenizer.schedule)
+    )
+
+
 def test_one_scale_has_no_inputs(tokenizer):
     schedule = ScaleSchedule(((4, 4),))
     side = tokenizer.downsample * 4

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from var_spaces.cache.budget import BudgetPolicy, Held, Limits
+from var_spaces.cache.budget import BudgetPolicy, Held, Limits, odd
 from var_spaces.cache.calibration import AUTO, find
 from var_spaces.cache.scalekv_budgets import FLOOR, allocate, choose_drafters, selectivity
 from var_spaces.errors import VarSpacesError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from var_spaces.schedule import ScaleSchedule
 
 SIDE = 4  # the observation window is a grid of 4 x 4 tokens
-KERNEL = 5
 
 
 @register
@@ -42,10 +41,22 @@ class ScaleKV(BudgetPolicy):
     scoring: Literal["paper", "reference"] = Field(
         "paper", description="softmax and average pooling, or raw logits and max pooling"
     )
+    kernel: int = Field(
+        5,
+        ge=1,
+        le=63,
+        description="width of the pooling over neighbours, odd; 3 is in use, too",
+        json_schema_extra={"later": True},
+    )
     drafters: float = Field(
         0.07, ge=0, le=1, description="share of layers and scales that draft, if not published"
     )
     calibration: str = Field(AUTO, description="calibration file; auto: the one that fits")
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, kernel: int) -> int:
+        return odd(kernel)
 
     def limits(self, schedule: ScaleSchedule, layers: int, heads: int) -> Limits:
         uniform = self.uniform(schedule)
@@ -86,16 +97,18 @@ class ScaleKV(BudgetPolicy):
         return chosen
 
     def importance(self, held: Held) -> Tensor:
-        return window_importance(held, self.scoring, "max" if self.scoring == "reference" else "")
+        pooling = "max" if self.scoring == "reference" else "average"
+        return window_importance(held, self.scoring, pooling, self.kernel)
 
 
-def window_importance(held: Held, scoring: str, pooling: str = "") -> Tensor:
+def window_importance(held: Held, scoring: str, pooling: str, kernel: int) -> Tensor:
     """Importance ``(rows, g, n)`` of all entries in the eyes of the observation window.
 
     Args:
         held: a group after its attention.
         scoring: "paper" or "reference".
-        pooling: "max" or "average"; empty is average.
+        pooling: "max" or "average".
+        kernel: odd width of the pooling.
     """
     import torch
 
@@ -115,7 +128,7 @@ def window_importance(held: Held, scoring: str, pooling: str = "") -> Tensor:
         scores = scores.sum(dim=2)
     else:
         scores = attention_mass(held.queries[:, :, inside], held.k, held.score_scale)
-    importance = pool(scores, KERNEL, pooling or "average")
+    importance = pool(scores, kernel, pooling)
     importance[..., window.to(torch.int64)] = math.inf
     return importance
 

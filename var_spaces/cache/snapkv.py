@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from var_spaces.cache.budget import BudgetPolicy, Held
+from var_spaces.cache.budget import BudgetPolicy, Held, odd
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class SnapKV(BudgetPolicy):
     @field_validator("kernel")
     @classmethod
     def _odd(cls, kernel: int) -> int:
-        if kernel % 2 == 0:
-            raise ValueError(f"kernel = {kernel} must be odd.")
-        return kernel
+        return odd(kernel)
 
     def importance(self, held: Held) -> Tensor:
         from var_spaces.cache.selection import attention_mass, pool

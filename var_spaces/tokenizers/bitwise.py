@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.steps import fitting
 from var_spaces.tokenizers.autoencoder import Decoder, Encoder, NetworkSizes, area_pool
 from var_spaces.tokenizers.flux_autoencoder import full_keys, wrap_layers
 
@@ -230,8 +231,15 @@ class Bitwise(nn.Module):
         """Images ``(B, 3, H, W)`` in [-1, 1] from an accumulated latent."""
         return self.decoder(f_hat).clamp(-1, 1)
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        return self.decode(self.encode_latents(images).latents[-1])
+    def reconstruct(self, images: Tensor, schedule: ScaleSchedule | None = None) -> Tensor:
+        """Images after their own tokens.
+
+        Args:
+            schedule: of the tokens; None is the model's own in the shape of the images.
+        """
+        h, w = (side // self.downsample for side in images.shape[-2:])
+        schedule = schedule or fitting(self.schedule, h, w)
+        return self.decode(self.encode_latents(images, schedule).latents[-1])
 
     # --- grids ----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.steps import fitting
 from var_spaces.tokenizers.autoencoder import (
     Decoder,
     Encoder,
@@ -282,8 +283,15 @@ class ResidualVQ(nn.Module):
         """Images ``(B, 3, H, W)`` in [-1, 1] from an accumulated latent."""
         return self.decoder(self.post_quant_conv(f_hat)).clamp(-1, 1)
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        return self.decode(self.encode_latents(images)[1][-1])
+    def reconstruct(self, images: Tensor, schedule: ScaleSchedule | None = None) -> Tensor:
+        """Images after their own tokens.
+
+        Args:
+            schedule: of the tokens; None is the model's own in the shape of the images.
+        """
+        h, w = (side // self.downsample for side in images.shape[-2:])
+        schedule = schedule or fitting(self.schedule, h, w)
+        return self.decode(self.encode_latents(images, schedule)[1][-1])
 
     def forward(
         self, images: Tensor, quantized: bool = True, scales: Tensor | None = None
