@@ -57,3 +57,18 @@ def test_picture(image):
     assert picture.dtype == np.uint8
     assert tuple(picture[0, 0]) == (26, 24, 46)  # the first token is gone
     assert tuple(picture[-1, -1]) == ((255, 214, 92) if image is None else (200, 200, 200))
+
+
+def test_pinned_entries_are_shown_apart():
+    """A band per layer in a bar of its own; the maps are what they were."""
+    held = kept(Drive(SlidingWindow(budget=0.3)).run(scales=3).cache, 21)
+    plain = retention_picture(held, SCHEDULE, height=32)
+    both = retention_picture(held, SCHEDULE, height=32, pinned=(0, 0, 0, 5))
+    assert np.array_equal(both[:, 12 + 4 :], plain)
+    assert {tuple(pixel) for pixel in both[:24, :12].reshape(-1, 3)} == {(26, 24, 46)}
+    assert {tuple(pixel) for pixel in both[24:, :12].reshape(-1, 3)} == {(92, 178, 255)}
+    assert np.array_equal(retention_picture(held, SCHEDULE, height=32, pinned=(0, 0)), plain)
+    seen = {}
+    setup = tiny.setup((0,), observe=lambda what, scale, tensor: seen.setdefault(what, tensor))
+    tiny.drain(loop.run(setup))
+    assert seen["pinned"].tolist() == [0] * setup.backbone.kv_layout()[0]

@@ -44,7 +44,7 @@ def run(models, labels, guidance, sampling, noise=None):
     )
     events, _ = tiny.drain(loop.run(setup))
     assert len(events) == var.schedule.num_scales + len(labels)
-    joined = {k: torch.cat(v, 1) for k, v in seen.items() if k not in ("f_hat", "kept")}
+    joined = {k: torch.cat(v, 1) for k, v in seen.items() if k not in ("f_hat", "kept", "pinned")}
     return joined, seen["f_hat"][-1], (vq.decode(seen["f_hat"][-1]) + 1) / 2
 
 

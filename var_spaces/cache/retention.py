@@ -8,6 +8,9 @@ A run reports it to its observer after every scale (``"kept"``, see ``decoding/l
             kept[scale] = tensor
     for event in var_spaces.stream(spec, observe=observe): ...
     Image.fromarray(retention_picture(kept[7], schedule)).save("kept.png")
+
+Entries that are pinned are no tokens of the image: they are reported apart (``"pinned"``, entries
+per layer) and drawn as a bar in front, a band per layer.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from var_spaces.cache.kv import KVCache
 from var_spaces.schedule import ScaleSchedule
 
 DARK, BRIGHT = (26, 24, 46), (255, 214, 92)
-GAP = 4  # pixels between maps
+PINNED = (92, 178, 255)
+GAP, BAR = 4, 12  # pixels between maps; width of the bar of pinned entries
 
 
 def kept(cache: KVCache, tokens: int) -> Tensor:
@@ -86,25 +90,46 @@ def retention_pictures(
     return pictures
 
 
+def pinned_bar(pinned: Sequence[int] | Tensor, height: int) -> np.ndarray:
+    """``(height, BAR, 3)`` uint8: layers from top to bottom, bright where entries are pinned."""
+    layers = np.arange(height) * len(pinned) // height
+    bright = np.asarray(pinned)[layers] > 0
+    bar = np.where(bright[:, None, None], PINNED, DARK).astype(np.uint8)
+    return np.repeat(bar, BAR, axis=1)
+
+
 def retention_picture(
-    held: Tensor, schedule: ScaleSchedule, image: np.ndarray | None = None, height: int = 128
+    held: Tensor,
+    schedule: ScaleSchedule,
+    image: np.ndarray | None = None,
+    height: int = 128,
+    pinned: Sequence[int] | Tensor = (),
 ) -> np.ndarray:
-    """:func:`retention_pictures` side by side, ``(height, W', 3)`` uint8."""
+    """:func:`retention_pictures` side by side, ``(height, W', 3)`` uint8.
+
+    Args:
+        pinned: entries per layer that are pinned; a bar in front shows where, if any are.
+    """
     pictures = retention_pictures(held, schedule, image, height)
+    if any(pinned):
+        pictures.insert(0, pinned_bar(pinned, height))
     gap = np.full((height, GAP, 3), 255, np.uint8)
     return np.concatenate([part for picture in pictures for part in (picture, gap)][:-1], axis=1)
 
 
 def history_picture(
-    held: Sequence[Tensor], schedule: ScaleSchedule, image: np.ndarray | None = None
+    held: Sequence[Tensor],
+    schedule: ScaleSchedule,
+    image: np.ndarray | None = None,
+    pinned: Sequence[int] | Tensor = (),
 ) -> np.ndarray:
     """What the cache held after every scale, one row of :func:`retention_picture` below the other.
 
     Args:
         held: of :func:`kept`, one per scale from the first on.
-        schedule, image: as for :func:`retention_picture`.
+        schedule, image, pinned: as for :func:`retention_picture`.
     """
-    rows = [retention_picture(after, schedule, image) for after in held]
+    rows = [retention_picture(after, schedule, image, pinned=pinned) for after in held]
     width = max(row.shape[1] for row in rows)
     white = {"mode": "constant", "constant_values": 255}
     return np.concatenate(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from var_spaces.events import Finished, ScaleDone
 
+    Held = dict[tuple[str, int], Tensor]  # what a run reports, by name and scale
+
 # Kinds a run is made of, with the prefix of their flags.
 PLAIN_FIELDS = ("model", "seed", "count", "first", "schedule")
 MAX_UPSCALE = 64
@@ -53,7 +55,7 @@ def run(arguments: Sequence[str]) -> None:
             f"The picture would be {side} pixels wide, allowed are {MAX_SIDE}: lower --scale."
         )
     kept = png_place(options, "kept") if "kept" in options else None
-    held: dict[int, Tensor] = {}
+    held: Held = {}
     done = _watch(spec, pictures, held if kept else None)
     spec = done.record.spec  # as the model spells it: a class by its name
     write_file(out, save_png(grid(done.images), spec, scale))
@@ -170,14 +172,16 @@ def _upscale(options: Mapping[str, Any]) -> int:
 # --- events -> picture ----------------------------------------------------------------------------
 
 
-def _watch(spec: RunSpec, pictures: Mapping[str, Any], held: dict[int, Tensor] | None) -> Finished:
+def _watch(
+    spec: RunSpec, pictures: Mapping[str, Any], held: dict[tuple[str, int], Tensor] | None
+) -> Finished:
     """Run the spec and show its progress where a person looks; ``held`` gets what is kept."""
     from var_spaces.api import stream
     from var_spaces.events import Finished, ScaleDone, Started
 
     def keep(what: str, scale: int, tensor: Tensor) -> None:
-        if what == "kept":
-            held.setdefault(scale, tensor)  # of the first image, of the first model
+        if what in ("kept", "pinned"):
+            held.setdefault((what, scale), tensor)  # of the first image, of the first model
 
     total, finished = 0, None
     observe = None if held is None else keep
@@ -194,7 +198,7 @@ def _watch(spec: RunSpec, pictures: Mapping[str, Any], held: dict[int, Tensor] |
     return finished
 
 
-def _kept_picture(held: Mapping[int, Tensor], spec: RunSpec, done: Finished) -> bytes:
+def _kept_picture(held: Held, spec: RunSpec, done: Finished) -> bytes:
     """PNG of the maps over the first image."""
     import io
 
@@ -203,8 +207,9 @@ def _kept_picture(held: Mapping[int, Tensor], spec: RunSpec, done: Finished) -> 
     from var_spaces.cache.retention import history_picture
     from var_spaces.tasks.plan import plan
 
-    after = [held[scale] for scale in sorted(held)]
-    picture = history_picture(after, plan(spec).schedule, done.images[0])
+    after = [held[key] for key in sorted(held) if key[0] == "kept"]
+    schedule = plan(spec).schedule
+    picture = history_picture(after, schedule, done.images[0], held["pinned", 0])
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()

@@ -107,6 +107,7 @@ class BackboneRun:
         self.policy.after_scale(scale)
         if self.observed:
             self.report(scale, kept=kept(self.cache, self.schedule.offsets[scale + 1]))
+            self.report(scale, pinned=torch.tensor(self.cache.pinned))
         return hidden
 
     def _between(self, scale: int) -> AfterBlock | None:

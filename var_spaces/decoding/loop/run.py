@@ -9,7 +9,8 @@ events has control.
 An observer is told, per scale and lane, ``raw_logits`` (before guidance), ``logits`` (guided),
 ``filtered``, ``drawn_ids``, ``drawn_codes`` and, after substitution, ``ids``, ``codes``, ``f_hat``;
 a strategy with several passes reports the first five once per pass. Per backbone it is told
-``kept``: which tokens the cache holds (see cache/retention.py).
+``kept``: which tokens the cache holds, and ``pinned``: how many entries stand in front of them in
+every layer (see cache/retention.py).
 """
 
 from __future__ import annotations
