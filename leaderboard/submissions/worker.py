@@ -6,8 +6,7 @@ to another; one that hangs loses it when its time is over.
 
 from __future__ import annotations
 
-import os
-import socket
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -63,7 +62,7 @@ class Worker:
         work: Path = WORK,
     ) -> None:
         self.queue, self.device, self.suites = queue, device, suites
-        self.name = name or f"{socket.gethostname()[:40]}-{os.getpid()}"
+        self.name = name or f"worker-{secrets.token_hex(4)}"
         self.timeout, self.beat, self.probe, self.work = timeout, beat, probe, work
 
     def forever(self, stop: threading.Event, pause: float = PAUSE) -> None:

@@ -95,6 +95,7 @@ def _served(only_tiny_models) -> Iterator[tuple[str, Gate]]:
     gate = Gate()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handlers.api, "stream", gate.stream(handlers.api.stream))
+        patch.setenv("VAR_SPACES_MAX_WAITING_ADDRESS", "64")  # all tests are one address
         page = build_app()
         options = {**launch_options(), "server_name": "127.0.0.1"}
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
@@ -145,7 +146,7 @@ def open_page(browser, served) -> Iterator[Callable]:
 
     def console(message) -> None:
         if message.type == "error" and message.text != KNOWN:
-            complaints.append(f"console: {message.text}")
+            complaints.append(f"console: {message.text} {message.location}")
 
     def open_(width: int = 1280, height: int = 900, query: str = "", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)

@@ -326,6 +326,34 @@ def test_strings_are_names_or_refused(served, text):
         assert not any(secret in said for secret in SECRETS)
 
 
+RUN = {"model": "tiny-styled", "inputs": {"class": "cat"}}
+NUMBERS = {
+    "not a number": float("nan"),
+    "endless": float("inf"),
+    "below nothing": -5,
+    "text": "NaN",
+    "a truth": True,
+    "a list": [1],
+    "too much": 1e300,
+}
+
+
+@pytest.mark.parametrize("memory", NUMBERS.values(), ids=NUMBERS)
+def test_memory_is_a_number_of_bytes(served, memory):
+    said = answer(served, {"run": RUN, "memory": memory}, "estimate")
+    assert "event: error" in said
+    assert "must be bytes, a number from 0 to" in said
+
+
+@pytest.mark.parametrize("key", ["suite", "model"])
+@pytest.mark.parametrize("value", ["nope", ["smoke"], {"a": 1}, 5])
+def test_rows_of_what_does_not_exist_are_refused(served, key, value):
+    said = answer(served, {key: value}, "leaderboard")
+    assert "event: error" in said
+    assert f"There is no {key} " in said
+    assert "event: complete" in answer(served, {"suite": "smoke"}, "leaderboard")
+
+
 def test_deep_and_broken_json_end_a_request_and_nothing_else(served):
     deep = "[" * 100_000
     bodies = [deep, deep + "]" * 100_000, '{"data": ' + deep, "{", "\xff", '{"data": NaN}', ""]

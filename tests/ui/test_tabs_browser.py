@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from var_spaces.codecs import PNG_SIGNATURE
 from var_spaces.compare import votes
 
 
@@ -122,6 +124,12 @@ def test_a_battle_hides_names_until_the_vote(open_page, tmp_path, monkeypatch):
     expect(page.locator("#battle-vote-a")).to_be_enabled()
     expect(page.locator("#battle-pictures .vs-picture")).to_have_count(2)
     expect(page.locator("#battle-status")).not_to_contain_text("tiny-")
+    for number in (0, 1):  # nor do the pictures tell
+        uri = page.locator("#battle-pictures .vs-picture").nth(number).get_attribute("src")
+        png = b64decode(uri.partition(",")[2])
+        assert png.startswith(PNG_SIGNATURE)
+        assert b"var-spaces" not in png
+        assert b"tiny-" not in png
     page.locator("#battle-vote-a").click()
     expect(page.locator("#battle-status")).to_contain_text("Left: tiny-")
     expect(page.locator("#battle-vote-a")).to_be_disabled()

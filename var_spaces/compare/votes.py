@@ -6,12 +6,14 @@ volume there or its votes end with it. Lines that are no votes are passed over a
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Literal
+from typing import Annotated, BinaryIO, Literal
 
 from pydantic import Field
 
@@ -57,7 +59,7 @@ def place() -> Path:
 
 
 def add(vote: Vote, path: Path | None = None) -> None:
-    """Append a vote; a line is written whole or not at all.
+    """Append a vote; a line is written whole and is on the disk, or nothing of it is.
 
     Raises:
         VarSpacesError: if the file cannot be written or is full.
@@ -66,12 +68,43 @@ def add(vote: Vote, path: Path | None = None) -> None:
     line = (codecs.canonical(vote.model_dump(mode="json")) + "\n").encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _lock, open(path, "ab", buffering=0) as file:
-            if file.tell() + len(line) > MAX_FILE:
-                raise VarSpacesError("The file of votes is full.")
-            file.write(line)
+        with _lock, open(path, "a+b", buffering=0) as file, _alone(file):
+            _append(file, line)
     except OSError as error:
         raise VarSpacesError(f"The vote cannot be kept: {error.strerror}.") from None
+
+
+def _append(file: BinaryIO, line: bytes) -> None:
+    end = file.seek(0, os.SEEK_END)
+    if end + len(line) > MAX_FILE:
+        raise VarSpacesError("The file of votes is full.")
+    if end and _last(file, end) != b"\n":  # another program was cut off in the middle of a line
+        line = b"\n" + line
+    try:
+        if file.write(line) != len(line):  # a disk that becomes full takes a part
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def _last(file: BinaryIO, end: int) -> bytes:
+    file.seek(end - 1)
+    return file.read(1)
+
+
+@contextmanager
+def _alone(file: BinaryIO) -> Iterator[None]:
+    """No other process that votes through this module writes meanwhile, where that can be said."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    yield  # closing the file gives it free
 
 
 def read(path: Path | None = None) -> tuple[list[Vote], int]:

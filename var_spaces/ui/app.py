@@ -25,11 +25,15 @@ from var_spaces.ui.board.tab import build_board
 from var_spaces.ui.compare.tab import build_compare
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.queue.line import Guard
-from var_spaces.ui.queue.server import app_options
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.recall import Place, add_recall
 from var_spaces.ui.run.stage import mark
 from var_spaces.ui.run.tab import Tab, build_tab
+from var_spaces.ui.server.address import proxies
+from var_spaces.ui.server.options import app_options
+from var_spaces.ui.server.port import no_forwarding, port
+from var_spaces.ui.server.sites import friends
+from var_spaces.ui.server.uploads import own_folder
 from var_spaces.ui.theme import ICON, css, theme
 
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
@@ -79,6 +83,7 @@ def visible_tabs() -> list[str]:
 def launch_options() -> dict[str, Any]:
     """How the page is served, wherever it is."""
     limits = Limits.from_environment()
+    friends(), proxies()  # refused now, not with the first visitor
     return {
         "theme": theme(),
         "css": css(),
@@ -115,9 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if agents and not find_spec("mcp"):
         parser.error('--mcp needs an optional package: pip install "gradio[mcp]"')
     try:
+        chosen, options = port(), launch_options()
+        own_folder()
+        no_forwarding()
         page = build_app()
     except VarSpacesError as error:
         parser.error(str(error))
     if "SPACES_ZERO_GPU" not in os.environ:  # there, only a run may touch the GPU
         Thread(target=warm_up, daemon=True).start()
-    page.launch(**launch_options(), mcp_server=agents or None)  # None: what the environment says
+    # For agents None means what the environment says.
+    page.launch(**options, server_port=chosen, mcp_server=agents or None)

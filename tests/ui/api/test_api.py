@@ -236,7 +236,9 @@ def test_comparisons_are_refused_in_one_line(client, runs, message):
 
 def test_the_leaderboard_can_be_asked(client):
     assert isinstance(client.predict(api_name="/leaderboard"), list)
-    assert client.predict("no such suite", api_name="/leaderboard") == []
+    assert isinstance(client.predict("smoke", api_name="/leaderboard"), list)
+    with pytest.raises(AppError, match=r"There is no suite 'smok'\. Did you mean 'smoke'"):
+        client.predict("smok", api_name="/leaderboard")
 
 
 def test_lists(client):

@@ -21,8 +21,9 @@ from var_spaces.ui.compare.comparing import WHOLE
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.queue import limits
 from var_spaces.ui.queue.limits import MIB, Limits, variable
-from var_spaces.ui.queue.line import HOUR, Guard, address
+from var_spaces.ui.queue.line import LANE_ID, Guard
 from var_spaces.ui.run import handlers
+from var_spaces.ui.server.hourly import HOUR
 
 FORM = Form("generate")
 
@@ -64,22 +65,17 @@ def test_runs_per_hour_are_counted_by_address():
     assert watch.refusal("s", "a") is None
 
 
-def test_addresses_are_forgotten_in_the_end(monkeypatch):
-    monkeypatch.setattr("var_spaces.ui.queue.line.MAX_ADDRESSES", 10)
-    watch, _ = guard(max_runs_per_hour=1)
-    for number in range(30):
-        watch.refusal("s", str(number))
-    assert len(watch._starts) == 10
-    assert watch.refusal("s", "29") is not None
-
-
-def test_only_a_space_believes_its_proxy(monkeypatch):
-    client = SimpleNamespace(host="10.0.0.1")
-    request = SimpleNamespace(headers={"x-forwarded-for": "1.2.3.4, 5.6.7.8"}, client=client)
-    monkeypatch.delenv("SPACE_ID", raising=False)
-    assert address(request) == "10.0.0.1"
-    monkeypatch.setenv("SPACE_ID", "a/b")
-    assert address(request) == "1.2.3.4"
+def test_pages_of_one_address_share_the_line():
+    """The name of a session is the visitor's own invention."""
+    watch, _ = guard(max_waiting_address=4, max_waiting_each=2)
+    request = SimpleNamespace(headers={}, client=SimpleNamespace(host="10.0.0.1"))
+    event = SimpleNamespace(concurrency_id=LANE_ID, request=request, session_hash="x")
+    watch.page._queue.active_jobs = [[event]] * 3
+    assert watch.refusal("new", "10.0.0.1") is None
+    watch.page._queue.active_jobs = [[event]] * 4
+    assert watch.refusal("new", "10.0.0.1").startswith("4 runs from your address")
+    assert watch.refusal("new", "10.0.0.2") is None
+    assert watch.refusal("x", "10.0.0.2").startswith("You have 2 runs in the line")
 
 
 def test_a_run_ends_when_its_time_is_over(models, monkeypatch):
@@ -143,6 +139,29 @@ def test_one_visitor_cannot_fill_the_line(served, gate):
     finally:
         gate.open()
     assert wait(lambda: health(served)["waiting"] == 0)
+
+
+def test_nobody_stops_the_run_of_somebody_else(served, gate):
+    function = drawing(served)
+    assert wait(lambda: health(served)["running"] + health(served)["waiting"] == 0)
+    gate.close()
+    try:
+        event = join(served, "mine", function).json()["event_id"]
+        assert wait(lambda: health(served)["running"] == 1)
+        body = {"session_hash": "theirs", "fn_index": function, "event_id": event}
+        answer = httpx.post(f"{served}gradio_api/cancel", json=body, timeout=60)
+        assert answer.status_code == 403
+        waiting = join(served, "mine", function).json()["event_id"]
+        body["event_id"] = waiting
+        assert httpx.post(f"{served}gradio_api/cancel", json=body, timeout=60).status_code == 403
+        state = health(served)
+        assert (state["running"], state["waiting"]) == (1, 1)
+        for nonsense in ([1], {"event_id": ["a"], "session_hash": {}}):
+            answer = httpx.post(f"{served}gradio_api/cancel", json=nonsense, timeout=60)
+            assert answer.status_code in (200, 422)
+    finally:
+        gate.open()
+    assert wait(lambda: health(served)["running"] == 0)
 
 
 def wait(condition) -> bool:

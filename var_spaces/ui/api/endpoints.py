@@ -27,7 +27,7 @@ from var_spaces.ui import tabs
 from var_spaces.ui.api.services import add_services
 from var_spaces.ui.api.states import run_state
 from var_spaces.ui.form.form import Field, Form, show
-from var_spaces.ui.form.uploads import careful
+from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.queue.line import LANE
 from var_spaces.ui.queue.wiring import refusal, refusing
 from var_spaces.ui.run import handlers
@@ -51,12 +51,14 @@ def add_endpoints(names: Iterable[str]) -> None:
 
 def _add_with_uploads(form: Form) -> None:
     """As ``gr.api``, which takes no files: the pictures have controls, which read uploads only."""
+    be_careful()
     draw = endpoint(form)
     inputs = []
     for parameter in inspect.signature(draw).parameters.values():
         if parameter.annotation in (PICTURE, PICTURE | None):
-            control = gr.Image(type="numpy", image_mode="RGBA", label=parameter.name, visible=False)
-            inputs.append(careful(control))
+            inputs.append(
+                gr.Image(type="numpy", image_mode="RGBA", label=parameter.name, visible=False)
+            )
         else:
             schema = python_type_to_json_schema(parameter.annotation)
             inputs.append(Api(None, schema, parameter.name))

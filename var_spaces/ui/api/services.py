@@ -6,6 +6,7 @@ What a run spec leaves out has the default of the model's card, as on the page.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import wraps
@@ -14,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from var_spaces import codecs, methods
-from var_spaces.errors import VarSpacesError
+from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.plan import plan
 from var_spaces.ui.api.states import board_state
@@ -27,6 +28,7 @@ from var_spaces.zoo.cards import cards, get_card
 
 MAX_ROWS = 1000
 MOST_AT_ONCE = 8
+MAX_MEMORY = 2**50  # bytes
 
 
 def add_services() -> None:
@@ -102,7 +104,7 @@ def estimate(run: dict[str, Any], memory: float | None = None) -> dict[str, Any]
     planned = plan(request(run))
     found = report(
         planned.card,
-        memory=None if memory is None else int(memory),
+        memory=_bytes(memory),
         cache=planned.cache,
         guidance=planned.guidance,
         schedule=planned.schedule,
@@ -119,12 +121,28 @@ def estimate(run: dict[str, Any], memory: float | None = None) -> dict[str, Any]
     }
 
 
+def _bytes(memory: Any) -> int | None:
+    if memory is None:
+        return None
+    is_number = isinstance(memory, int | float) and not isinstance(memory, bool)
+    if not is_number or not math.isfinite(memory) or not 0 <= memory <= MAX_MEMORY:
+        raise VarSpacesError(
+            f"memory = {shorten(memory)} must be bytes, a number from 0 to {MAX_MEMORY:,}."
+        )
+    return int(memory)
+
+
 def leaderboard(suite: str | None = None, model: str | None = None) -> list[dict[str, Any]]:
-    """Rows of the leaderboard, the newest of each entry: at most 1000, of a suite, of a model."""
+    """Rows of the leaderboard, the newest of each entry: at most 1000, of a suite, of a model.
+
+    A suite or a model that does not exist is refused; one without rows gives none.
+    """
     from leaderboard.store import reading_stores
 
     rows = [row for store in reading_stores() for row in store.rows()]
     wanted = {"suite": suite, "model": model}
+    for key, value in wanted.items():
+        _check_known(key, value, {row[key] for row in rows})
     found = [row for row in rows if all(v in (None, row[k]) for k, v in wanted.items())]
     parsed = ("entry", "scores", "costs")
     return [
@@ -136,6 +154,15 @@ def leaderboard(suite: str | None = None, model: str | None = None) -> list[dict
         }
         for row in found[:MAX_ROWS]
     ]
+
+
+def _check_known(key: str, value: Any, found: set[str]) -> None:
+    """Refuse a name that neither exists nor has a row."""
+    known = found.union(methods.names("suite") if key == "suite" else cards("generator"))
+    if value is not None and not (isinstance(value, str) and value in known):
+        near = did_you_mean(str(value), known)
+        listed = ", ".join(sorted(known))
+        raise VarSpacesError(f"There is no {key} {shorten(value)}.{near} There are {listed}.")
 
 
 def request(run: Mapping[str, Any]) -> RunSpec:

@@ -16,8 +16,11 @@ from leaderboard.table.view import View
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.board import data, html, plot
 from var_spaces.ui.board.submit import SubmitForm
+from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.wiring import CAREFUL, HIDDEN, QUICK, refusing
 from var_spaces.ui.run import handlers, links
+from var_spaces.ui.server.address import address
+from var_spaces.ui.server.hourly import Hourly
 
 TAB = "leaderboard"
 REFRESH = 2.0  # seconds between looks at submissions that are not done
@@ -209,9 +212,14 @@ def _submissions(look: Any, filters: Filters, outputs: list[gr.components.Compon
         listed = gr.HTML(_list(), elem_id="board-requests")
     timer = gr.Timer(REFRESH, active=_open())
 
-    def submit(*values: Any) -> list[Any]:
+    hourly = Hourly(Limits.from_environment().max_submissions_per_hour, "submission")
+
+    # gradio hands over what is annotated with its own types
+    def submit(visitor: gr.Request, *values: Any) -> list[Any]:
         with refusing():
-            request = data.submit(*form.asked(values))
+            asked = form.asked(values)
+            hourly.take(address(visitor))
+            request = data.submit(*asked)
         said = f"Request {request.id} waits. Its state is in the list below."
         return [said, _list(), gr.Timer(active=True), gr.Accordion(open=True)]
 

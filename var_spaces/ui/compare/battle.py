@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from html import escape
 from typing import Any
@@ -13,6 +13,7 @@ import gradio as gr
 from var_spaces.compare import votes
 from var_spaces.compare.battle import Battle, Pair, next_battle
 from var_spaces.compare.ranking import Rank, ranking
+from var_spaces.compare.rounds import Rounds
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare import compare_html, comparing
@@ -20,9 +21,13 @@ from var_spaces.ui.compare.comparing import WHOLE, Board
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
-from var_spaces.ui.run import stage
+from var_spaces.ui.run import pixels, stage
 from var_spaces.ui.run.screen import LIVE
+from var_spaces.ui.run.view import RunView
+from var_spaces.ui.server.address import address
+from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
 from var_spaces.zoo.cards import Card, get_card
 
@@ -35,6 +40,7 @@ WINNERS = {
 }
 ENOUGH = 10  # votes that an interval needs
 HEADS = ("Configuration", "Points", "95 % interval", "Votes")
+ROUNDS = Rounds()
 READY = "<b>Ready.</b> Two pictures of one thing; vote first, then see what drew them."
 
 
@@ -65,8 +71,8 @@ def build_battle(card: Card) -> None:
                     for winner, text in WINNERS.items()
                 }
             table = gr.HTML(elem_id="battle-ranking", elem_classes="vs-card")
-    battle, seen = gr.State(None), gr.State(frozenset())
-    outputs = [status, pictures, battle, *buttons.values()]
+    ticket, seen = gr.State(None), gr.State(frozenset())
+    outputs = [status, pictures, ticket, *buttons.values()]
     drawing = runs(
         [question.go.click],
         _draw,
@@ -82,11 +88,12 @@ def build_battle(card: Card) -> None:
         cancels=[drawing],
         **QUICK,
     )
+    hourly = Hourly(Limits.from_environment().max_votes_per_hour, "vote")
     for winner, button in buttons.items():
         button.click(
-            lambda battle, seen, winner=winner: _vote(winner, battle, seen),
-            [battle, seen],
-            [status, table, battle, seen, *buttons.values()],
+            _voting(winner, hourly),
+            [ticket, seen],
+            [status, table, ticket, seen, *buttons.values()],
             **CAREFUL,
         )
     for key in ("model", "task"):
@@ -133,17 +140,30 @@ def _draw(seen: frozenset[Pair], *values: Any) -> Iterator[tuple]:
             yield (
                 said if done else compare_html.status(board),
                 blind(board),
-                battle if done else None,
+                ROUNDS.open(battle) if done else None,
                 *_switch(done),
             )
 
 
-def _vote(winner: str, battle: Battle | None, seen: frozenset[Pair]) -> tuple:
+def _voting(winner: str, hourly: Hourly) -> Callable[..., tuple]:
+    # gradio hands over what is annotated with its own types
+    def vote(ticket: str | None, seen: frozenset[Pair], request: gr.Request) -> tuple:
+        return _vote(winner, ticket, seen, lambda: hourly.take(address(request)))
+
+    return vote
+
+
+def _vote(
+    winner: str, ticket: str | None, seen: frozenset[Pair], allowed: Callable[[], None]
+) -> tuple:
     """Keep a vote; one for each battle, and only then the names."""
-    with refusing():
-        if battle is None:
-            raise VarSpacesError("There is nothing to vote on yet: press New battle.")
+
+    def keep(battle: Battle) -> None:
+        allowed()
         votes.add(battle.vote(winner, votes.now()))
+
+    with refusing():
+        battle = ROUNDS.vote(ticket, keep)
         found, _ = votes.read()
     names = " · ".join(
         f"{side}: <b>{escape(name)}</b>" for side, name in (("Left", battle.a), ("Right", battle.b))
@@ -170,10 +190,15 @@ def blind(board: Board) -> str:
         height, width = view.size
         crisp = " vs-crisp" if width < compare_html.SHOWN else ""
         sides.append(
-            f'<img class="vs-picture{crisp}" src="{view.pictures[0]}" width="{width}" '
+            f'<img class="vs-picture{crisp}" src="{_plain(view)}" width="{width}" '
             f'height="{height}" alt="{side} picture" decoding="sync">'
         )
     return f'<div class="vs-duel">{"".join(sides)}</div>'
+
+
+def _plain(view: RunView) -> str:
+    """The first picture without its run spec, which names what drew it."""
+    return pixels.plain(view.images[0]) if view.images else view.pictures[0]
 
 
 def _interval(rank: Rank) -> str:

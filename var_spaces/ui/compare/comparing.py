@@ -23,7 +23,8 @@ from var_spaces.tasks.plan import plan
 from var_spaces.ui.form.form import COMPACT, Form
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
-from var_spaces.ui.run.handlers import UNEXPECTED, empty
+from var_spaces.ui.queue.wiring import UNEXPECTED
+from var_spaces.ui.run.handlers import empty
 from var_spaces.ui.run.pixels import preview
 from var_spaces.ui.run.view import RunView
 

@@ -20,7 +20,7 @@ from var_spaces.ui.form.form import (
 )
 from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT
 from var_spaces.ui.form.settings import written
-from var_spaces.ui.form.uploads import careful
+from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.words import label, plain_explanation, plural, sentence
 from var_spaces.zoo.cards import Card, get_card
 
@@ -135,25 +135,22 @@ def settings(kind: str, name: str, line: str | None = None) -> dict:
 
 def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
     """Where a picture is handed in and, if the task asks for a region, drawn on."""
+    be_careful()
     sources = ["upload", "clipboard"]
     if not field.mask:
-        return careful(
-            gr.Image(type="numpy", image_mode="RGBA", sources=sources, height=280, **common)
-        )
+        return gr.Image(type="numpy", image_mode="RGBA", sources=sources, height=280, **common)
     colour = "#{:02x}{:02x}{:02x}".format(*BRUSH[:3])
-    return careful(
-        gr.ImageEditor(
-            show_label=False,
-            type="numpy",
-            image_mode="RGBA",
-            sources=sources,
-            transforms=(),
-            layers=False,
-            brush=gr.Brush(default_size=48, colors=[colour], color_mode="fixed"),
-            canvas_size=(EDITOR_SIDE, EDITOR_SIDE),
-            height=430,
-            **common,
-        )
+    return gr.ImageEditor(
+        show_label=False,
+        type="numpy",
+        image_mode="RGBA",
+        sources=sources,
+        transforms=(),
+        layers=False,
+        brush=gr.Brush(default_size=48, colors=[colour], color_mode="fixed"),
+        canvas_size=(EDITOR_SIDE, EDITOR_SIDE),
+        height=430,
+        **common,
     )
 
 

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from var_spaces import pictures
 from var_spaces.ui.queue.wiring import refusal
+from var_spaces.ui.server.blobs import DRAWINGS
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP")  # what browsers show and cameras write
 LIMITS = pictures.Limits(formats=FORMATS)
 UNREADABLE = "The picture cannot be read: hand in a whole PNG, JPEG or WebP file."
 
-Control = TypeVar("Control", gr.Image, gr.ImageEditor)
+
+def be_careful() -> None:
+    """All pictures of the page become pixels ``(H, W, 4)`` uint8, or are refused in one line.
+
+    Gradio makes a component anew when it is updated, so its classes are changed, not single ones.
+    """
+    gr.Image.preprocess = _pixels_of_image
+    gr.ImageEditor.convert_and_format_image = _pixels_of_piece
+    gr.ImageEditor.blob_storage = property(lambda _: DRAWINGS, lambda *_: None)
 
 
-def careful(control: Control) -> Control:
-    """The same control, which gives pixels ``(H, W, 4)`` uint8, or refuses in one line."""
-    if isinstance(control, gr.ImageEditor):
-        control.convert_and_format_image = _piece
-    else:
-        control.preprocess = _pixels
-    return control
+def _pixels_of_image(self: gr.Image, payload: Any) -> np.ndarray | None:
+    return _pixels(payload)
 
 
-def _piece(file: Any, **_: Any) -> np.ndarray | None:
+def _pixels_of_piece(self: gr.ImageEditor, file: Any, **_: Any) -> np.ndarray | None:
     """Background, layer or composite of a drawing."""
     return _pixels(file)
 

@@ -29,9 +29,14 @@ class Limits:
 
     max_waiting: int = _limit(32, 10_000, "runs that wait at once")
     max_waiting_each: int = _limit(3, 10_000, "of these, runs of one visitor, the active one too")
+    max_waiting_address: int = _limit(8, 10_000, "of these, runs from one address")
     max_runs_per_hour: int = _limit(600, 10**9, "runs that start from one address in an hour")
+    max_votes_per_hour: int = _limit(120, 10**9, "votes from one address in an hour")
+    max_submissions_per_hour: int = _limit(12, 10**9, "submissions from one address in an hour")
     max_run_seconds: int = _limit(120, 86_400, "time of a run, then it is stopped")
     max_upload_mb: int = _limit(20, 1000, "size of a file that is handed in")
+    max_uploads_mb: int = _limit(2000, 10**6, "size of all files that are kept at once")
+    max_uploads_mb_per_hour: int = _limit(400, 10**6, "size of files from one address in an hour")
     max_request_mb: int = _limit(4, 1000, "size of any other request")
 
     @classmethod

@@ -6,10 +6,8 @@ pages are easily opened. Gradio has no such limits, so the line looks at who wan
 
 from __future__ import annotations
 
-import os
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -17,13 +15,13 @@ from fastapi import HTTPException, Request
 from gradio.queueing import Event, EventQueue
 
 from var_spaces.ui.queue.limits import Limits
+from var_spaces.ui.server.address import address
+from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
 
 LANE_ID = "gpu"
 # Runs of all tabs and of the API wait in one line for the one device there is.
 LANE = {"concurrency_id": LANE_ID, "concurrency_limit": 1}
-HOUR = 3600.0
-MAX_ADDRESSES = 10_000  # that are remembered, the latest
 
 
 def waiting(page: gr.Blocks) -> list[Event]:
@@ -55,13 +53,17 @@ class Guard:
     def __init__(
         self, page: gr.Blocks, limits: Limits, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.page, self.limits, self.clock = page, limits, clock
-        self._starts: OrderedDict[str, deque[float]] = OrderedDict()
+        self.page, self.limits = page, limits
+        self.starts = Hourly(limits.max_runs_per_hour, "run", clock)
         self._push = page._queue.push
         page._queue.push = self._join
 
     async def _join(self, body: Any, request: Request, username: str | None) -> tuple:
         function = self.page.fns.get(body.fn_index)
+        if function is not None:
+            refused = misplaced(function.inputs, body.data)
+            if refused:
+                raise HTTPException(422, refused)
         if function is not None and function.concurrency_id == LANE_ID:
             refused = self.refusal(body.session_hash, address(request))
             if refused:
@@ -71,29 +73,42 @@ class Guard:
     def refusal(self, session: str | None, place: str) -> str | None:
         """Why somebody has to wait before joining; None if not, and then it counts."""
         there = (*waiting(self.page), *running(self.page))
-        mine = [event for event in there if event.session_hash == session]
+        mine = sum(event.session_hash == session for event in there)
         most = self.limits.max_waiting_each
-        if len(mine) >= most:
+        if mine >= most:
             return f"You have {plural(most, 'run')} in the line already: wait for one, or stop it."
-        now, hourly = self.clock(), self.limits.max_runs_per_hour
-        starts = self._starts.setdefault(place, deque())
-        self._starts.move_to_end(place)
-        while len(self._starts) > MAX_ADDRESSES:
-            self._starts.popitem(last=False)
-        while starts and starts[0] <= now - HOUR:
-            starts.popleft()
-        if len(starts) >= hourly:
-            minutes = max(1, round((starts[0] + HOUR - now) / 60))
+        # A visitor invents the name of a session, so pages of one address are counted, too.
+        near, most = sum(address(event.request) == place for event in there), self.together
+        if near >= most:
             return (
-                f"{plural(hourly, 'run')} in an hour is all one visitor can have here: come back "
-                f"in {plural(minutes, 'minute')}."
+                f"{plural(most, 'run')} from your address are in the line already: wait for one, "
+                "or stop it."
             )
-        starts.append(now)
-        return None
+        return self.starts.refusal(place)
+
+    @property
+    def together(self) -> int:
+        return max(self.limits.max_waiting_address, self.limits.max_waiting_each)
 
 
-def address(request: Request) -> str:
-    """Where a request comes from; inside a Space, what its proxy says about that."""
-    forwarded = request.headers.get("x-forwarded-for", "") if "SPACE_ID" in os.environ else ""
-    first = forwarded.partition(",")[0].strip()[:64]
-    return first or (request.client.host if request.client else "")
+def misplaced(inputs: Sequence[Any], data: Sequence[Any]) -> str | None:
+    """Why values are refused before gradio looks for files in them: a file where none is taken."""
+    for block, value in zip(inputs, data, strict=False):
+        if getattr(block, "data_model", None) is None and _holds_file(value):
+            return "A file was given where a text or a number is asked for."
+    return None
+
+
+def _holds_file(value: Any) -> bool:
+    """As gradio tells: by ``_type`` in ``meta``. Deeper than a request may be is none."""
+    stack = [value]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, dict):
+            meta = found.get("meta")
+            if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData":
+                return True
+            stack += found.values()
+        elif isinstance(found, list):
+            stack += found
+    return False

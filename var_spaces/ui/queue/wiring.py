@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -11,6 +12,10 @@ from gradio.events import Dependency
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.queue.line import LANE
+
+UNEXPECTED = "Something went wrong on this computer; its log says what. Please try again."
+
+log = logging.getLogger(__name__)
 
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
 QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what reports errors
@@ -72,11 +77,16 @@ def look(target: str) -> str:
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Our own refusals reach the visitor as their one line."""
+    """Our own refusals reach the visitor as their one line; of all else the log tells."""
     try:
         yield
     except VarSpacesError as error:
         raise refusal(str(error)) from None
+    except (gr.Error, GeneratorExit):
+        raise
+    except Exception:
+        log.exception("A request failed.")
+        raise refusal(UNEXPECTED) from None
 
 
 def refusal(message: str) -> gr.Error:

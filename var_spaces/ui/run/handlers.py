@@ -28,12 +28,11 @@ from var_spaces.ui.form.form import Form, show
 from var_spaces.ui.form.pictures import for_editor
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
+from var_spaces.ui.queue.wiring import UNEXPECTED
 from var_spaces.ui.run.kept import Kept
 from var_spaces.ui.run.pixels import preview
 from var_spaces.ui.run.view import RunView
 from var_spaces.zoo.cards import get_card
-
-UNEXPECTED = "Something went wrong on this computer; its log says what. Please try again."
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from var_spaces.codecs import encode_png
 from var_spaces.spec import RunSpec, save_png
 
 SMALL = 128  # pixels: up to this side a lossless picture is also the smaller file
@@ -17,6 +18,11 @@ FILM_SIDE = 128
 def picture(pixels: np.ndarray, spec: RunSpec) -> str:
     """A finished image ``(H, W, 3)`` uint8 as PNG that carries its spec, however it is saved."""
     return _uri("png", save_png(pixels, spec))
+
+
+def plain(pixels: np.ndarray) -> str:
+    """A finished image ``(H, W, 3)`` uint8 as PNG that says nothing about its run."""
+    return _uri("png", encode_png(pixels))
 
 
 def preview(pixels: np.ndarray, side: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What the web server does beside the page: ``/health``, and no request that is too large."""
+"""What the web server does beside the page: ``/health``, and what stands in front of gradio."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import time
 from typing import Any
 
 import gradio as gr
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import var_spaces
 from var_spaces.ui.queue import line
 from var_spaces.ui.queue.limits import MIB, Limits
+from var_spaces.ui.server.blobs import blob_routes
+from var_spaces.ui.server.names import Names
+from var_spaces.ui.server.requests import Checked, SmallRequests, closed_routes
+from var_spaces.ui.server.sites import OwnSite
+from var_spaces.ui.server.uploads import UploadTotals
 from var_spaces.zoo.cards import cards
 
-UPLOAD = "/gradio_api/upload"  # gradio limits these itself
 STARTED = time.monotonic()
 
 
@@ -30,8 +32,14 @@ def app_options(limits: Limits) -> dict[str, Any]:
         return JSONResponse(state, 200 if state["status"] == "ok" else 503)
 
     return {
-        "routes": [Route("/health", health)],
-        "middleware": [Middleware(SmallRequests, most=limits.max_request_mb * MIB)],
+        "routes": [Route("/health", health), *blob_routes(), *closed_routes()],
+        "middleware": [
+            Middleware(OwnSite),
+            Middleware(UploadTotals, limits=limits),
+            Middleware(SmallRequests, most=limits.max_request_mb * MIB),
+            Middleware(Names),
+            Middleware(Checked),
+        ],
     }
 
 
@@ -50,26 +58,3 @@ def _state(page: gr.Blocks, limits: Limits) -> dict[str, Any]:
         "running": len(line.running(page)),
         "waiting": len(line.waiting(page)),
     }
-
-
-class SmallRequests:
-    """ASGI middleware: a request body is refused with 413 as soon as it is longer than ``most``."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(UPLOAD):
-            await self.app(scope, receive, send)
-            return
-        total = 0
-
-        async def counted() -> Message:
-            nonlocal total
-            message = await receive()
-            total += len(message.get("body", b""))
-            if total > self.most:
-                raise HTTPException(413, f"Requests may have at most {self.most // MIB} MB.")
-            return message
-
-        await self.app(scope, counted, send)

@@ -1,0 +1,219 @@
+"""How fast the page answers, is seen, and shows a picture, in a real headless Chromium.
+
+python benchmarks/page.py                            this checkout
+python benchmarks/page.py --against ../before        side by side with another checkout
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import report
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 120_000  # milliseconds
+# (key, what it is, unit)
+NUMBERS = (
+    ("answers", "the page answers after its start", "s"),
+    ("seen", "Generate is seen after opening", "s"),
+    ("first", "from click to the first scale", "s"),
+    ("picture", "from click to the picture", "s"),
+    ("sent", "sent from click to picture", "kB"),
+    ("components", "components", ""),
+    ("events", "events", ""),
+    ("html", "HTML of the first view", "kB"),
+)
+TEXT = """Server and browser share the machine. The picture is one of `var-small` in its usual
+settings, after two others (warm). Medians of {repeats} pages; all checkouts take turns.
+
+{table}
+"""
+# Notes when the first scale and the picture are in the page, from the click on.
+WATCH = """() => {
+  const seen = window.vsSeen = {};
+  const note = (name) => { if (!(name in seen)) seen[name] = performance.now(); };
+  document.getElementById("generate-go").addEventListener("click", () => {
+    for (const key of Object.keys(seen)) delete seen[key];
+    note("click");
+  }, {capture: true});
+  new MutationObserver(() => {
+    if (!("click" in seen)) return;
+    const phase = document.querySelector("#generate-status .vs-status")?.dataset.phase;
+    const drawn = document.querySelector("#generate-stage .vs-frame[data-state=done]");
+    if (phase === "running" && drawn) note("first");
+    if (phase === "done" && document.querySelector("#generate-stage .vs-picture")) {
+      note("first");
+      requestAnimationFrame(() => note("picture"));
+    }
+  }).observe(document.body, {subtree: true, childList: true, attributes: true});
+}"""
+
+
+@contextmanager
+def serving(checkout: Path) -> Iterator[tuple[str, float]]:
+    """Address of the page of a checkout, and the seconds until it answered."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "GRADIO_SERVER_PORT": str(port),
+            "HF_HUB_OFFLINE": "1",
+            "VAR_SPACES_LEADERBOARD": folder,
+            "VAR_SPACES_MODELS": "",
+        }
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=checkout,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        url = f"http://127.0.0.1:{port}/"
+        try:
+            while not _answers(url):
+                if process.poll() is not None:
+                    sys.exit(f"The page of {checkout} ended.")
+                time.sleep(0.05)
+            yield url, time.perf_counter() - begin
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=30).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def weight(url: str) -> dict[str, float]:
+    """What the first view holds."""
+    html = httpx.get(url, timeout=60).text
+    config = httpx.get(f"{url}config", timeout=60).json()
+    return {
+        "components": len(config["components"]),
+        "events": len(config["dependencies"]),
+        "html": len(html.encode()) / 1000,
+    }
+
+
+def visit(browser: Browser, url: str) -> dict[str, float]:
+    """One visitor: opens the page, draws three pictures; the times of the last one."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    begin = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.locator("#generate-go").wait_for(state="visible")
+    seen = time.perf_counter() - begin
+    page.evaluate(WATCH)
+    network = context.new_cdp_session(page)
+    network.send("Network.enable")
+    sent = [0]
+    network.on("Network.dataReceived", lambda event: _add(sent, event))
+    for seed in range(3):
+        page.locator("#generate-seed input").fill(str(seed))
+        page.locator("#generate-seed input").blur()
+        sent[0] = 0
+        times = _draw(page)
+    context.close()
+    return {"seen": seen, "sent": sent[0] / 1000, **times}
+
+
+def _add(total: list[int], event: dict[str, Any]) -> None:
+    total[0] += event["dataLength"]
+
+
+def _draw(page: Page) -> dict[str, float]:
+    page.locator("#generate-go").click()
+    page.wait_for_function("() => window.vsSeen && 'picture' in window.vsSeen")
+    seen = page.evaluate("() => window.vsSeen")
+    return {name: (seen[name] - seen["click"]) / 1000 for name in ("first", "picture")}
+
+
+def measure(checkouts: Sequence[Path], repeats: int) -> list[dict[str, list[float]]]:
+    """All numbers of all checkouts, one list per number."""
+    found: list[dict[str, list[float]]] = [{} for _ in checkouts]
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if chromium is None:
+        sys.exit("No Chromium on this computer.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        for turn in range(repeats):
+            for numbers, checkout in zip(found, checkouts, strict=True):
+                with serving(checkout) as (url, answers):
+                    row = {"answers": answers, **weight(url), **visit(browser, url)}
+                for key, value in row.items():
+                    numbers.setdefault(key, []).append(value)
+                told = ", ".join(f"{key} {value:.2f}" for key, value in row.items())
+                print(f"{turn + 1}/{repeats} {checkout.name}: {told}", flush=True)
+        browser.close()
+    return found
+
+
+def commit(checkout: Path) -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", type=Path, help="folder of another checkout")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="write docs/results/page.md")
+    chosen = parser.parse_args()
+    checkouts = [*([chosen.against.resolve()] if chosen.against else []), ROOT]
+    found = measure(checkouts, chosen.repeats)
+    medians = [{k: statistics.median(v) for k, v in numbers.items()} for numbers in found]
+    heads = [commit(checkout) for checkout in checkouts]
+    rows = [
+        [f"{what}, {unit}" if unit else what, *(_short(m[key]) for m in medians)]
+        for key, what, unit in NUMBERS
+    ]
+    table = report.table(["median", *heads], rows)
+    print(table)
+    if chosen.write:
+        write(table, dict(zip(heads, found, strict=True)), chosen)
+
+
+def write(table: str, data: Any, chosen: argparse.Namespace) -> None:
+    """The page of results; what people wrote below the table stays."""
+    command = "python benchmarks/page.py" + (" --against BEFORE" if chosen.against else "")
+    path = report.FOLDER / "page.md"
+    notes = path.read_text("utf-8") if path.exists() else ""
+    kept = re.search(r"\n## .*", notes, re.DOTALL)
+    text = TEXT.format(repeats=chosen.repeats, table=table)
+    report.write("page", "The page", command, data, text)
+    if kept:
+        path.write_text(path.read_text("utf-8") + kept[0], "utf-8")
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 20 or value == int(value) else f"{value:.2f}"
+
+
+if __name__ == "__main__":
+    main()
