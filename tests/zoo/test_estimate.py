@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests import searching
 from tests.infinity import write_models
 from var_spaces import api, methods
 from var_spaces.errors import VarSpacesError
@@ -11,6 +12,7 @@ from var_spaces.events import ScaleDone
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo import fitting
 from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.duration import gpu_seconds
 from var_spaces.zoo.estimate import estimate
 from var_spaces.zoo.fitting import report, what_fits
 from var_spaces.zoo.residency import ZOO, Residency
@@ -39,6 +41,66 @@ def test_kv_bytes_are_those_of_a_run(use_tiny_models, cache, count, scale):
     events = api.stream(spec, previews=False, device="cpu")
     measured = [event.kv_bytes for event in events if isinstance(event, ScaleDone)]
     assert list(found.kv) == measured
+
+
+STRATEGIES = [
+    {"name": "plain"},
+    {"name": "collaborative", "refiner": "tiny-var", "drafted": 1},
+    {"name": "collaborative", "refiner": "tiny-var", "drafted": 3},
+    {"name": "best-of-n", "candidates": 5, "reward": "test-redness"},
+    {"name": "importance-sampling", "candidates": 3, "reward": "test-redness"},
+    {"name": "tts-var", "sizes": [4, 3, 2], "cluster_scales": [0], "resample_scales": [1]}
+    | searching.ON,
+]
+
+
+@pytest.mark.parametrize("decoding", STRATEGIES, ids=str)
+@pytest.mark.parametrize("cache", ["full", "sliding-window"])
+def test_kv_bytes_of_every_strategy_are_those_of_a_run(use_tiny_models, decoding, cache):
+    strategy = methods.parse("decoding", decoding)
+    try:
+        strategy.check_schedule(get_card("tiny-var").schedule)
+    except VarSpacesError:
+        pytest.skip("three scales are too few for it")
+    found = estimate(get_card("tiny-var"), count=2, decoding=strategy, **parts(cache))
+    spec, _ = api.make_spec("tiny-var", cache=cache, count=2, guidance=2.0, decoding=decoding)
+    events = list(api.stream(spec, previews=False, device="cpu"))
+    assert list(found.kv) == [event.kv_bytes for event in events if isinstance(event, ScaleDone)]
+
+
+def test_fewer_blocks_need_fewer_bytes():
+    """Half of the blocks at late scales: half of the cache in the end, and a lower peak."""
+    strategy = methods.parse("decoding", {"name": "supernet", "depth": 8, "bridge": 6})
+    card = get_card("var-d16")
+    plain, found = (estimate(card, decoding=d, **parts()) for d in (None, strategy))
+    assert found.kv[:6] == plain.kv[:6] and found.kv[-1] * 2 == plain.kv[-1]
+    assert found.kv_peak < plain.kv_peak and found.weights == plain.weights
+
+
+def test_partners_and_candidates_count():
+    """A pair of published models: weights of both, the cache of whoever draws."""
+    large, small = get_card("code-drafter-8"), get_card("code-refiner-8")
+    pair = {"name": "collaborative", "refiner": small.id, "drafted": 8}
+    found = estimate(large, decoding=methods.parse("decoding", pair), **parts())
+    alone = {card.id: estimate(card, **parts()) for card in (large, small)}
+    assert found.weights == alone[large.id].weights | alone[small.id].weights
+    assert found.kv[:8] == alone[large.id].kv[:8] and found.kv[8:] == alone[small.id].kv[8:]
+    many = methods.parse("decoding", {"name": "best-of-n", "candidates": 64})
+    plain, best = (estimate(small, decoding=d, **parts()) for d in (None, many))
+    assert best.kv[-2] == 64 * plain.kv[-2] and best.kv_peak >= 64 * plain.kv_peak
+    assert best.total > 20 * (plain.total - sum(plain.weights.values()))
+    seconds = [gpu_seconds(small, small.schedule, 2, 1, d) for d in (None, many)] + [
+        gpu_seconds(large, large.schedule, 2, 1, methods.parse("decoding", pair))
+    ]
+    assert seconds[1] > 1.5 * seconds[0] and seconds[2] > seconds[0]
+
+
+def test_a_strategy_that_does_not_fit_is_refused():
+    wrong = methods.parse(
+        "decoding", {"name": "collaborative", "refiner": "var-d16", "drafted": 63}
+    )
+    with pytest.raises(VarSpacesError, match="drafted = 63"):
+        estimate(get_card("var-d16"), decoding=wrong, **parts())
 
 
 def test_weights_are_those_in_memory(use_tiny_models):

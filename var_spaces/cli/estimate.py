@@ -15,7 +15,7 @@ from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.zoo.cards import Card, get_card
 
-KINDS = ("cache", "guidance")
+KINDS = ("cache", "guidance", "decoding")
 MAX_COUNT = 64
 
 

@@ -199,6 +199,26 @@ class DecodingSession:
         """Free the caches."""
 
 
+@dataclass(frozen=True)
+class ScaleWork:
+    """What a strategy does at one scale, for estimates of memory and time.
+
+    Attributes:
+        model: id of the further model that draws it; empty is the run's own. Where it changes, the
+            new one reads all earlier scales first.
+        rows: candidates per image that it is drawn for.
+        passes: through the blocks.
+        blocks: those that run, ascending; None is all.
+        looks: whether candidates are decoded and looked at after it.
+    """
+
+    model: str = ""
+    rows: int = 1
+    passes: int = 1
+    blocks: tuple[int, ...] | None = None
+    looks: bool = False
+
+
 class DecodingStrategy(Part):
     """Decides per scale which backbone runs, which blocks, how many passes and which rows stay."""
 
@@ -218,6 +238,14 @@ class DecodingStrategy(Part):
         Raises:
             VarSpacesError: saying which two things differ.
         """
+
+    def work(self, schedule: ScaleSchedule, depth: int) -> tuple[ScaleWork, ...]:
+        """What it does at every scale; plain decoding if a strategy does not say.
+
+        Args:
+            depth: blocks of the run's own model.
+        """
+        return (ScaleWork(),) * schedule.num_scales
 
     @abstractmethod
     def session(self, setup: RunSetup, images: Sequence[int]) -> DecodingSession:

@@ -11,8 +11,10 @@ from functools import lru_cache
 
 import torch
 
+from var_spaces import methods
+from var_spaces.decoding.base import DecodingStrategy
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.cards import Card, base_of, get_card
 from var_spaces.zoo.estimate import weight_bytes
 from var_spaces.zoo.manifest import build
 
@@ -22,7 +24,13 @@ OPERATIONS = 1e13  # per second, far below the peak of the GPUs that Spaces lend
 PER_SCALE, PER_IMAGE = 0.05, 0.1  # seconds: launching kernels; decoding and sending previews
 
 
-def gpu_seconds(card: Card, schedule: ScaleSchedule, rows: int, images: int) -> int:
+def gpu_seconds(
+    card: Card,
+    schedule: ScaleSchedule,
+    rows: int,
+    images: int,
+    decoding: DecodingStrategy | None = None,
+) -> int:
     """Seconds to ask for, rounded up.
 
     Args:
@@ -30,11 +38,26 @@ def gpu_seconds(card: Card, schedule: ScaleSchedule, rows: int, images: int) -> 
         schedule: token maps of the run.
         rows: of a batch: images, twice as many with guidance.
         images: how many of them are decoded.
+        decoding: the strategy; None is plain.
     """
-    weights = _bytes(card.id) + _bytes(card.tokenizer)
-    work = 2 * _bytes(card.id) / 4 * schedule.total * rows
-    scales = schedule.num_scales * (PER_SCALE + PER_IMAGE * images)
-    return math.ceil(START + weights / DISK + work / OPERATIONS + scales)
+    decoding = decoding or methods.parse("decoding", "plain")
+    depth = card.architecture.get("depth", 1)
+    work = decoding.work(schedule, depth)
+    drawing = base_of(card).id
+    own = {"": drawing, **{name: base_of(get_card(name)).id for name in decoding.models}}
+    loaded = {card.id, card.tokenizer, *own.values()}
+    operations, launches, decoded, before = 0.0, 0, 0, ""
+    for scale, step in enumerate(work):
+        reads = schedule.offsets[scale + 1] if step.model != before else schedule.lengths[scale]
+        share = 1 if step.blocks is None else len(step.blocks) / depth
+        tokens = reads * rows * step.rows * step.passes * share
+        operations += 2 * _bytes(own[step.model]) / 4 * tokens
+        launches += step.passes
+        decoded += images * (step.rows if step.looks else 1)
+        before = step.model
+    fixed = PER_SCALE * launches + PER_IMAGE * decoded
+    reading = sum(map(_bytes, loaded)) / DISK
+    return math.ceil(START + reading + operations / OPERATIONS + fixed)
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ allocator or a library adds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,11 +17,11 @@ import torch
 
 from var_spaces import methods
 from var_spaces.cache.base import CachePolicy
-from var_spaces.decoding.base import Guidance
-from var_spaces.errors import VarSpacesError
+from var_spaces.decoding.base import DecodingStrategy, Guidance
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card, base_of, get_card
 from var_spaces.zoo.environment import NO_QUANT, TYPES, known_dtype, known_quant
+from var_spaces.zoo.kv_bytes import kv_bytes
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.placement import block_names
 from var_spaces.zoo.quantise import quantised_bytes
@@ -40,6 +40,7 @@ class Estimate:
         kv: held after each scale, by all images.
         kv_peak: largest allocation of the cache, reserved room included.
         activations, decoder: estimates; they are not needed at the same time.
+        searches: candidates are decoded on the way, while the cache is as large as it gets.
     """
 
     weights: Mapping[str, int]
@@ -47,11 +48,13 @@ class Estimate:
     kv_peak: int
     activations: int
     decoder: int
+    searches: bool = False
 
     @property
     def total(self) -> int:
         """Most that is needed at once."""
-        working = max(self.kv_peak + self.activations, self.kv[-1] + self.decoder)
+        beside_decoder = max(self.kv) if self.searches else self.kv[-1]
+        working = max(self.kv_peak + self.activations, beside_decoder + self.decoder)
         return sum(self.weights.values()) + working
 
 
@@ -60,6 +63,7 @@ def estimate(
     *,
     cache: CachePolicy,
     guidance: Guidance,
+    decoding: DecodingStrategy | None = None,
     schedule: ScaleSchedule | None = None,
     count: int = 1,
     dtype: str = "float32",
@@ -67,10 +71,12 @@ def estimate(
     together: bool = True,
     device: torch.device | str = "cpu",
 ) -> Estimate:
-    """Bytes of a run with plain decoding.
+    """Bytes of a run.
 
     Args:
         card: of a generator.
+        decoding: the strategy, with the models that it names and its candidates; None is plain.
+            Networks of rewards are not in it.
         schedule: token maps of the run; None is the model's own.
         count: images.
         dtype, quant: of the generator's weights; a tokenizer stays float32.
@@ -81,27 +87,44 @@ def estimate(
         VarSpacesError: for an unknown type, or a policy that cannot work here.
     """
     kind = TYPES[known_dtype(dtype)]
+    decoding = decoding or methods.parse("decoding", "plain")
     schedule = schedule or card.schedule
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
     drawing = base_of(card)
     backbone, tokenizer = _skeleton(drawing), _skeleton(tokenizer_card)
     rows = len(guidance.rows(schedule))
-    kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind)
-    pinned = _pinned(card, backbone, schedule, rows * count, kind)
-    kv, peak = tuple(held + pinned for held in kv), peak + pinned
+    partners = {name: base_of(get_card(name, "generator")) for name in decoding.models}
+    others = {name: _skeleton(partner) for name, partner in partners.items()}
+    decoding.check_schedule(schedule)
+    decoding.check({"": card, **partners})
+    work = decoding.work(schedule, backbone.config.depth)
+    pinned: Sequence[int] = ()
+    if card.adapter:
+        pinned = methods.parse("adapter", card.adapter).pinned(schedule, backbone.config)
+    kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind, work, others, pinned)
     batch = count if together else 1
+    most = max(step.rows for step in work)
+    models = {"": backbone, **others}
     text = card.text_encoder
     return Estimate(
         weights={
             drawing.id: weight_bytes(backbone, kind, known_quant(quant)),
             **({card.id: weight_bytes(_skeleton(card), kind)} if card.adapter else {}),
+            **{
+                partner.id: weight_bytes(others[name], kind, known_quant(quant))
+                for name, partner in partners.items()
+            },
             tokenizer_card.id: weight_bytes(tokenizer, torch.float32),
             **({encoder_name(text): encoder_bytes(text, device)} if text else {}),
         },
         kv=kv,
         kv_peak=peak,
-        activations=_activations(backbone.config, schedule, rows * batch),
-        decoder=_decoder(tokenizer.config, tokenizer.downsample, schedule, batch),
+        activations=max(
+            _activations(models[step.model].config, tokens, rows * batch * step.rows)
+            for step, tokens in zip(work, schedule.lengths, strict=True)
+        ),
+        decoder=_decoder(tokenizer.config, tokenizer.downsample, schedule, batch * most),
+        searches=most > 1,
     )
 
 
@@ -145,65 +168,8 @@ def block_bytes(module: torch.nn.Module, dtype: torch.dtype, quant: str) -> dict
     }
 
 
-def kv_bytes(
-    backbone: Any, policy: CachePolicy, schedule: ScaleSchedule, rows: int, dtype: torch.dtype
-) -> tuple[tuple[int, ...], int]:
-    """Bytes held after each scale and the largest allocation, from a run without numbers.
-
-    Raises:
-        VarSpacesError: if the policy looks at numbers to decide how many entries it keeps.
-    """
-    layers, heads, head_dim = backbone.kv_layout()
-    device = torch.device("meta")
-    cache = policy.new_cache(
-        schedule,
-        layers=layers,
-        rows=rows,
-        heads=heads,
-        head_dim=head_dim,
-        dtype=dtype,
-        device=device,
-    )
-    cache.attention = lambda q, *rest: torch.empty_like(q)  # nothing but its shape is needed
-    session = policy.session(cache, schedule)
-
-    def queries(tokens: int) -> torch.Tensor:
-        return torch.empty(rows, heads, tokens, head_dim, dtype=dtype, device=device)
-
-    held = []
-    try:
-        with torch.no_grad():
-            for scale, tokens in enumerate(schedule.lengths):
-                cache.begin_scale(scale)
-                new = queries(tokens)
-                for layer in range(layers):
-                    cache.attend(layer, new, new, new, 1.0, lambda index: queries(len(index)))
-                session.after_scale(scale)
-                held.append(cache.nbytes)
-    except (NotImplementedError, RuntimeError) as error:
-        if isinstance(error, VarSpacesError):
-            raise
-        raise VarSpacesError(
-            f"Cache policy '{policy.name}' decides by what it sees in a run, so its bytes cannot "
-            "be known before: estimate another policy, or measure a run."
-        ) from None
-    return tuple(held), cache.peak_bytes  # before a policy cuts what was appended
-
-
-def _pinned(
-    card: Card, backbone: Any, schedule: ScaleSchedule, rows: int, dtype: torch.dtype
-) -> int:
-    """Bytes of the keys and values that the adapter of a card pins in front of all others."""
-    if not card.adapter:
-        return 0
-    entries = methods.parse("adapter", card.adapter).pinned(schedule, backbone.config)
-    _, heads, head_dim = backbone.kv_layout()
-    return 2 * sum(entries) * rows * heads * head_dim * dtype.itemsize
-
-
-def _activations(config: Any, schedule: ScaleSchedule, rows: int) -> int:
+def _activations(config: Any, tokens: int, rows: int) -> int:
     """A block's residual stream, its input and the wide feed-forward part; then the logits."""
-    tokens = max(schedule.lengths)
     block = rows * tokens * (2 + 2 * config.mlp_ratio) * config.width
     values = config.vocab_size if config.vocab_size > 2 else 2 * config.latent_dim
     logits = rows * tokens * values * 4  # raw, guided, sorted, noise

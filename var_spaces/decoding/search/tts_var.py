@@ -8,13 +8,14 @@ are those at which the batch of the released code changes; for other schedules t
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from var_spaces import methods
-from var_spaces.decoding.base import DecodingStrategy
+from var_spaces.decoding.base import DecodingStrategy, ScaleWork
 from var_spaces.decoding.search.stages import Stages
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
@@ -39,6 +40,16 @@ class RewardedSearch(DecodingStrategy):
     def needs(self) -> dict[str, str]:
         reads = {"kv-cache": "candidates read the keys and values of earlier scales"}
         return {**reads, **self.rewards().needs}
+
+    @abstractmethod
+    def stages(self, schedule: ScaleSchedule) -> Stages:
+        """Candidates at every scale, and where they are chosen from."""
+
+    def work(self, schedule: ScaleSchedule, depth: int) -> tuple[ScaleWork, ...]:
+        stages = self.stages(schedule)
+        batch = stages.batch(schedule)
+        looks = {*stages.clusters, *stages.resampling, schedule.num_scales - 1}
+        return tuple(ScaleWork(rows=rows, looks=k in looks) for k, rows in enumerate(batch))
 
     def rewards(self) -> Reward:
         """The reward, with default parameters."""

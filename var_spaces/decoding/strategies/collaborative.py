@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from var_spaces import methods
-from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Draw, Drawn
+from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Draw, Drawn, ScaleWork
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
@@ -88,6 +88,10 @@ class Collaborative(DecodingStrategy):
             raise VarSpacesError(
                 f"drafted = {self.drafted}: there are {schedule.num_scales} scales to draw."
             )
+
+    def work(self, schedule: ScaleSchedule, depth: int) -> tuple[ScaleWork, ...]:
+        refined = schedule.num_scales - self.drafted
+        return (ScaleWork(),) * self.drafted + (ScaleWork(self.refiner),) * refined
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> CollaborativeSession:
         return CollaborativeSession(setup, self._refining(setup), images, self.drafted)

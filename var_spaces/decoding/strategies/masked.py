@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from var_spaces.decoding.base import DecodingStrategy, Draw, Drawn
+from var_spaces.decoding.base import DecodingStrategy, Draw, Drawn, ScaleWork
 from var_spaces.decoding.strategies.plain import PlainSession
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
@@ -83,6 +83,10 @@ class MaskedDecoding(DecodingStrategy):
             return tuple(int(part) for part in self.splits[scale].split("+"))
         passes = 1 if self.splits or scale >= len(self.steps) else self.steps[scale]
         return split_tokens(tokens, passes) if scale > 0 else (tokens,)
+
+    def work(self, schedule: ScaleSchedule, depth: int) -> tuple[ScaleWork, ...]:
+        passes = (len(self.split(k, tokens)) for k, tokens in enumerate(schedule.lengths))
+        return tuple(ScaleWork(passes=count) for count in passes)
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> MaskedSession:
         return MaskedSession(setup, images)

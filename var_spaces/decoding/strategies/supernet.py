@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from var_spaces.decoding.base import DecodingStrategy, Draw, Drawn
+from var_spaces.decoding.base import DecodingStrategy, Draw, Drawn, ScaleWork
 from var_spaces.decoding.strategies.plain import PlainSession
 from var_spaces.depth import sub_network
 from var_spaces.errors import VarSpacesError
@@ -57,6 +57,10 @@ class Supernet(DecodingStrategy):
                 f"bridge = {self.bridge} leaves none of the {schedule.num_scales} scales to a "
                 f"sub-network: take 1 to {schedule.num_scales - 1}."
             )
+
+    def work(self, schedule: ScaleSchedule, depth: int) -> tuple[ScaleWork, ...]:
+        fewer = ScaleWork(blocks=tuple(sub_network(depth, min(self.depth, depth))))
+        return (ScaleWork(),) * self.bridge + (fewer,) * (schedule.num_scales - self.bridge)
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> SupernetSession:
         return SupernetSession(setup, images, self)

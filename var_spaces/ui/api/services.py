@@ -107,6 +107,7 @@ def estimate(run: dict[str, Any], memory: float | None = None) -> dict[str, Any]
         memory=_bytes(memory),
         cache=planned.cache,
         guidance=planned.guidance,
+        decoding=planned.decoding,
         schedule=planned.schedule,
         count=planned.spec.count,
     )

@@ -38,6 +38,7 @@ def needs(form: Form, values: Sequence[Any]) -> str:
             planned.card,
             cache=planned.cache,
             guidance=planned.guidance,
+            decoding=planned.decoding,
             schedule=planned.schedule,
             count=planned.spec.count,
         )
@@ -47,9 +48,8 @@ def needs(form: Form, values: Sequence[Any]) -> str:
         f'<tr><th scope="row">{escape(part)}</th><td>{bytes_text(size)}</td><td>{how}</td></tr>'
         for part, size, how in found.rows
     )
-    plain = "" if planned.decoding.name == "plain" else " These are the numbers of plain decoding."
     return (
-        f"<p>{escape(found.said(bytes_text))}{plain}</p>"
+        f"<p>{escape(found.said(bytes_text))}</p>"
         '<div class="vs-scroll" tabindex="0" role="region" aria-label="Memory that a run needs">'
         f'<table class="vs-table"><tbody>{rows}</tbody></table></div>'
     )

@@ -50,8 +50,7 @@ def seconds(specs: Iterable[RunSpec]) -> int:
         for planned in map(plan, specs):
             spec, schedule = planned.spec, planned.schedule
             rows = spec.count * len(planned.guidance.rows(schedule))
-            for card in (planned.card, *planned.extra.values()):
-                total += gpu_seconds(card, schedule, rows, spec.count)
+            total += gpu_seconds(planned.card, schedule, rows, spec.count, planned.decoding)
     except VarSpacesError:
         return REFUSED
     return min(total, most())
