@@ -1,7 +1,12 @@
-"""Rows of papers: what was published, the run that should give it, and what we measured.
+"""Rows of papers: what was published, and the run or the count that should give it.
 
-``papers.json`` holds them. ``published`` maps the name of a metric to the paper's number; ``parts``
-are methods that are not the defaults of the model's card.
+``papers.json`` holds them, by the system that they belong to. A row is one of three:
+
+* ``suite``, ``model``, ``parts``, ``published``: a run; ``published`` maps the name of a metric to
+  the paper's number, ``parts`` are methods that are not the defaults of the model's card;
+* ``model``, ``parts``, ``counted``, ``count``: numbers that follow from shapes, see
+  ``leaderboard.counted``; they are counted whenever somebody asks;
+* ``published``, ``missing``: nobody can run it here, and why.
 """
 
 from __future__ import annotations
@@ -26,15 +31,28 @@ FILE = Path(__file__).parent / "papers.json"
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A published row; see the top of this file."""
+    """A published row; see the top of this file.
+
+    Attributes:
+        system: whose it is.
+        paper, date: of the system.
+        hardware: that the paper names, "" if it does not matter or is not told.
+        count: images, where the number depends on them.
+    """
 
     id: str
+    system: str
     title: str
     paper: str
-    suite: str
-    model: str
-    published: Mapping[str, float]
+    date: str
+    suite: str = ""
+    model: str = ""
+    published: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, Any] = field(default_factory=dict)
+    counted: Mapping[str, float] = field(default_factory=dict)
+    count: int = 1
+    hardware: str = ""
+    missing: str = ""
     note: str = ""
 
     def entry(self) -> Entry:
@@ -42,7 +60,11 @@ class PaperRow:
         return Entry.of(self.model, **self.parts)
 
     def command(self) -> str:
-        """The same as a command line."""
+        """The same as a command line; "" if there is none."""
+        if self.missing:
+            return ""
+        if self.counted:
+            return f"python -m leaderboard reproduce {self.id}"
         words = ["python", "-m", "leaderboard", "run", "--suite", self.suite, "--model", self.model]
         for kind, part in self.parts.items():
             words += [f"--{kind}", part["name"]]
@@ -67,8 +89,10 @@ def by_metric(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 @cache
 def paper_rows() -> dict[str, PaperRow]:
-    """All rows by id."""
-    found = [PaperRow(**row) for row in json.loads(FILE.read_text("utf-8"))["rows"]]
+    """All rows by id, those of a system together."""
+    data = json.loads(FILE.read_text("utf-8"))
+    systems = data["systems"]
+    found = [PaperRow(**{**systems[row["system"]], **row}) for row in data["rows"]]
     return {row.id: row for row in found}
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from leaderboard.entry import Entry
 from leaderboard.result import Result, Samples
 from leaderboard.store import Store, index
 from leaderboard.submissions.request import Request
 from leaderboard.submissions.verdict import Verdict, path_of
-from var_spaces.errors import VarSpacesError
+from leaderboard.suites.base import get_suite
+from var_spaces.errors import NotHere, VarSpacesError
+from var_spaces.zoo.cards import known
 
 Check = Callable[[str, bytes], None]  # path and content; raises what is wrong
 
@@ -27,6 +30,36 @@ def problems(store: Store) -> list[str]:
     for path in paths:
         lines += _problems(store, path, at)
     return sorted(lines)
+
+
+def stale(store: Store) -> list[str]:
+    """Results that are sound but of the past: another version of their suite, other weights, or a
+    method that is gone. They stay; running them again makes rows of today."""
+    try:
+        results, _ = store.read_results()
+    except VarSpacesError:
+        return []  # see problems()
+    reasons = ((result, _past(result)) for result in results)
+    return [f"{result.id} ({result.label}): {reason}" for result, reason in reasons if reason]
+
+
+def _past(result: Result) -> str:
+    try:
+        protocol = get_suite(result.suite).protocol
+        Entry(**result.entry)
+    except NotHere:
+        return ""  # a download is missing here: nobody can tell
+    except VarSpacesError as error:
+        return str(error)
+    if result.protocol != protocol:
+        return f"it is of '{result.protocol}', the suite is '{protocol}' now"
+    cards = known()
+    changed = [
+        name
+        for name, digest in result.weights.items()
+        if name in cards and cards[name].weights_sha256 not in (None, "", digest)
+    ]
+    return f"other weights of {', '.join(changed)} since" if changed else ""
 
 
 def _problems(store: Store, path: str, at: str) -> Iterator[str]:

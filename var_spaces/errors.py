@@ -15,6 +15,10 @@ class VarSpacesError(ValueError):
         return printable(super().__str__())
 
 
+class NotHere(VarSpacesError):
+    """Nothing is wrong, but a file must be made or fetched first; the line says how."""
+
+
 class UnknownName(VarSpacesError):
     """A model, method, class or field name that does not exist."""
 

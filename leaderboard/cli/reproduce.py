@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from leaderboard.cli.shown import say_json
-from leaderboard.papers import PaperRow, by_metric, paper_row, paper_rows
-from leaderboard.runner.job import Job
+from leaderboard.cli.shown import say, say_json
+from leaderboard.papers import paper_row, paper_rows
 from leaderboard.store import reading_stores
-from leaderboard.suites.base import get_suite
+from leaderboard.table.board import Source
 from var_spaces.cli.arguments import Parser
 from var_spaces.cli.table import table
-from var_spaces.errors import VarSpacesError
 
 
-def run(arguments: Sequence[str]) -> None:
+def run(arguments: Sequence[str]) -> int:
     parser = Parser("reproduce", "Published rows and ours.", program="leaderboard")
     parser.add_argument("row", nargs="?", metavar="ROW", help="its id; none lists all")
+    parser.add_argument("--all", action="store_true", help="all rows with their numbers")
+    parser.add_argument("--dry-run", action="store_true", help="would the command start?")
+    parser.add_argument("--markdown", action="store_true", help="the page of the documentation")
     parser.add_argument("--store", metavar="PLACE", help="folder or hf://datasets/OWNER/NAME")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     options = parser.read(arguments)
-    if not options.get("row"):
+    chosen = [options["row"]] if options.get("row") else list(paper_rows())
+    if "dry_run" in options:
+        return _dry_run(chosen, "json" in options)
+    if options.get("row") or "all" in options or "markdown" in options:
+        _numbers(chosen, options)
+    else:
         _list("json" in options)
-        return
-    paper = paper_row(options["row"])
-    found = _told(paper, options.get("store"))
-    say_json(found) if "json" in options else print(_text(paper, found), end="")
+    return 0
 
 
 def _list(as_json: bool) -> None:
@@ -34,47 +38,74 @@ def _list(as_json: bool) -> None:
     if as_json:
         say_json([vars(row) for row in rows])
         return
-    lines = [[row.id, row.suite, row.title, row.paper] for row in rows]
-    print(table(["ROW", "SUITE", "", "PAPER"], lines), end="")
+    lines = [[row.id, row.suite or ("counted" if row.counted else "-"), row.title] for row in rows]
+    print(table(["ROW", "SUITE", ""], lines), end="")
 
 
-def _told(paper: PaperRow, place: str | None) -> dict[str, Any]:
-    """Command, numbers, and what stands in the way if there are none of ours."""
-    try:
-        rows = [row for store in reading_stores(place) for row in store.rows()]
-        ours = paper.measured(rows)
-    except VarSpacesError:
-        ours = None  # the suite needs a download first
-    missing = None if ours else _obstacle(paper)
-    scores = by_metric(ours) if ours else {}
-    numbers = {
-        name: {"published": value, "ours": scores.get(name, {}).get("value")}
-        for name, value in paper.published.items()
-    }
-    status = "measured" if ours else f"not measured: {missing}" if missing else "not measured yet"
-    return {
-        "row": paper.id,
-        "command": paper.command(),
-        "numbers": numbers,
-        "result": ours["id"] if ours else None,
-        "status": status,
-    }
+def _numbers(chosen: Sequence[str], options: dict[str, Any]) -> None:
+    from leaderboard.reproduction import markdown, reproduced, would_start
 
-
-def _obstacle(paper: PaperRow) -> str:
-    """Why it cannot run here, or ""."""
-    try:
-        Job(get_suite(paper.suite), paper.entry()).check()
-    except VarSpacesError as error:
-        return str(error)
-    return ""
-
-
-def _text(paper: PaperRow, found: Mapping[str, Any]) -> str:
-    rows = [
-        [name, f"{pair['published']:g}", "-" if pair["ours"] is None else f"{pair['ours']:.4g}"]
-        for name, pair in found["numbers"].items()
+    rows = Source.of(reading_stores(options.get("store"))).rows
+    found = [reproduced(paper_row(id), rows) for id in chosen]
+    if "markdown" in options:
+        print(markdown(found), end="")
+        return
+    waits = {}
+    if len(found) == 1 and found[0].status == "not measured":
+        waits[chosen[0]] = would_start(found[0].row)[1]
+    told = [
+        {
+            "row": one.row.id,
+            "command": one.row.command(),
+            "numbers": {name: {"published": a, "ours": b} for name, (a, b) in one.numbers.items()},
+            "result": one.result or None,
+            "verdict": one.verdict,
+            "status": ": ".join(filter(None, (one.status, waits.get(one.row.id) or one.reason))),
+        }
+        for one in found
     ]
-    note = f"{paper.note}\n" if paper.note else ""
-    head = f"{paper.title} ({paper.paper})\n{found['command']}\n\n"
-    return f"{head}{table(['', 'PUBLISHED', 'OURS'], rows)}\n{note}{found['status']}\n"
+    if "json" in options:
+        say_json(told if "all" in options else told[0])
+    elif len(found) == 1:
+        _tell(told[0])
+    else:
+        lines = [
+            [one["row"], *cells, one["verdict"], one["status"]]
+            for one in told
+            for cells in _cells(one)
+        ]
+        print(table(["ROW", "", "PUBLISHED", "OURS", "VERDICT", ""], lines), end="")
+
+
+def _cells(told: dict[str, Any]) -> list[list[str]]:
+    """Name, their number and ours."""
+    return [
+        [name, f"{pair['published']:g}", "-" if pair["ours"] is None else f"{pair['ours']:.6g}"]
+        for name, pair in told["numbers"].items()
+    ]
+
+
+def _tell(told: dict[str, Any]) -> None:
+    row = paper_row(told["row"])
+    say(f"{row.title} ({row.paper})", told["command"], "")
+    print(table(["", "PUBLISHED", "OURS"], _cells(told)))
+    say(*filter(None, (row.note, f"{told['status']} {told['verdict']}".strip())))
+
+
+def _dry_run(chosen: Sequence[str], as_json: bool) -> int:
+    """0 if all commands are right, whatever they wait for."""
+    from leaderboard.reproduction import would_start
+
+    found = []
+    for id in chosen:
+        right, why = would_start(paper_row(id))
+        missing = paper_row(id).missing
+        state = "cannot run" if missing else "broken" if not right else "waits" if why else "starts"
+        found.append({"row": id, "state": state, "why": why})
+    if as_json:
+        say_json(found)
+    else:
+        print(table(["ROW", "", ""], [[f["row"], f["state"], f["why"]] for f in found]), end="")
+        totals = Counter(f["state"] for f in found)
+        say(", ".join(f"{count} {state}" for state, count in totals.items()))
+    return 1 if any(f["state"] == "broken" for f in found) else 0

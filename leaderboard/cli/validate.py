@@ -27,7 +27,10 @@ def run(arguments: Sequence[str]) -> int:
         found = sound.problems(store)
         problems += len(found)
         say(*found)
-        print(f"{store.backend}: {_count(store)} results, {len(found)} problems")
+        past = sound.stale(store)
+        say(*(f"stale: {line}" for line in past))
+        told = f"{len(found)} problems, {len(past)} stale" if past else f"{len(found)} problems"
+        print(f"{store.backend}: {_count(store)} results, {told}")
     if "reindex" in options:
         print(f"index of {open_store(options.get('store')).reindex()} results written")
     return 1 if problems else 0

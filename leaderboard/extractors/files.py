@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from var_spaces.errors import VarSpacesError
+from var_spaces.errors import NotHere, VarSpacesError
 from var_spaces.paths import expanded
 from var_spaces.zoo import hub
 from var_spaces.zoo.source import Source
@@ -25,7 +25,7 @@ def hub_file(repository: str, *names: str) -> Path:
     found = hub.cached(Source(repository=repository, files=names))
     if found is None:
         listed = " ".join(names)
-        raise VarSpacesError(
+        raise NotHere(
             f"{listed} of {repository} are not all on this machine: get them with "
             f"'hf download {repository} {listed}'."
         )
@@ -46,7 +46,7 @@ def hub_folder(repository: str) -> tuple[Path, list[Path]]:
             return found[0].parent, weight_files(found[0].parent)
     except VarSpacesError:
         pass  # a part of it is here
-    raise VarSpacesError(
+    raise NotHere(
         f"{repository} is not on this machine as a whole: get it with 'hf download {repository}'."
     )
 
@@ -60,7 +60,7 @@ def data_file(name: str, url: str) -> Path:
     folder = expanded(os.environ.get(DATA_VARIABLE) or "~/.cache/var-spaces")
     path = folder / name
     if not path.exists():
-        raise VarSpacesError(
+        raise NotHere(
             f"{path} is missing: download it from {url} (or set {DATA_VARIABLE} to the folder that "
             f"holds {name})."
         )
@@ -79,4 +79,4 @@ def need(package: str, install: str) -> None:
     from importlib.util import find_spec
 
     if find_spec(package) is None:
-        raise VarSpacesError(f"This needs {package}: pip install {install}")
+        raise NotHere(f"This needs {package}: pip install {install}")

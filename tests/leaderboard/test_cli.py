@@ -11,7 +11,6 @@ import yaml
 
 from leaderboard.cli import main
 from leaderboard.compare import compare
-from leaderboard.papers import paper_rows
 from leaderboard.result import Samples
 from leaderboard.store import open_store
 from leaderboard.sweep import runs_of
@@ -129,14 +128,6 @@ def test_reproduce(store, run):
     code, _, err = run("reproduce", "var-d61")
     assert code == 2
     assert "Did you mean" in err
-
-
-@pytest.mark.parametrize("row", paper_rows().values(), ids=lambda row: row.id)
-def test_rows_of_papers_can_be_asked_for(row):
-    entry = row.entry()
-    assert entry.model == row.model
-    assert row.command().startswith("python -m leaderboard run --suite")
-    assert all(value > 0 for value in row.published.values())
 
 
 @pytest.mark.usefixtures("use_tiny_models")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboard.sound import problems
+from leaderboard.sound import problems, stale
 from leaderboard.store import open_store
 from leaderboard.store.index import PATH, read, scores
 from leaderboard.store.places import SEEDED
@@ -14,6 +14,7 @@ def test_seeded_results():
     rows = store.rows()
     assert len(rows) >= 20
     assert problems(store) == []
+    assert stale(store) == []
     assert set(read(store.read(PATH))) == {row["path"] for row in rows}
     for row in rows:
         assert row["protocol"] == get_suite(row["suite"]).protocol

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from var_spaces import codecs
-from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.errors import NotHere, VarSpacesError, did_you_mean
 from var_spaces.paths import expanded
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.validation import FrozenModel
@@ -98,7 +98,7 @@ def find(name: str, needs: str, schedule: ScaleSchedule, layers: int, heads: int
     layout = f"{layers} layers, {heads} heads and {schedule.num_scales} scales"
     if not exact:
         chosen = "No calibration" if name == AUTO else f"Calibration '{name}' does not"
-        raise VarSpacesError(
+        raise NotHere(
             f"{chosen} fit{'s' if name == AUTO else ''} a model of {layout} with the table "
             f"'{needs}': run 'python -m var_spaces calibrate MODEL' once."
         )
