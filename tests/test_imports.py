@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # package must be placed here. The same picture is in docs/architecture.md.
 LAYERS = [
     {"errors"},
-    {"schedule", "validation", "discovery", "codecs", "paths"},
+    {"cpu", "schedule", "validation", "discovery", "codecs", "paths"},
     {"aspect", "depth", "methods", "pictures", "steps"},
     {"spec"},
     {"checkout"},

@@ -20,6 +20,7 @@ from var_spaces.backbones.layers import (
     SelfAttention,
     modulate,
 )
+from var_spaces.backbones.products import Linear
 from var_spaces.backbones.rope import Rotary
 
 
@@ -80,8 +81,8 @@ class CrossAttention(TextKeys):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__(width, width, heads)
-        self.mat_q = nn.Linear(width, width)
-        self.proj = nn.Linear(width, width)
+        self.mat_q = Linear(width, width)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor, memory: TextMemory) -> Tensor:
         q = self.mat_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -94,7 +95,7 @@ class TextPooling(TextKeys):
     def __init__(self, text_dim: int, width: int, heads: int) -> None:
         super().__init__(text_dim, width, heads)
         self.mat_q = nn.Parameter(torch.zeros(1, heads, width // heads))
-        self.proj = nn.Linear(width, width)
+        self.proj = Linear(width, width)
 
     def forward(self, text: Tensor, mask: Tensor | None) -> Tensor:
         """Padded text ``(B, T, E)`` to ``(B, C)``."""

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces.backbones.products import Linear, product
 from var_spaces.cache.beside import Attend, Beside, RawQueries, additive
 from var_spaces.schedule import ScaleSchedule
 
@@ -92,7 +93,7 @@ class Projection(nn.Linear):
         super().__init__(inputs, outputs, bias=False)
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.linear(x, self.weight, bias)
+        return product(x, self.weight, bias)
 
 
 class SelfAttention(nn.Module):
@@ -111,7 +112,7 @@ class SelfAttention(nn.Module):
         self.mat_qkv = Projection(width, 3 * width)
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
-        self.proj = nn.Linear(width, width)
+        self.proj = Linear(width, width)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values ``(B, H, l, D)`` of ``x (B, l, C)``, ready for attention."""
@@ -145,8 +146,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
@@ -219,8 +220,7 @@ def initialise_linears(modules: Sequence[nn.Module], std: float) -> None:
     """Truncated-normal weights and zero biases for all linear and embedding layers."""
     for module in modules:
         for layer in module.modules():
-            kind = type(layer)
-            if kind in (nn.Linear, Projection, nn.Embedding):
+            if isinstance(layer, nn.Linear | nn.Embedding):
                 nn.init.trunc_normal_(layer.weight, std=std)
-            if kind is nn.Linear and layer.bias is not None:
+            if isinstance(layer, nn.Linear) and layer.bias is not None:
                 nn.init.zeros_(layer.bias)

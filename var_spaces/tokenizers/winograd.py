@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces import cpu
+
 TILE, PATCH = 4, 6  # outputs and inputs of a tile along a side
 POINTS = PATCH * PATCH
 MIN_CHANNELS = 128
@@ -56,12 +58,9 @@ class Conv3x3(nn.Conv2d):
 
     def _pays(self, x: Tensor) -> bool:
         return (
-            x.device.type == "cpu"
-            and x.dtype == self.weight.dtype == torch.float32
-            and min(self.in_channels, self.out_channels) >= MIN_CHANNELS
+            min(self.in_channels, self.out_channels) >= MIN_CHANNELS
             and x.shape[-2] * x.shape[-1] >= MIN_POSITIONS
-            and not torch.is_grad_enabled()
-            and not torch.is_autocast_enabled("cpu")
+            and cpu.is_plain(x, self.weight)
         )
 
 
