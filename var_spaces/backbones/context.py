@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Generic, Self, TypeVar
 
 from torch import Tensor
 
 from var_spaces.backbones.extension import IDENTITY, Extension
 from var_spaces.schedule import ScaleSchedule
 
+C = TypeVar("C")  # what a backbone's ``condition(...)`` gives
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RunContext:
+class RunContext(Generic[C]):
     """Of a class-conditional backbone; others add to it.
 
     Attributes:
@@ -25,7 +27,7 @@ class RunContext:
     """
 
     schedule: ScaleSchedule
-    cond: Any
+    cond: C
     blocks: tuple[Tensor, ...]
     head: Tensor
     extension: Extension = IDENTITY

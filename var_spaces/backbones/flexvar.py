@@ -23,7 +23,7 @@ from var_spaces.tokenizers.autoencoder import area_pool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FlexContext(RunContext):
+class FlexContext(RunContext[Tensor]):
     """A run on maps of its own; ``places`` are their positions, ``(1, l_k, C)`` each."""
 
     places: tuple[Tensor, ...]

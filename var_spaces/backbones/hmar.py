@@ -30,7 +30,7 @@ from var_spaces.schedule import ScaleSchedule
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class HMARContext(RunContext):
+class HMARContext(RunContext[Tensor]):
     """A run of one of the two paths; they share what concerns the base blocks.
 
     Attributes:

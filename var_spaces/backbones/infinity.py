@@ -71,16 +71,14 @@ class TextCondition:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TextContext(RunContext):
+class TextContext(RunContext[TextCondition]):
     """What follows from prompts and schedule.
 
     Attributes:
-        cond: the prompts.
         rotary: positions of the whole schedule.
         memory: keys and values of the text, per block.
     """
 
-    cond: TextCondition
     rotary: Rotary
     memory: tuple[TextMemory, ...]
 

@@ -76,7 +76,7 @@ class CachePolicy(Method):
         Args:
             schedule: scales of the run.
             layers, heads, head_dim: ``kv_layout()`` of the backbone.
-            rows: rows of the batch (twice the images with guidance).
+            rows: rows of the batch: a block of images per named condition.
             dtype, device: of the stored keys and values.
             reserve: preallocate no more entries per head than these; None is the whole run.
             storage: how entries lie in memory; None is as they are.

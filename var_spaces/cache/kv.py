@@ -58,7 +58,7 @@ class KVCache:
 
     Args:
         layers: attention layers of the model.
-        rows: rows of the batch (twice the images with guidance).
+        rows: rows of the batch: a block of images per named condition.
         heads, head_dim: heads per layer and channels *D* per head.
         capacity: entries that a head can hold: one number, one per layer, or one per group of
             every layer.

@@ -8,12 +8,12 @@ close to the source but not equal: upsampling, phi and the decoder mix neighbour
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from var_spaces.decoding.backbone import Tokenizer
 from var_spaces.schedule import ScaleSchedule
 
 WHOLE_SCALE_TOKENS = 3  # scales of so few tokens come from the source entirely
@@ -45,7 +45,7 @@ class TokenSubstitution:
     """
 
     def __init__(
-        self, tokenizer: Any, source: Sequence[Tensor], mask: Tensor, schedule: ScaleSchedule
+        self, tokenizer: Tokenizer, source: Sequence[Tensor], mask: Tensor, schedule: ScaleSchedule
     ) -> None:
         self.tokenizer, self.source = tokenizer, source
         self.keep = keep_masks(mask.to(source[0].device), schedule)
@@ -71,7 +71,7 @@ class CoarseScales(TokenSubstitution):
         scales: how many come from the source.
     """
 
-    def __init__(self, tokenizer: Any, source: Sequence[Tensor], scales: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, source: Sequence[Tensor], scales: int) -> None:
         self.tokenizer, self.source = tokenizer, source
         self.keep = [
             torch.full(ids.shape[:2], k < scales, device=ids.device) for k, ids in enumerate(source)
