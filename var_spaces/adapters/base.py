@@ -33,13 +33,14 @@ class Loaded:
 
     Attributes:
         backbone, tokenizer: of the base model.
-        own: the adapter's parameters, from :meth:`Adapter.build`.
+        own: the adapter's parameters, from :meth:`Adapter.build`; None where it has none, and all
+            weights are the model's.
         text_encoder: reads prompts, where the base model has one.
     """
 
     backbone: Any
     tokenizer: Any
-    own: nn.Module
+    own: nn.Module | None
     text_encoder: PackedEncoder | None = None
 
 

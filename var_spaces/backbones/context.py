@@ -42,6 +42,10 @@ class RunContext(Generic[C]):
             extension=self.extension.gather_rows(index),
         )
 
+    def settled(self) -> Self:
+        """The context of a run whose cache holds what is pinned."""
+        return replace(self, extension=self.extension.settled())
+
     def extended(self, extension: Extension) -> Self:
         """The same run with an extension; it may change what is computed once."""
         changed = tuple(extension.modulation(b, block) for b, block in enumerate(self.blocks))

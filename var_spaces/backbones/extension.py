@@ -64,6 +64,10 @@ class Extension:
         """
         return None
 
+    def settled(self) -> Self:
+        """What is left once a cache holds what was pinned: it need not be held twice."""
+        return self
+
     def attend(self, block: int, scales: range, base: Attend) -> Attend:
         """Attention of a block. Call ``base`` once, with more to see (``beside``) or not, and add
         to what it returns."""

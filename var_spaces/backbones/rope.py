@@ -72,15 +72,29 @@ def angles(rows: Tensor, columns: Tensor, head_dim: int) -> Tensor:
     return torch.cat((by_row, by_column), -1).flatten(0, 1)
 
 
+def grid_angles(
+    size: tuple[int, int],
+    head_dim: int,
+    reference: tuple[int, int],
+    offset: tuple[int, int] = (0, 0),
+) -> Tensor:
+    """Angles ``(h * w, D / 2)`` of one scale on a reference grid, rounded half to even.
+
+    Args:
+        offset: row and column of the reference grid's first corner.
+    """
+    places = [
+        (torch.arange(n, device="cpu", dtype=torch.float32) * (whole / n)).round() + first
+        for n, whole, first in zip(size, reference, offset, strict=True)
+    ]
+    return angles(*places, head_dim)
+
+
 def _grid(
     size: tuple[int, int], head_dim: int, reference: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Cosines and sines of one scale on a reference grid."""
-    places = [
-        (torch.arange(n, device="cpu", dtype=torch.float32) * (whole / n)).round()
-        for n, whole in zip(size, reference, strict=True)
-    ]
-    turned = angles(*places, head_dim)
+    turned = grid_angles(size, head_dim, reference)
     return turned.cos(), turned.sin()
 
 

@@ -60,7 +60,10 @@ def add_method_flags(parser: Parser, cls: type[Method], prefix: str) -> dict[str
         flags = [flag]
         if option.content == "picture" and not has_picture:
             flags, has_picture = list(dict.fromkeys(["--picture", flag])), True
-        group.add_argument(*flags, dest=dest, help=_help(option), **_settings(option))
+        settings = _settings(option)
+        if option.field == getattr(cls, "step", ""):
+            settings["action"] = "append"
+        group.add_argument(*flags, dest=dest, help=_help(option), **settings)
     return fields
 
 

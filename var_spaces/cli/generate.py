@@ -48,17 +48,19 @@ def run(arguments: Sequence[str]) -> None:
     parser = _parser(base)
     options = parser.read(arguments)
     out, scale = png_place(options, "out"), _upscale(options)
-    spec, pictures = _spec(base, options)
-    side = get_card(spec.model, role="generator").resolution * columns(spec.count) * scale
-    if side > MAX_SIDE:
-        raise VarSpacesError(
-            f"The picture would be {side} pixels wide, allowed are {MAX_SIDE}: lower --scale."
-        )
     kept = png_place(options, "kept") if "kept" in options else None
+    steps = _steps(base, options)
+    for step in steps:  # refuse all before any is drawn
+        _check_size(*_spec(base, step), scale)
     held: Held = {}
-    done = _watch(spec, pictures, held if kept else None)
-    spec = done.record.spec  # as the model spells it: a class by its name
-    write_file(out, save_png(grid(done.images), spec, scale))
+    for number, step in enumerate(steps, 1):
+        last = number == len(steps)
+        done = _watch(*_spec(base, step), held if kept and last else None)
+        spec = done.record.spec  # as the model spells it: a class by its name
+        place = out if last else out.with_stem(f"{out.stem}-{number}")
+        write_file(place, save_png(grid(done.images), spec, scale))
+        if not last:
+            steps[number] |= {"task:source": done.images[0], "task:after": spec.id}
     if kept:
         write_file(kept, _kept_picture(held, spec, done))
     if "json" in options:
@@ -150,6 +152,28 @@ def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[RunSpec,
     if main and task.model_fields[main].is_required() and main not in inputs:
         raise VarSpacesError(f"Task '{task.name}' starts from a picture: give --picture FILE.")
     return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs), pictures
+
+
+def _steps(base: Mapping[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Options of every run: one, or one for each time that the flag of a step was given. All runs
+    but the last draw one image, which the next starts from."""
+    flag = f"task:{methods.get('task', base['task']['name']).step}"
+    given = options.get(flag)
+    if not isinstance(given, list):
+        return [options]
+    steps = [{**options, flag: text, "count": 1} for text in given]
+    steps[-1] = {**options, flag: given[-1]}
+    return steps
+
+
+def _check_size(spec: RunSpec, pictures: Mapping[str, Any], scale: int) -> None:
+    task = methods.parse("task", {"name": spec.task, **spec.inputs})
+    card = get_card(spec.model, role="generator")
+    side = task.longest_side(card, pictures) * columns(spec.count) * scale
+    if side > MAX_SIDE:
+        raise VarSpacesError(
+            f"The picture would be {side} pixels wide, allowed are {MAX_SIDE}: lower --scale."
+        )
 
 
 def png_place(options: Mapping[str, Any], name: str) -> Path:

@@ -38,4 +38,4 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _family(card: cards.Card) -> str:
-    return f"{card.adapter['name']} on {card.base}" if card.adapter else card.family
+    return f"{card.adapter['name']} on {card.base}" if card.base else card.family

@@ -59,6 +59,10 @@ class Context(Protocol):
         """The same run with an extension."""
         ...
 
+    def settled(self) -> Self:
+        """The context of a run whose cache holds what is pinned."""
+        ...
+
 
 class Backbone(Protocol):
     """Condition -> logits of one scale, given the KV cache of the run."""

@@ -56,6 +56,8 @@ class Task(Part):
 
     kind = "task"
     tab: ClassVar[str] = "generate"  # where the page offers it
+    # field that may be given several times: runs of which each starts from the result before
+    step: ClassVar[str] = ""
 
     @abstractmethod
     def resolve(self, card: Card) -> Task:
@@ -152,6 +154,10 @@ class Task(Part):
                 raise VarSpacesError(f"A picture is not the one its hash {key[:16]}... names.")
             found |= pixels
         return found
+
+    def longest_side(self, card: Card, pictures: Pictures) -> int:
+        """Of a finished image, in pixels."""
+        return card.resolution
 
     def substitution(
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures

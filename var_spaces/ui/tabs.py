@@ -23,7 +23,8 @@ WORDS: Mapping[str, TabWords] = {
     "edit": TabWords(
         "Edit",
         "Edit",
-        "Hand in a picture and paint over what is to change, or let a model draw its details anew.",
+        "Hand in a picture and say what to change, paint over it, or let a model draw its details "
+        "anew: which of these is for the model to say.",
     ),
     "style": TabWords("Style", "Draw", "Take the style of one picture to another content."),
     "subject": TabWords("Subject", "Draw", "Draw a thing of your own in new places."),

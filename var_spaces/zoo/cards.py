@@ -6,7 +6,8 @@ in ``~/.var-spaces/models``). Cards of models that others published lie in ``ass
 weights come from the Hub.
 
 A card with ``base`` and ``adapter`` describes what is added to another model: its weights are those
-of the adapter alone, and all that it does not say is as in the card of its base.
+of the adapter alone, and all that it does not say is as in the card of its base. With ``adapter``
+and no ``base`` all weights are its own, and the adapter, which adds none, says how they run.
 """
 
 from __future__ import annotations
@@ -85,8 +86,9 @@ class Card(FrozenModel):
         featured: whether it stands first where people choose, before the alphabet.
         added: whence a person added the card; its weights are then fetched when they are needed.
         entry: keys that lead to the weights inside a ``.pth``, e.g. those of an EMA copy.
-        base: id of the model that an adapter extends, else empty.
-        adapter: the method of kind "adapter" that extends it, ``{"name": ..., **parameters}``.
+        base: id of the model that an adapter extends; empty where all weights are the card's own.
+        adapter: the method of kind "adapter" that extends the base, or these weights if it adds
+            none to them, ``{"name": ..., **parameters}``.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -123,8 +125,8 @@ class Card(FrozenModel):
 
     @model_validator(mode="after")
     def _check(self) -> Card:
-        if bool(self.base) != bool(self.adapter):
-            raise VarSpacesError("'base' and 'adapter' come together: an adapter extends a model.")
+        if self.base and not self.adapter:
+            raise VarSpacesError(f"it must say which 'adapter' extends its base '{self.base}'.")
         if self.family not in FAMILIES:
             near = did_you_mean(self.family, FAMILIES)
             raise VarSpacesError(f"unknown family '{self.family}'.{near}")
@@ -231,10 +233,8 @@ def completed(data: Mapping[str, Any], base: Card | None) -> dict[str, Any]:
     """What a card says, with what it takes over from the card of its base.
 
     Raises:
-        VarSpacesError: if it says itself what its base says, or names no base.
+        VarSpacesError: if it says itself what its base says.
     """
-    if base is None and data.get("adapter"):
-        raise VarSpacesError("an adapter needs the id of its 'base'.")
     if base is None:
         return dict(data)
     own = [name for name in INHERITED if name in data]

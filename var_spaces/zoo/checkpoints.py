@@ -128,7 +128,7 @@ def fitting_state(
     Raises:
         VarSpacesError: if a file is damaged, or keys, shapes or kinds of numbers differ.
     """
-    nested = (card.entry,) if card.entry else () if card.adapter else card.kind.nested
+    nested = (card.entry,) if card.entry else () if card.base else card.kind.nested
     said: list[str] = [] if notes is None else notes
     state = read_state(files, nested, needed=bool(card.entry), notes=said)
     state = without_prefixes(state, module.state_dict(), said)

@@ -109,7 +109,7 @@ def estimate(
     return Estimate(
         weights={
             drawing.id: weight_bytes(backbone, kind, known_quant(quant)),
-            **({card.id: weight_bytes(_skeleton(card), kind)} if card.adapter else {}),
+            **({card.id: weight_bytes(_skeleton(card), kind)} if card.base else {}),
             **{
                 partner.id: weight_bytes(others[name], kind, known_quant(quant))
                 for name, partner in partners.items()

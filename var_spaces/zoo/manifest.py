@@ -30,13 +30,13 @@ def build(card: Card) -> nn.Module:
         VarSpacesError: if the architecture in the card does not work.
     """
     try:
-        if card.adapter:
+        if card.base:
             adapter = methods.parse("adapter", card.adapter)
             return skeleton(lambda: adapter.build(card.kind.configure(card.architecture)))
         return skeleton(lambda: card.kind.build(card.architecture))
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        what = "adapter" if card.adapter else "architecture"
+        what = "adapter" if card.base else "architecture"
         raise VarSpacesError(f"Model '{card.id}': bad {what} in its card: {reason}") from None
 
 
@@ -44,7 +44,7 @@ def manifest(card: Card) -> Manifest:
     """All entries of a weight file of the card's model, as its authors write it."""
     module = build(card)
     own = {key: _entry(tensor.shape, tensor.dtype) for key, tensor in module.state_dict().items()}
-    return own if card.adapter else own | FILE_BUFFERS[card.family](module)
+    return own if card.base else own | FILE_BUFFERS[card.family](module)
 
 
 def _entry(shape: Any, dtype: torch.dtype = torch.float32) -> list[Any]:

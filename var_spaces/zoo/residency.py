@@ -271,7 +271,7 @@ class Residency:
             self._changed.notify_all()
 
     def _part(self, card: Card, place: Placement) -> Part:
-        own = place if card.role == "generator" and not card.adapter else resolve(place.main)
+        own = place if card.role == "generator" and not card.base else resolve(place.main)
         settings = self._precision(card)
         return Part(
             Key(card.id, card.weights_sha256, str(own)),
@@ -282,7 +282,7 @@ class Residency:
     def _precision(self, card: Card) -> tuple[torch.dtype, str]:
         if card.role != "generator":
             return torch.float32, NO_QUANT
-        return self.dtype, NO_QUANT if card.adapter else self.quant
+        return self.dtype, NO_QUANT if card.base else self.quant
 
     def _paired(self, card: Card, modules: dict[str, Any]) -> LoadedModel:
         digest = weights_of(card)
@@ -291,7 +291,7 @@ class Residency:
         backbone, tokenizer = modules[base_of(card).id], modules[card.tokenizer]
         _check_pair(card, backbone, tokenizer)
         reader = modules.get(encoder_name(card.text_encoder)) if card.text_encoder else None
-        adapter = modules[card.id] if card.adapter else None
+        adapter = modules[card.id] if card.base else None
         return LoadedModel(card, tokenizer, backbone, digest, self.precision, reader, adapter)
 
     @property

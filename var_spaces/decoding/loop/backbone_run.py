@@ -55,6 +55,7 @@ class BackboneRun:
         for layer in range(layers):
             if (pinned := self.context.extension.pinned(layer)) is not None:
                 self.cache.pin(layer, *pinned)
+        self.context = self.context.settled()
 
     def advance(
         self, scale: int, tokens: Tensor | None, blocks: Sequence[int] | None = None

@@ -13,10 +13,15 @@ from var_spaces.zoo.cards import Card, cards
 
 
 def models(tab: str) -> dict[str, Card]:
-    """Cards of the models that can do a task of a tab, by id: those of the tab's own task first,
-    then featured ones."""
+    """Cards of the models that can do a task of a tab, by id: those of the task that it is named
+    after first, then those of other tasks of its own, then featured ones."""
     found = [(name, card) for name, card in cards("generator").items() if tasks(tab, card)]
-    return dict(sorted(found, key=lambda item: (item[1].default_task != tab, not item[1].featured)))
+
+    def order(item: tuple[str, Card]) -> tuple[bool, bool, bool]:
+        usual = item[1].default_task
+        return usual != tab, methods.get("task", usual).tab != tab, not item[1].featured
+
+    return dict(sorted(found, key=order))
 
 
 def tasks(tab: str, card: Card) -> list[str]:

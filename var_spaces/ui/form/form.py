@@ -238,7 +238,7 @@ def _inputs(tasks: Sequence[str]) -> list[Field]:
         options = methods.cli_options(methods.get("task", task))
         mask = next((option.field for option in options if option.content == "mask"), "")
         for option in options:
-            if option.content == "mask":
+            if option.content in ("mask", "run"):  # what another input, or a run, fills in
                 continue
             key = f"inputs.{option.field}"
             known = found.get(key)

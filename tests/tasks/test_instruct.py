@@ -1,0 +1,274 @@
+"""Editing by instruction from end to end on tiny random models: library, command line, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import var_spaces
+from tests.varedit import write_editor
+from var_spaces import methods
+from var_spaces.cli import main
+from var_spaces.errors import VarSpacesError
+from var_spaces.events import Finished, ScaleDone
+from var_spaces.pictures import digest
+from var_spaces.spec import RunSpec
+from var_spaces.tasks.instruct import cut_back, pasted
+from var_spaces.tasks.plan import plan
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.estimate import estimate
+
+WORDS = "make the apple blue"
+PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_editor(tmp_path_factory.mktemp("editors"))
+
+
+@pytest.fixture(autouse=True)
+def _known(folder, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(folder))
+
+
+def draw(picture=PICTURE, instruction=WORDS, model="tiny-edit", **settings):
+    *_, last = var_spaces.stream(
+        model=model, image=picture, instruction=instruction, previews=False, **settings
+    )
+    return last
+
+
+def test_words_picture_and_seed_decide():
+    first = draw()
+    assert (draw().images[0] == first.images[0]).all()
+    assert draw().record.id == first.record.id
+    for other in (draw(instruction="remove the dog"), draw(picture=255 - PICTURE), draw(seed=1)):
+        assert other.record.id != first.record.id
+        assert (other.images[0] != first.images[0]).any()
+
+
+def test_layout_and_reference_matter():
+    first = logits("tiny-edit")
+    for other in ("tiny-finest", "tiny-published"):
+        assert not torch.equal(first, logits(other))
+
+
+def logits(model):
+    """Of the last scale, before guidance."""
+    seen = {}
+    draw(model=model, observe=lambda what, scale, tensor: seen.__setitem__(what, tensor))
+    return seen["raw_logits"]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (30, 20), (21, 40), (500, 300)])
+def test_the_result_has_the_size_of_the_picture(size):
+    picture = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    assert draw(picture).images[0].shape == (*size, 3)
+
+
+def test_fitting_is_the_published_one():
+    """Pasted at the top left of a white square; what comes back has the picture in its place."""
+    picture = np.zeros((20, 30, 3), np.uint8)
+    square = pasted(picture, 30, 30)
+    assert (square[:20] == 0).all() and (square[20:] == 255).all()
+    longer = Image.fromarray(pasted(picture, 30, 30)).resize((15, 15), Image.Resampling.LANCZOS)
+    assert (pasted(picture, 15, 15) == np.asarray(longer)).all()
+    assert (cut_back(square, 20, 30) == picture).all()
+    wide = pasted(picture, 20, 40)  # a schedule that is not square
+    assert wide.shape == (20, 40, 3) and (wide[:, 30:] == 255).all()
+    assert (cut_back(wide, 20, 30) == picture).all()
+
+
+def test_batches_equal_single_images():
+    """Images of a guided batch are those drawn alone, as far as matrix products round alike."""
+    both = draw(count=2)
+    alone = [draw(first=n) for n in range(2)]
+    for image, single in zip(both.images, alone, strict=True):
+        assert (image == single.images[0]).all()
+
+
+def test_guidance_on_the_picture():
+    """A third row without the picture; with strength 1 it is guidance per scale, bit for bit."""
+    usual = draw(guidance={"name": "per-scale", "scale": 3})
+    off = draw(guidance={"name": "words-and-picture", "scale": 3, "picture": 1})
+    on = draw(guidance={"name": "words-and-picture", "scale": 3, "picture": 2})
+    picture_only = draw(guidance={"name": "words-and-picture", "scale": 1, "picture": 2})
+    assert (usual.images[0] == off.images[0]).all()
+    assert (usual.images[0] != on.images[0]).any()
+    assert (picture_only.images[0] != on.images[0]).any()
+    with pytest.raises(VarSpacesError, match="no-picture"):
+        draw(model="tiny-published", guidance={"name": "words-and-picture", "picture": 2})
+    with pytest.raises(VarSpacesError, match="text"):
+        draw(guidance={"name": "conditions", "condition": 3})
+
+
+def test_combined_logits():
+    from var_spaces.schedule import ScaleSchedule
+
+    rule = methods.parse("guidance", {"name": "words-and-picture", "scale": 3, "picture": 2})
+    schedule = ScaleSchedule.square((1, 2))
+    full, null, blind = torch.randn(3, 2, 4, 6)
+    assert rule.rows(schedule) == ("full", "null", "no-picture")
+    guided = rule.combine({"full": full, "null": null, "no-picture": blind}, 0, schedule)
+    torch.testing.assert_close(guided, full + 2 * (full - null) + (full - blind))
+
+
+@pytest.mark.parametrize(
+    "policy", [p for p in methods.names("cache") if p not in ("scalekv", "hack", "heatkv", "none")]
+)
+def test_cache_policies_run(policy):
+    """And the source survives them all: it is pinned."""
+    seen = {}
+    cache = {"name": policy}
+    if "budget" in methods.get("cache", policy).field_names():
+        cache["budget"] = 0.5
+    draw(cache=cache, observe=lambda what, scale, tensor: seen.setdefault(what, []).append(tensor))
+    assert seen["kept"]
+
+
+def test_searches_run():
+    search = {"name": "best-of-n", "candidates": 3}
+    assert draw(decoding=search).images[0].shape == PICTURE.shape
+
+
+def test_estimate_counts_the_source():
+    card = get_card("tiny-edit")
+    spec = plan(_spec())
+    found = estimate(card, cache=spec.cache, guidance=spec.guidance)
+    measured = [e.kv_bytes for e in _events() if isinstance(e, ScaleDone)]
+    assert list(found.kv) == measured
+    source = card.schedule.lengths[-1]
+    whole = 2 * 2 * 4 * card.architecture["width"]  # keys and values of two rows, float32
+    depth = card.architecture["depth"]
+    assert measured[-1] == whole * (depth * card.schedule.total + (depth - 1) * source)
+
+
+@pytest.mark.parametrize("model", ["varedit-2b-512", "varedit-8b-512", "varedit-8b-1024"])
+def test_published_models_run_through_the_adapter(model):
+    card = get_card(model)
+    inputs = {"source": digest(PICTURE), "instruction": WORDS}
+    planned = plan(RunSpec(model=model, task="instruct", inputs=inputs, **_usual(card)))
+    assert planned.adapter.name == "scale-aligned-reference"
+    assert planned.adapter.rope_layout == "published"
+    found = estimate(card, cache=planned.cache, guidance=planned.guidance, dtype="bfloat16")
+    sizes, schedule = card.architecture, card.schedule
+    entry = 2 * 2 * 2 * sizes["width"]  # keys and values, two rows, bfloat16
+    source = (sizes["depth"] - 1) * schedule.lengths[-1]
+    assert found.kv[-1] == entry * (sizes["depth"] * schedule.total + source)
+
+
+def _usual(card):
+    return {kind: card.defaults[kind] for kind in ("sampling", "guidance")}
+
+
+def _spec():
+    return RunSpec(
+        model="tiny-edit",
+        task="instruct",
+        inputs={"source": digest(PICTURE), "instruction": WORDS},
+        guidance={"name": "per-scale", "scale": 3},
+        sampling={"name": "bits"},
+    )
+
+
+def _events():
+    return list(var_spaces.stream(_spec(), images={digest(PICTURE): PICTURE}))
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"instruction": ""}, "say what to change"),
+        ({"instruction": " \n"}, "say what to change"),
+        ({"instruction": "x" * 10_000}, "4000"),
+        ({"picture": np.zeros((1, 5000, 3), np.uint8)}, "5000x1 pixels, longer than 8 times"),
+        ({"model": "tiny-t2i", "task": "instruct"}, "instructions"),
+        ({"cache": {"name": "none"}, "model": "tiny-t2i", "task": "instruct"}, "instructions"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(changes, message, monkeypatch):
+    monkeypatch.setattr("var_spaces.zoo.residency.Residency.lease", None)
+    with pytest.raises(VarSpacesError, match=message) as refused:
+        draw(**changes)
+    assert "\n" not in str(refused.value)
+
+
+def test_no_picture_is_refused():
+    with pytest.raises(VarSpacesError, match="source"):
+        list(var_spaces.stream(model="tiny-edit", instruction=WORDS))
+
+
+def test_the_editor_draws_no_prompt_alone():
+    with pytest.raises(VarSpacesError, match="does not work with"):
+        list(var_spaces.stream(model="tiny-edit", task="text-to-image", prompt="a cat"))
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def apple(tmp_path):
+    path = tmp_path / "apple.png"
+    Image.fromarray(PICTURE).save(path)
+    return path
+
+
+def run(*arguments):
+    return main(["generate", "--model", "tiny-edit", *map(str, arguments)])
+
+
+def test_command_line(apple, tmp_path):
+    out = tmp_path / "blue.png"
+    assert run("--picture", apple, "--instruction", WORDS, "--out", out) == 0
+    assert (np.asarray(Image.open(out)) == draw().images[0]).all()
+    assert RunSpec.from_file(out).inputs["source"] == digest(PICTURE)
+
+
+def test_steps_follow_each_other(apple, tmp_path):
+    """Each step starts from the result of the one before, and says which run that was."""
+    out = tmp_path / "steps.png"
+    words = ["make it blue", "remove the dog", "make it bigger"]
+    flags = [part for text in words for part in ("--instruction", text)]
+    assert run("--picture", apple, *flags, "--out", out) == 0
+    picture, before = PICTURE, None
+    for number, text in enumerate(words, 1):
+        path = out if number == 3 else tmp_path / f"steps-{number}.png"
+        spec = RunSpec.from_file(path)
+        assert spec.inputs["instruction"] == text
+        assert spec.inputs["source"] == digest(picture)
+        assert spec.inputs.get("after") == before
+        picture, before = np.asarray(Image.open(path)), spec.id
+    assert (picture != PICTURE).any()
+
+
+def test_a_bad_step_stops_all(apple, tmp_path, capsys):
+    out = tmp_path / "steps.png"
+    flags = ["--instruction", "make it blue", "--instruction", ""]
+    assert run("--picture", apple, *flags, "--out", out) == 2
+    assert "say what to change" in capsys.readouterr().err
+    assert not out.exists() and not (tmp_path / "steps-1.png").exists()
+
+
+def test_a_picture_is_asked_for(tmp_path, capsys):
+    assert run("--instruction", WORDS, "--out", tmp_path / "a.png") == 2
+    assert "--picture" in capsys.readouterr().err
+
+
+def test_a_record_can_be_drawn_again(apple, tmp_path):
+    out, again = tmp_path / "blue.png", tmp_path / "again.png"
+    assert run("--picture", apple, "--instruction", WORDS, "--out", out) == 0
+    assert main(["generate", "--spec", str(out), "--picture", str(apple), "--out", str(again)]) == 0
+    assert out.read_bytes() == again.read_bytes()
+
+
+def test_events_and_record():
+    events = _events()
+    assert isinstance(events[-1], Finished)
+    inputs = events[-1].record.spec.inputs
+    assert (inputs["source"], inputs["instruction"]) == (digest(PICTURE), WORDS)

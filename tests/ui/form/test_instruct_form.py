@@ -1,0 +1,43 @@
+"""The Edit tab where a model edits by instruction: it comes first, and asks what to change."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from tests.varedit import write_editor
+from var_spaces.pictures import digest
+from var_spaces.tasks.plan import plan
+from var_spaces.ui.form import fits
+from var_spaces.ui.form.form import Form
+from var_spaces.zoo.cards import get_card
+
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _editors(models, page_models, tmp_path_factory, monkeypatch):
+    folder = write_editor(tmp_path_factory.mktemp("editors"))
+    monkeypatch.setenv("VAR_SPACES_MODELS", os.pathsep.join(map(str, (page_models, folder))))
+
+
+def test_editors_come_first():
+    found = list(fits.models("edit"))
+    assert found[:3] == ["tiny-edit", "tiny-finest", "tiny-published"]
+    assert found[3:] == ["tiny-styled", "tiny-var"]  # painting a region stays beside it
+    assert fits.tasks("edit", get_card("tiny-edit")) == ["instruct"]
+    assert "instruct" not in fits.tasks("edit", get_card("tiny-var"))
+    assert "tiny-edit" not in fits.models("generate")
+
+
+def test_the_form_says_what_to_change():
+    form = Form("edit")
+    assert "inputs.after" not in form.keys  # a step fills it in, nobody types it
+    values = dict(zip(form.keys, form.defaults(get_card("tiny-edit")), strict=True))
+    values["inputs.source"], values["inputs.instruction"] = PICTURE, "make it blue"
+    spec, pictures = form.request(list(values.values()))
+    assert (spec.task, spec.inputs["instruction"]) == ("instruct", "make it blue")
+    assert list(pictures) == [digest(PICTURE)] == [spec.inputs["source"]]
+    assert plan(spec).card.id == "tiny-edit"
