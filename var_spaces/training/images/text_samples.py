@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from var_spaces.backbones.text_features import TextFeatures, concatenate
 from var_spaces.conditioning.packed_encoder import PackedEncoder
 from var_spaces.decoding.backbone import (
-    FULL,
     NULL,
     Adapting,
     BatchRow,
@@ -37,9 +36,10 @@ class Prompts:
     def embed(
         self, backbone: TextBackbone, rows: Sequence[BatchRow], adapter: Adapting | None = None
     ) -> Condition:
-        asked = blocks(rows)
-        text = TextFeatures.of(self.encoder([self.prompts[i] for i in asked[FULL]]))
-        parts = [text, backbone.empty_text(text.lengths)] if NULL in asked else [text]
+        parts = []
+        for name, images in blocks(rows).items():
+            text = TextFeatures.of(self.encoder([self.prompts[i] for i in images]))
+            parts.append(backbone.empty_text(text.lengths) if name == NULL else text)
         return backbone.condition(concatenate(parts))
 
 
@@ -50,11 +50,13 @@ def draw_prompts(
     prompts: Sequence[str],
     defaults: Mapping[str, Any],
     seed: int = SEED,
+    adapter: Callable[[slice], Adapting] | None = None,
 ) -> Tensor:
     """Images ``(B, 3, H, W)`` in [-1, 1], float32 on the CPU.
 
     Args:
         defaults: descriptions of ``sampling`` and ``guidance``.
+        adapter: what extends the model for some of the prompts.
 
     Raises:
         ImportError: on a machine without pydantic, which the engine's methods need.
@@ -81,6 +83,7 @@ def draw_prompts(
             guidance=parse("guidance", defaults["guidance"]),
             cache=Full(),
             decoding=PlainDecoding(),
+            adapter=adapter and adapter(slice(first, first + len(part))),
         )
         images += [event.image for event in run(setup) if isinstance(event, ImageReady)]
     pixels = torch.stack([torch.from_numpy(image) for image in images])
