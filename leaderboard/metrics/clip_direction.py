@@ -1,0 +1,57 @@
+"""Does the picture change as its caption does? (StyleGAN-NADA, arXiv 2108.00946)
+
+100 times the cosine of two differences of CLIP features: edited picture minus source, caption of
+the target minus caption of the source. EMU Edit and MagicBrush report it as CLIP-dir.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from leaderboard.metrics.base import Batch, Context
+from leaderboard.metrics.clip_score import cosines
+from leaderboard.metrics.per_image import PerImage
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    from leaderboard.extractors.base import Extractor
+
+
+@register
+class ClipDirection(PerImage):
+    """-100..100; 0 where the picture did not change."""
+
+    name = "clip-direction"
+    title = "CLIP direction (100 cos)"
+    paper = "https://arxiv.org/abs/2108.00946"
+    better = "higher"
+    facts = ("caption", "source-caption", "source", "suite")
+
+    extractor: str = Field("clip-vit-l-14", description="a CLIP")
+
+    @property
+    def uses(self) -> Extractor:
+        from leaderboard.extractors.base import get_extractor
+
+        return get_extractor(self.extractor)
+
+    @property
+    def short(self) -> str:
+        return f"{self.title}, {self.uses.title}"
+
+    def measure(self, batch: Batch, context: Context) -> np.ndarray:
+        from leaderboard.suites.base import get_suite
+
+        network = context.network(self.uses)
+        known = get_suite(batch.items[0].facts["suite"]).pictures()
+        sources = [known[item.facts["source"]] for item in batch.items]
+        moved = context.features(self.uses, batch.images) - network(np.stack(sources))
+        texts = [
+            network.texts([item.facts[name] for item in batch.items])
+            for name in ("caption", "source-caption")
+        ]
+        with np.errstate(invalid="ignore"):
+            return 100 * np.nan_to_num(cosines(moved, texts[0] - texts[1]))

@@ -1,0 +1,63 @@
+"""PIE-Bench: 700 edits of ten kinds, with masks of what may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from leaderboard.metrics.base import Metric
+from leaderboard.metrics.clip_direction import ClipDirection
+from leaderboard.metrics.clip_score import ClipScore
+from leaderboard.metrics.kv_bytes import KvPeak
+from leaderboard.metrics.latency import Latency
+from leaderboard.metrics.pie_kept_psnr import PieKeptPsnr
+from leaderboard.published_edits import pie_bench
+from leaderboard.suites.base import Item, Suite
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@register
+class PieBench(Suite):
+    """CLIP judges the edit, the masks what is kept; VAREdit's own judge, GPT-4o, is not open."""
+
+    name = "pie-bench"
+    title = "PIE-Bench, 700 edits"
+    paper = "https://arxiv.org/abs/2310.01506"
+
+    version = 1
+    task = "instruct"
+    downloads = (
+        "PIE-Bench_v1: mapping_file.json and annotation_images (cure-lab/PnPInversion)",
+        "timm/vit_large_patch14_clip_224.openai",
+        "a published editor; a GPU",
+    )
+
+    def items(self) -> Sequence[Item]:
+        return [
+            Item(
+                number,
+                {"source": case.source, "instruction": case.instruction},
+                {
+                    "suite": self.name,
+                    "source": case.source,
+                    "group": case.group,
+                    "caption": case.after,
+                    "source-caption": case.before,
+                    "mask": case.mask,
+                },
+            )
+            for number, case in enumerate(pie_bench()[0])
+        ]
+
+    def metrics(self) -> tuple[Metric, ...]:
+        clip = "clip-vit-l-14"
+        return (
+            ClipScore(extractor=clip), ClipDirection(extractor=clip), PieKeptPsnr(), KvPeak(),
+            Latency(),
+        )  # fmt: skip
+
+    def pictures(self) -> Mapping[str, np.ndarray]:
+        return pie_bench()[1]
