@@ -241,3 +241,14 @@ def test_scenes_are_rendered_as_the_parser_expects():
     assert (quarter < 0.9).any()
     assert facts_of(scene).things[0].place == "bottom left"
     assert (picture[:, :30] == 1).all()
+
+
+def test_reconstructions_of_another_type_or_of_no_picture_fit_in():
+    class Half(torch.nn.Module):
+        def reconstruct(self, images):
+            assert len(images)
+            return (images * 0 + 1).bfloat16()
+
+    images = torch.zeros(4, 3, 8, 8)
+    assert soften(images.clone(), [Half()], 0.5, 0).flatten(1).mean(1).tolist() == [0, 1, 0, 1]
+    assert soften(images[:2].clone(), [Half()], 0.25, 0).sum() == 0

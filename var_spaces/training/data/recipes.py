@@ -138,6 +138,8 @@ COMPOSED_WIDE = Recipe(
     backgrounds=_PLAIN_WIDE,
 )
 
+SINGLE = replace(COMPOSED, counts=(1.0, 0.0, 0.0))
+ALIKE = replace(COMPOSED, same_concept=1.0)
 JUDGED = replace(COMPOSED, counts=(0.4, 0.3, 0.3), size=(0.7, 0.96), tint=0.6, same_style=0.7)
 
 RECIPES: dict[str, Recipe] = {
@@ -146,6 +148,8 @@ RECIPES: dict[str, Recipe] = {
     "wide_single": WIDE_SINGLE,
     "composed": COMPOSED,
     "composed_wide": COMPOSED_WIDE,
+    "single": SINGLE,
+    "alike": ALIKE,
     "judged": JUDGED,
 }
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
@@ -153,6 +157,7 @@ RECIPES: dict[str, Recipe] = {
 ``wide_single``: as ``wide`` with one object.
 ``composed``: the easy concepts and styles, one to three objects, numbers, colours, all backgrounds.
 ``composed_wide``: the same with every core concept in six styles.
+``single``, ``alike``: as ``composed`` with one thing, or with several of one kind.
 ``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 

@@ -19,10 +19,14 @@ NS_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ADAM_RMS = 0.2
 
 
-def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Newton-Schulz iteration on a batch ``(N, rows, cols)``; returns near-orthogonal matrices."""
+def orthogonalise(matrices: Tensor, steps: int = 5, half: bool = False) -> Tensor:
+    """Newton-Schulz iteration on a batch ``(N, rows, cols)``; returns near-orthogonal matrices.
+
+    Args:
+        half: work in bfloat16 on a CPU too, as on CUDA.
+    """
     a, b, c = NS_COEFFICIENTS
-    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    x = matrices.bfloat16() if matrices.is_cuda or half else matrices.float()
     wide = x.shape[-2] <= x.shape[-1]
     x = x if wide else x.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
@@ -41,6 +45,7 @@ class MuonAdamW(torch.optim.Optimizer):
         lr: peak learning rate; a schedule multiplies ``group["lr"]``.
         momentum: Muon's Nesterov momentum, 0..1.
         betas, eps: AdamW's.
+        half: orthogonalise in bfloat16 on a CPU too.
     """
 
     def __init__(
@@ -50,7 +55,9 @@ class MuonAdamW(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
+        half: bool = False,
     ) -> None:
+        self.half = half
         defaults = {
             "lr": lr,
             "momentum": momentum,
@@ -83,7 +90,7 @@ class MuonAdamW(torch.optim.Optimizer):
             look_ahead = torch.stack(
                 [p.grad.lerp(self.state[p]["momentum"], group["momentum"]).flatten(1) for p in same]
             )
-            update = orthogonalise(look_ahead)
+            update = orthogonalise(look_ahead, half=self.half)
             scale = group["lr"] * ADAM_RMS * max(rows, cols) ** 0.5
             for p, delta in zip(same, update, strict=True):
                 p.add_(delta.view_as(p), alpha=-scale)

@@ -11,9 +11,9 @@ from var_spaces.training.engine.recipe import Recipe
 # Largest values of a tiny run, by the name of the setting.
 SETTINGS = {
     "eval_images": 4, "usage_images": 64, "fit_images": 64, "samples": 4, "compose": 0,
-    "warmup_steps": 1,
+    "warmup_steps": 1, "branch": 1,
 }  # fmt: skip
-SIZES = {"depth": 2, "width": 64, "heads": 2, "hidden": 32}
+SIZES = {"depth": 2, "width": 48, "heads": 2, "hidden": 32}
 NETWORK = {"ch": 16, "num_res_blocks": 1}
 TRAIN = {"batch_size": 2, "log_every": 1}
 
@@ -23,14 +23,14 @@ def tiny(data: Mapping[str, Any], recipe: type[Recipe]) -> dict[str, Any]:
     small network."""
     chosen = data.get("recipe", {})
     alone = not chosen.get("start")
-    limits = SETTINGS | (SIZES if alone else {})
+    group = chosen.get("group", getattr(recipe.settings, "group", 1))  # divides batches of CLIP
+    limits = SETTINGS | {"eval_images": max(group, 4)} | (SIZES if alone else {})
     small = dict(data)
     small["recipe"] = chosen | _limited(recipe.settings, chosen, limits)
     if recipe.network and alone:
         small["model"] = data.get("model", {}) | _limited(
             recipe.network, data.get("model", {}), NETWORK
         )
-    group = chosen.get("group", getattr(recipe.settings, "group", 1))  # divides the batch of CLIP
     small["train"] = data.get("train", {}) | TRAIN | {"batch_size": max(group, 2)}
     return small
 

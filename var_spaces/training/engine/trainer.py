@@ -68,7 +68,8 @@ class Trainer:
         recipe.model.to(device).train()
         still_frozen_norms(recipe.model)
         self.network, self.accelerator = recipe.model, None
-        self.optimizer = MuonAdamW(recipe.parameter_groups(train), lr=train.lr)
+        groups, half = recipe.parameter_groups(train), train.precision == "bf16"
+        self.optimizer = MuonAdamW(groups, lr=train.lr, half=half)
         self._distribute()
         self._names = {n for n, p in recipe.model.named_parameters() if p.requires_grad}
         self.ema = average_of(recipe.model)

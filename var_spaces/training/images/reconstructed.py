@@ -19,5 +19,7 @@ def soften(images: Tensor, tokenizers: Sequence[nn.Module], share: float, step: 
     if tokenizers and share:
         place = (torch.arange(len(images) + 1, device=images.device) * share).floor()
         rows = place[1:] > place[:-1]
-        images[rows] = tokenizers[step % len(tokenizers)].reconstruct(images[rows])
+        if bool(rows.any()):  # a small share of a small batch may be none
+            shown = tokenizers[step % len(tokenizers)].reconstruct(images[rows])
+            images[rows] = shown.to(images.dtype)  # autocast may give bfloat16
     return images

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.autoencoder import initialise
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.engine.config import TrainConfig
@@ -28,6 +27,7 @@ from var_spaces.training.images.reconstructions import (
     shown_scales,
 )
 from var_spaces.training.images.sources import ImageSource, SceneSource
+from var_spaces.training.recipes.warm_start import take_matching
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class BitwiseTraining:
         truncate: share of each batch whose decoder input stops at a random scale, so that early
             scales alone give a readable picture.
         eval_images: images per evaluation probe.
+        usage_images: images over which the balance of bits is evaluated, a multiple of 64.
     """
 
     scenes: str = "wide"
@@ -55,6 +56,7 @@ class BitwiseTraining:
     temperature: float = 0.1
     truncate: float = 0.1
     eval_images: int = 192
+    usage_images: int = 512
 
 
 @training_recipe
@@ -122,7 +124,7 @@ class BitwiseRecipe(Recipe):
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """PSNR (dB, mean over images) on images never trained on, and how evenly bits are used."""
         metrics = probe_psnr(model, self.source, self.config.eval_images)
-        name, batches = self.source.usage_probe()
+        name, batches = self.source.usage_probe(self.config.usage_images)
         bits = [torch.cat(model.encode(images), 1) for images in batches]
         metrics[f"bit_balance_{name}"] = balance(bits).item()
         return metrics
@@ -139,15 +141,8 @@ def take_autoencoder(model: Bitwise, start: nn.Module) -> None:
     Raises:
         VarSpacesError: if the two networks have no layer in common.
     """
-    own = model.state_dict()
     given = model.adapt_state(start.state_dict())
-    shared = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
-    if not any(weight.dim() > 1 for weight in shared.values()):
-        raise VarSpacesError(
-            "The tokenizer to start from has no layer of the same name and shape: "
-            "give both the same ch and ch_mult, or leave 'start' out."
-        )
-    model.load_state_dict(shared, strict=False)
+    take_matching(model, given, "tokenizer", "give both the same ch and ch_mult")
 
 
 def balance(bits: list[Tensor]) -> Tensor:

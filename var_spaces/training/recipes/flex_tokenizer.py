@@ -49,6 +49,7 @@ class FlexTokenizerConfig:
         reset_every: steps between resets of dead codes.
         reset_until: share of the run after which codes are left alone, 0..1.
         eval_images: images per evaluation probe.
+        usage_images: images over which codebook usage is evaluated, a multiple of 64.
     """
 
     scenes: str = "wide"
@@ -65,6 +66,7 @@ class FlexTokenizerConfig:
     reset_every: int = 50
     reset_until: float = 0.6
     eval_images: int = 192
+    usage_images: int = 2048
 
     def __post_init__(self) -> None:
         if self.freeze and not self.start:
@@ -203,7 +205,7 @@ class FlexTokenizerRecipe(Recipe):
         """PSNR (dB) on images never trained on, and codebook usage over all usual scales."""
         metrics = probe_psnr(model, self.source, self.config.eval_images)
         hits = torch.zeros(model.vocab_size, dtype=torch.bool, device=self.device)
-        name, batches = self.source.usage_probe(2048)
+        name, batches = self.source.usage_probe(self.config.usage_images)
         for images in batches:
             hits[torch.cat([ids.flatten() for ids in model.encode(images)])] = True
         metrics[f"codebook_usage_{name}"] = hits.float().mean().item()

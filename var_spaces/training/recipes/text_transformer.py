@@ -7,6 +7,7 @@ dropped captions and bitwise self-correction follow Infinity (https://arxiv.org/
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,8 @@ from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.packed_encoder import PackedEncoder, load_minilm
+from var_spaces.evaluators.compose import read_prompts, score
+from var_spaces.evaluators.parser import SceneParser
 from var_spaces.tokenizers.bitwise import Bitwise
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import unpack
@@ -28,13 +31,14 @@ from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
-from var_spaces.training.images.text_samples import text_sheet
+from var_spaces.training.images.text_samples import draw_prompts, text_sheet
 from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.prefixes import Prefixes
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.losses.tokens import loss_per_scale
+from var_spaces.training.recipes.warm_start import take_matching
 
 EVAL_SEED = 7_000_009  # never a training seed
-GRID = 64
 DEFAULTS = {
     "task": {"name": "text-to-image"},
     "sampling": {"name": "bits", "temperature": 0.7, "top_p": 0.97},
@@ -48,6 +52,8 @@ class TextTransformerConfig:
 
     Args:
         tokenizer: id of the frozen bitwise tokenizer.
+        start: id of a trained text-to-image model whose weights training begins with, where names
+            and shapes are the same; empty for none.
         scenes: name of the scene recipe.
         depth, width, heads: size of the network.
         text_tokens: word pieces that are read of a caption, and the longest prompt.
@@ -56,12 +62,17 @@ class TextTransformerConfig:
         drop_text: share of samples trained with the learned empty text (for guidance), 0..1.
         flip_strength, flip_scales: self-correction, see :class:`BitFlips`.
         reweight: let coarse scales count more, see :func:`scale_weights`.
+        full, shortest: share of steps that see all scales, and the least that the others see, see
+            :class:`Prefixes`; the expected loss is that of all scales.
         say_background, say_style, say_place, say_colour, synonym: how often captions say what,
             see :class:`CaptionRecipe`.
         eval_images: images per validation probe.
+        compose: frozen prompts of each category that an evaluation draws and the parser judges.
+        samples: images on the sheet of samples.
     """
 
     tokenizer: str = "bit-tokenizer"
+    start: str = ""
     scenes: str = "easy"
     depth: int = 6
     width: int = 288
@@ -74,12 +85,16 @@ class TextTransformerConfig:
     flip_strength: float = 0.3
     flip_scales: int = 64
     reweight: bool = False
+    full: float = 1.0
+    shortest: int = 3
     say_background: float = 0.75
     say_style: float = 0.7
     say_place: float = 0.6
     say_colour: float = 0.95
     synonym: float = 0.25
     eval_images: int = 256
+    compose: int = 0
+    samples: int = 64
 
     @property
     def captions(self) -> CaptionRecipe:
@@ -102,6 +117,8 @@ class TextTransformerRecipe(Recipe):
 
     Args:
         encoder: the frozen text encoder, on ``device``.
+        start: a trained model whose weights are taken where they fit.
+        judge: folder of the scene parser, for ``config.compose``.
     """
 
     name, title = "text-transformer", "text-to-image bitwise transformer"
@@ -116,14 +133,17 @@ class TextTransformerRecipe(Recipe):
         config: TextTransformerConfig,
         seed: int,
         device: torch.device,
+        start: Infinity | None = None,
+        judge: Path | None = None,
     ) -> None:
         torch.manual_seed(seed)
-        self.config, self.seed, self.device = config, seed, device
+        self.final, self.seed, self.device = config, seed, device
+        self.judge = judge
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
+        self.size = tokenizer.schedule.last[0] * tokenizer.downsample
         self.encoder = encoder
         self.atlas = Atlas.load().to(device)
-        self.scenes = SceneSampler(self.atlas, recipe(config.scenes))
-        self.writer = CaptionWriter(self.atlas, config.captions)
+        self.widen(config)
         self.model = Infinity(
             InfinityConfig(
                 depth=config.depth,
@@ -138,21 +158,34 @@ class TextTransformerRecipe(Recipe):
             )
         )
         self.model.initialise(gate=config.gate, adaln=config.adaln)
-        weights = scale_weights(self.model.schedule, config.reweight)
+        if start is not None:
+            hint = "give both the same depth, width and heads"
+            take_matching(self.model, start.state_dict(), "text-to-image model", hint)
+        self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest)
+        # A scale that some steps do not see counts as much more in the others.
+        weights = scale_weights(self.model.schedule, config.reweight) / self.prefixes.seen()
         self.weights = weights.to(device)
+
+    def widen(self, config: TextTransformerConfig) -> None:
+        self.config = config
+        self.scenes = SceneSampler(self.atlas, recipe(config.scenes))
+        self.writer = CaptionWriter(self.atlas, config.captions)
 
     @classmethod
     def build(cls, plan: Plan) -> TextTransformerRecipe:
         config = plan.settings
         tokenizer = plan.model(config.tokenizer, "bitwise")
         encoder = load_minilm(device=plan.device, max_length=config.text_tokens)
-        return cls(tokenizer, encoder, config, plan.seed, plan.device)
+        start = plan.model(config.start, "infinity") if config.start else None
+        judge = plan.options.evaluators / "parser"
+        return cls(tokenizer, encoder, config, plan.seed, plan.device, start, judge)
 
     def card(self) -> dict[str, Any]:
         """What the model's card says beyond its architecture."""
         return {
-            "tokenizer": self.config.tokenizer,
-            "text_encoder": {"name": "minilm", "max_length": self.config.text_tokens},
+            "resolution": self.size,
+            "tokenizer": self.final.tokenizer,
+            "text_encoder": {"name": "minilm", "max_length": self.final.text_tokens},
             "defaults": DEFAULTS,
         }
 
@@ -171,7 +204,7 @@ class TextTransformerRecipe(Recipe):
         captions = [caption.text for caption in written]
         schedule = self.model.schedule
         with torch.autocast(self.device.type, enabled=False):
-            f = self.tokenizer.latent(render(self.atlas, drawn))
+            f = self.tokenizer.latent(render(self.atlas, drawn, self.size))
             bits, latents = self.tokenizer.quantize(f, schedule, flips)
             tokens = self.tokenizer.inputs(latents, schedule)
             text = TextFeatures.of(self.encoder(captions))
@@ -183,9 +216,12 @@ class TextTransformerRecipe(Recipe):
         flips = BitFlips(config.flip_strength, config.flip_scales, generator)
         dropped = torch.rand(count, generator=generator) < config.drop_text
         batch = self.batch(self.scenes, self.seed, start, count, flips)
-        logits = model(batch.text, batch.tokens, dropped=dropped.to(self.device))
-        losses = bit_losses(logits, batch.bits)
-        return (losses * self.weights).sum(1).mean(), {}
+        scales = self.prefixes.draw(self.seed, step)
+        length = self.model.schedule.offsets[scales]
+        tokens = batch.tokens[:, : length - self.model.schedule.lengths[0]]
+        logits = model(batch.text, tokens, dropped=dropped.to(self.device))
+        losses = bit_losses(logits, batch.bits[:, :length])
+        return (losses * self.weights[:length]).sum(1).mean(), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
@@ -196,10 +232,11 @@ class TextTransformerRecipe(Recipe):
         """
         metrics: dict[str, Any] = {}
         for name, split in (("trained_pairs", "train"), ("unseen_pairs", "unseen_pairs")):
-            scenes = SceneSampler(self.atlas, replace(recipe(self.config.scenes), split=split))
+            scenes = SceneSampler(self.atlas, replace(recipe(self.final.scenes), split=split))
             true, shuffled = [], []
-            for start in range(0, self.config.eval_images, 32):
-                batch = self.batch(scenes, EVAL_SEED, start, 32)
+            for start in range(0, self.final.eval_images, 32):
+                count = min(32, self.final.eval_images - start)
+                batch = self.batch(scenes, EVAL_SEED, start, count)
                 true.append(bit_losses(model(batch.text, batch.tokens), batch.bits))
                 prompts = batch.text.prompts()
                 other = TextFeatures.of([*prompts[1:], prompts[0]])
@@ -209,9 +246,25 @@ class TextTransformerRecipe(Recipe):
             metrics[f"nats_{name}_shuffled_captions"] = torch.cat(shuffled).mean().item()
             per_scale = loss_per_scale(losses, model.schedule)
             metrics[f"nats_{name}_per_scale"] = [round(x, 4) for x in per_scale]
-        return metrics
+        return metrics | (self.composition(model) if self.final.compose else {})
+
+    def composition(self, model: nn.Module) -> dict[str, float]:
+        """Share (0..1) of frozen prompts whose picture shows what they say, by category."""
+        try:
+            prompts = read_prompts(self.final.compose)
+            texts = [prompt.text for prompt in prompts]
+            pictures = draw_prompts(self.tokenizer, model, self.encoder, texts, DEFAULTS)
+        except ModuleNotFoundError as error:  # a training machine without pydantic
+            if (error.name or "var_spaces").startswith("var_spaces"):
+                raise
+            return {}
+        report = score(prompts, SceneParser(self.judge)(pictures))
+        return {
+            f"compose_{name.replace(' ', '_')}": row["accuracy"] for name, row in report.items()
+        }
 
     def sample_grid(self, model: nn.Module) -> Image.Image:
         """Unselected images for captions of scenes never trained on, fixed seed."""
-        prompts = self.batch(self.scenes, EVAL_SEED, 0, GRID).captions
+        scenes = SceneSampler(self.atlas, recipe(self.final.scenes))
+        prompts = self.batch(scenes, EVAL_SEED, 0, self.final.samples).captions
         return text_sheet(self.tokenizer, model, self.encoder, prompts, DEFAULTS)

@@ -99,6 +99,7 @@ class TransformerRecipe(Recipe):
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, device
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
+        self.size = tokenizer.schedule.last[0] * tokenizer.downsample
         self.atlas = Atlas.load().to(device)
         self.recipe = trained_classes(self.atlas, recipe(config.scenes))
         self.scenes = SceneSampler(self.atlas, self.recipe)
@@ -112,6 +113,7 @@ class TransformerRecipe(Recipe):
     def card(self) -> dict[str, Any]:
         classes, styles = self.scenes.names()
         return {
+            "resolution": self.size,
             "tokenizer": self.config.tokenizer,
             "classes": classes,
             "styles": styles,
@@ -150,7 +152,7 @@ class TransformerRecipe(Recipe):
         drawn = scenes.batch(seed, start, count, self.device)
         labels, styles = scenes.labels(drawn)
         with torch.autocast(self.device.type, enabled=False):
-            ids = self.tokenizer.encode(render(self.atlas, drawn))
+            ids = self.tokenizer.encode(render(self.atlas, drawn, self.size))
             tokens = self.tokenizer.teacher_forcing(ids)
         return labels, styles, torch.cat(ids, dim=1), tokens
 

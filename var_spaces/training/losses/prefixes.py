@@ -1,0 +1,60 @@
+"""Steps that see only the first scales of an image.
+
+Next-scale models are block-causal: what a scale predicts does not depend on later ones, so a step
+may leave these out. Layout, colours and number are decided by coarse scales, which hold few of the
+tokens; the last scale of the published schedules holds a third to a half of them.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """How many scales a step sees.
+
+    Args:
+        schedule: of the token maps.
+        full: share of steps that see all scales, above 0 and up to 1.
+        shortest: scales that every step sees at least; the other steps see ``shortest`` to all but
+            one, equally often.
+    """
+
+    schedule: ScaleSchedule
+    full: float = 1.0
+    shortest: int = 3
+
+    def __post_init__(self) -> None:
+        scales = self.schedule.num_scales
+        if not 0 < self.full <= 1 or not 1 <= self.shortest <= scales:
+            raise VarSpacesError(
+                f"Steps see all of {scales} scales in a share of {self.full} and at least "
+                f"{self.shortest}; allowed are a share above 0 and up to 1, and 1 to {scales}."
+            )
+
+    def draw(self, seed: int, step: int) -> int:
+        """Scales of a step, the same in all processes."""
+        scales = self.schedule.num_scales
+        drawn = random.Random(f"prefix {seed} {step}")
+        if self.shortest >= scales or drawn.random() < self.full:
+            return scales
+        return drawn.randrange(self.shortest, scales)
+
+    def seen(self) -> Tensor:
+        """Probability ``(L,)`` float32 that a step sees a token."""
+        scales = self.schedule.num_scales
+        short = max(scales - self.shortest, 1)
+        chances = [
+            1.0 if k < self.shortest else self.full + (1 - self.full) * (scales - 1 - k) / short
+            for k in range(scales)
+        ]
+        lengths = torch.tensor(self.schedule.lengths)
+        return torch.tensor(chances).repeat_interleave(lengths)
