@@ -19,6 +19,7 @@ from var_spaces.events import Event, Finished, ImageReady, ScaleDone, Started
 from var_spaces.record import Environment, RunRecord, ScaleRow
 from var_spaces.tasks.base import Pictures
 from var_spaces.tasks.plan import Plan
+from var_spaces.zoo.environment import lane_from_environment
 from var_spaces.zoo.residency import LoadedModel, Residency
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _events(
         adapter=adapter,
         previews=previews,
         observe=observe,
-        lane_size=1 if model.device.type == "cpu" else None,
+        lane_size=lane_from_environment() if model.device.type == "cpu" else None,
     )
     scales: list[ScaleRow] = []
     images: list[np.ndarray] = []
@@ -158,6 +159,8 @@ def _record(
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     if model.precision != "float32":
         name += f", weights in {model.precision}"
+    if device.type == "cpu" and (lane := lane_from_environment()) > 1:
+        name += f", batches of {lane}"
     return RunRecord(
         spec=plan.spec,
         id=plan.spec.id,

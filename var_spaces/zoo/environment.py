@@ -12,6 +12,8 @@ from var_spaces.errors import VarSpacesError
 BUDGET_VARIABLE = "VAR_SPACES_MODEL_BYTES"
 DEVICE_VARIABLE = "VAR_SPACES_DEVICE"
 DTYPE_VARIABLE = "VAR_SPACES_DTYPE"
+LANE_VARIABLE = "VAR_SPACES_LANE"
+MAX_LANE = 64
 QUANT_VARIABLE = "VAR_SPACES_QUANT"
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NO_QUANT = "none"
@@ -34,6 +36,23 @@ def budget_from_environment() -> int | None:
             f"{BUDGET_VARIABLE} is '{text[:40]}': give the bytes of weights to keep, like 2e9."
         )
     return None if math.isinf(budget) else int(budget)
+
+
+def lane_from_environment() -> int:
+    """Images that share a batch on a CPU, from ``VAR_SPACES_LANE``; else 1.
+
+    One image is then the same to the last bit in any run. Several are cheaper each, and may differ
+    in the rounding of their sums.
+
+    Raises:
+        VarSpacesError: if it is no whole number from 1 to 64.
+    """
+    text = os.environ.get(LANE_VARIABLE) or "1"
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_LANE:
+        raise VarSpacesError(
+            f"{LANE_VARIABLE} is '{text[:40]}': give how many images share a batch, 1 to 64."
+        )
+    return int(text)
 
 
 def dtype_from_environment() -> str:
