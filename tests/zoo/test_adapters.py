@@ -145,3 +145,30 @@ def test_converted_like_a_model(folder, tmp_path):
 
 def test_the_toy_is_a_method_like_others():
     assert methods.parse("adapter", "test-shift") == ToyShift()
+
+
+def test_a_repository_is_added_by_its_card_and_its_base_comes_along(
+    hub, folder, tmp_path, monkeypatch
+):
+    """Whoever adds an adapter wants its base, even one whose weights are published elsewhere."""
+    base = get_card("tiny-t2i")
+    far = tmp_path / "far" / "far-t2i"
+    far.mkdir(parents=True)
+    weights = (base.folder / "model.safetensors").read_bytes()
+    hub.files["other/base"] = {"t.safetensors": weights}
+    source = {"repository": "other/base", "files": ["t.safetensors"]}
+    text = json.loads((base.folder / "card.json").read_text())
+    (far / "card.json").write_text(json.dumps({**text, "id": "far-t2i", "source": source}))
+    before = cards.os.environ["VAR_SPACES_MODELS"]
+    monkeypatch.setenv("VAR_SPACES_MODELS", f"{before}:{far.parent}")
+    write_adapter(tmp_path / "given" / "far-shift", "far-t2i", seed=3)
+    hub.files["stranger/shift"] = {
+        path.name: path.read_bytes() for path in (tmp_path / "given" / "far-shift").iterdir()
+    }
+    assert "far-t2i" not in cards.cards()  # nothing of it is here, and nobody asked for it
+    card = add("stranger/shift")
+    assert card.source.files == ("model.safetensors",) and not hub.transfers("model.safetensors")
+    assert "far-shift" in cards.cards()
+    loaded = Residency().model("far-shift", "cpu")
+    assert loaded.adapter.shift.shape == (48,) and loaded.backbone is not None
+    assert hub.transfers("t.safetensors") == hub.transfers("model.safetensors") == 1

@@ -147,7 +147,10 @@ REFUSED = {
     "wide": (lambda d: architecture(d, width=10**12), "architecture.width is"),
     "long": (lambda d: architecture(d, mlp_ratio=[1] * 100), "mlp_ratio has 100 entries"),
     "heads": (lambda d: architecture(d, heads=3), "not a multiple of heads"),
-    "pickle": (lambda d: change(d, source=SOURCE), "safetensors or .pth files"),
+    "pickle": (
+        lambda d: change(d, source={**SOURCE, "files": ["x.pkl"]}),
+        "weights are files of .safetensors, .pth, .pt, .ckpt, .bin, .pth.tar",
+    ),
     "outside": (
         lambda d: change(d, source={**SOURCE, "files": ["../../x.safetensors"]}),
         "must be a path in a repository",

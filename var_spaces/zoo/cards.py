@@ -316,7 +316,7 @@ def cards(role: str | None = None) -> dict[str, Card]:
 def _offered(card: Card) -> bool:
     if card.role == "generator" and _patterns():
         return may_use(card)
-    return _is_here(card) and (not card.base or _is_here(base_of(card)))
+    return bool(card.added) or all(map(_is_here, (card, base_of(card))))
 
 
 def _is_here(card: Card) -> bool:
