@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from var_spaces.adapters.overlay import LowRank, low_rank, with_modules, with_weights
+from var_spaces.adapters.overlay import LowRank, low_rank, with_low_rank, with_weights
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.text_features import TextFeatures
@@ -71,18 +71,19 @@ def test_low_rank_layers_start_from_nothing_and_merge(model, inputs):
     layers = low_rank(model, lambda name: ".sa." in name or ".ca." in name, rank=2, alpha=4)
     assert {name.rsplit(".", 1)[1] for name in layers} == {"mat_qkv", "proj", "mat_q", "mat_kv"}
     assert not any("text_proj" in n for n in low_rank(model, lambda n: n.startswith("b"), 2, 4))
-    shell = with_modules(model, layers)
+    shell = with_low_rank(model, layers)
     assert torch.equal(shell(*inputs), plain)
     merged = {}
     for name, layer in layers.items():
         nn.init.normal_(layer.up.weight)
-        merged[f"{name}.weight"] = layer.weight + 2 * layer.up.weight @ layer.down.weight
+        weight = model.get_submodule(name).weight
+        merged[f"{name}.weight"] = weight + 2 * layer.up.weight @ layer.down.weight
     torch.testing.assert_close(shell(*inputs), with_weights(model, merged)(*inputs))
     assert torch.equal(model(*inputs), plain)
 
 
 def test_low_rank_parameters_are_few():
-    layer = LowRank(nn.Linear(20, 30), rank=3, alpha=3)
+    layer = LowRank(20, 30, rank=3, alpha=3)
     assert sum(p.numel() for p in layer.parameters()) == 3 * (20 + 30)
 
 

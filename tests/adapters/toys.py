@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from var_spaces.adapters.base import Adapter, Given, Loaded, Prepared
-from var_spaces.adapters.overlay import LowRank, with_modules, with_weights
+from var_spaces.adapters.overlay import low_rank, with_low_rank, with_weights
 from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.rope import Rotary
@@ -158,13 +158,12 @@ class ToyPrepared(Prepared):
             scale = 1 + self.toy.weight
             return with_weights(backbone, {n: weights[n] * scale for n in names})
         if self.toy.other == "low-rank":
-            places = [name.removesuffix(".weight") for name in names]
-            layers = {p: LowRank(backbone.get_submodule(p), 2, 2.0) for p in places}
+            layers = low_rank(backbone, lambda name: f"{name}.weight" in names, 2, 2.0)
             for number, layer in enumerate(layers.values()):
                 layer.up.weight.data = self.toy.weight * noise(number, *layer.up.weight.shape)
                 layer.down.weight.data = noise(number + 9, *layer.down.weight.shape)
                 layer.requires_grad_(False)
-            return with_modules(backbone, layers)
+            return with_low_rank(backbone, layers)
         return backbone
 
     def text(self, prompts, row, encode):

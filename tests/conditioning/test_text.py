@@ -210,6 +210,24 @@ def test_what_a_run_learned_reaches_no_other_run():
     assert [float(p.mean()) for p in changed.prompts()] == [-1, -1, -1, -1, 0, 0]
 
 
+def test_placeholders_are_one_token(tiny_t5, tmp_path):
+    """Whatever stands around them; T5's is the first row of its matrix that no word uses."""
+    from transformers import AutoTokenizer, T5EncoderModel
+
+    model = T5EncoderModel.from_pretrained(tiny_t5)
+    model.resize_token_embeddings(8, mean_resizing=False)
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_t5).save_pretrained(tmp_path)
+    roomy = FlanT5(model=str(tmp_path))
+    assert roomy.load("cpu").tokenizer(roomy.placeholder)["input_ids"] == [6, 1]
+    for encoder in (MiniLM(), roomy):
+        before = encoder.encode(["a red"]).lengths[0]
+        text = encoder.encode([f"a red {encoder.placeholder} apple"])
+        assert text.lengths[0] == before + 2
+    full = FlanT5(model=str(tiny_t5))  # no room: the word is an unknown one
+    assert full.load("cpu").tokenizer(full.placeholder)["input_ids"][:-1] != [6]
+
+
 def test_bytes_are_known_before(tiny_t5, monkeypatch):
     for name, parameters in (("xl", 1_223_527_424), ("small", 35_332_800)):
         published = {"name": "flan-t5", "model": f"google/flan-t5-{name}"}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from var_spaces.decoding.backbone import Backbone, Tokenizer
     from var_spaces.schedule import ScaleSchedule
 
+Entries = Mapping[str, Sequence[Any]]  # key -> [shape, type]
+
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
@@ -111,6 +113,15 @@ class Adapter(Part):
         from torch import nn
 
         return nn.Module()
+
+    def file_entries(self, own: Entries, base: Entries) -> Entries:
+        """Entries of a weight file as its authors write it.
+
+        Args:
+            own: of the adapter's parameters, by key: shape and type.
+            base: of the base model's file.
+        """
+        return own
 
     def pinned(self, schedule: ScaleSchedule, config: Any) -> Sequence[int]:
         """Cache entries that it pins, per block; for estimates."""

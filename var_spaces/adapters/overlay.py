@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 
+Layers = dict[str, "LowRank"]  # by the name of the layer that they lie over
+
 
 def with_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
     """A shell over ``model`` with other parameters.
@@ -81,47 +83,67 @@ def _alone(module: nn.Module) -> nn.Module:
 
 
 class LowRank(nn.Module):
-    """A linear layer plus a product of two thin matrices: ``base(x) + up(down(x)) alpha / rank``.
+    """What a product of two thin matrices adds to a linear layer: ``up(down(x)) alpha / rank``.
 
     LoRA (https://arxiv.org/abs/2106.09685, section 4.1): ``down`` is random and ``up`` zero at the
-    start, so that training begins at the model as it was. The layer below is shared and not part
-    of this module's parameters.
+    start, so that training begins at the model as it was.
 
     Args:
-        base: the layer; one that takes a bias with each call is called with it.
+        inputs, outputs: channels of the layer.
         rank: columns of the thin matrices.
         alpha: the factor is ``alpha / rank``.
     """
 
-    def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
+    def __init__(self, inputs: int, outputs: int, rank: int, alpha: float) -> None:
         super().__init__()
-        self._base = (base,)  # in a tuple: not registered
-        options = {"device": base.weight.device, "dtype": base.weight.dtype}
-        self.down = nn.Linear(base.in_features, rank, bias=False, **options)
-        self.up = nn.Linear(rank, base.out_features, bias=False, **options)
+        self.down = nn.Linear(inputs, rank, bias=False)
+        self.up = nn.Linear(rank, outputs, bias=False)
         nn.init.kaiming_uniform_(self.down.weight, a=5**0.5)
         nn.init.zeros_(self.up.weight)
         self.factor = alpha / rank
 
+    def forward(self, x: Tensor) -> Tensor:
+        return self.up(self.down(x)) * self.factor
+
+    def over(self, base: nn.Linear) -> Sum:
+        """The layer with this on top."""
+        return Sum(base, self)
+
+
+class Sum(nn.Module):
+    """A layer and what is added to it; shares both.
+
+    Args:
+        base: a linear layer; one that takes a bias with each call is called with it.
+    """
+
+    def __init__(self, base: nn.Linear, added: LowRank) -> None:
+        super().__init__()
+        self.base, self.added = base, added
+
     @property
     def weight(self) -> Tensor:
         """That of the layer below, for who asks for its type or device."""
-        return self._base[0].weight
+        return self.base.weight
 
     @property
     def bias(self) -> Tensor | None:
-        return self._base[0].bias
+        return self.base.bias
 
     def forward(self, x: Tensor, *bias: Tensor) -> Tensor:
-        return self._base[0](x, *bias) + self.up(self.down(x)) * self.factor
+        return self.base(x, *bias) + self.added(x).to(x.dtype)
 
 
-def low_rank(
-    model: nn.Module, wanted: Callable[[str], bool], rank: int, alpha: float
-) -> dict[str, LowRank]:
-    """Fresh low-rank layers over all linear layers of a model whose name is ``wanted``."""
+def low_rank(model: nn.Module, wanted: Callable[[str], bool], rank: int, alpha: float) -> Layers:
+    """Fresh thin matrices for all linear layers of a model whose name is ``wanted``."""
     return {
-        name: LowRank(layer, rank, alpha)
+        name: LowRank(layer.in_features, layer.out_features, rank, alpha)
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Linear) and wanted(name)
     }
+
+
+def with_low_rank(model: nn.Module, layers: Layers) -> nn.Module:
+    """A shell over ``model`` with thin matrices on top of the linear layers that are named."""
+    over = {name: thin.over(model.get_submodule(name)) for name, thin in layers.items()}
+    return with_modules(model, over)

@@ -104,9 +104,6 @@ class Infinity(Walker):
         width = config.width
 
         self.cfg_uncond = nn.Parameter(torch.zeros(config.text_len, config.text_dim))
-        if config.special_tokens:
-            rows = torch.zeros(config.special_tokens, config.text_dim)
-            self.special_token = nn.Parameter(rows)
         self.pos_start = nn.Parameter(torch.zeros(1, 1, width))
         self.text_norm = RMSNorm(config.text_dim, config.norm_eps)
         self.text_proj_for_sos = PooledText(config.text_dim, width, config.pool_heads)

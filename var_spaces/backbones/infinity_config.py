@@ -39,7 +39,7 @@ class InfinityConfig:
         pool_heads: heads that pool the text; None is one per 128 text channels (64 if the width
             is above 4096), as published.
         rope_mode, rope_extent: see ``rope.py``.
-        special_tokens: learned rows of text that stand for a subject (ARBooth); 0 for none.
+        special_tokens: 0; cards of earlier versions say so.
 
     Raises:
         VarSpacesError: if sizes are out of range or do not divide.
@@ -83,6 +83,8 @@ class InfinityConfig:
             raise VarSpacesError(
                 f"{len(self.patch_nums)} scales need as many levels, not {self.levels}."
             )
+        if self.special_tokens:
+            raise VarSpacesError("Rows that stand for a subject belong to an adapter of the model.")
         if self.rope_mode not in (0, 1, 2):
             raise VarSpacesError(f"rope_mode is 0, 1 or 2, not {self.rope_mode}.")
 

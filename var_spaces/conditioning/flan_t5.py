@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from var_spaces.conditioning.prompts import PLACEHOLDER
 from var_spaces.conditioning.text import TextEncoder
 from var_spaces.methods import register
 
@@ -25,6 +26,7 @@ class FlanT5(TextEncoder):
     name = "flan-t5"
     title = "Flan-T5"
     paper = "https://arxiv.org/abs/2210.11416"
+    placeholder = PLACEHOLDER
 
     model: str = Field(
         "google/flan-t5-xl", max_length=256, description="folder, or id on the Hugging Face Hub"

@@ -22,6 +22,7 @@ class MiniLM(TextEncoder):
     name = "minilm"
     title = "MiniLM, embedded"
     paper = "https://arxiv.org/abs/2002.10957"
+    placeholder = "[MASK]"
 
     max_length: int = Field(64, ge=2, le=512, description="tokens that are read of a prompt")
 

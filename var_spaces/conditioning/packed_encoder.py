@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from var_spaces.conditioning.prompts import PLACEHOLDER
 from var_spaces.errors import VarSpacesError
 
 MINILM = Path(__file__).resolve().parents[2] / "assets" / "models" / "minilm"
@@ -137,7 +138,14 @@ def load_t5(model: str, device: torch.device | str, max_length: int, fetch: bool
     Raises:
         VarSpacesError: if files or transformers are missing.
     """
-    return _load("T5EncoderModel", model, device, max_length, fetch=fetch, dtype=t5_dtype(device))
+    encoder = _load(
+        "T5EncoderModel", model, device, max_length, fetch=fetch, dtype=t5_dtype(device)
+    )
+    # As ARBooth has it (arXiv 2504.02612): the published matrix has rows that no word uses, and the
+    # first of them is the placeholder's.
+    if len(encoder.tokenizer) < encoder.model.get_input_embeddings().num_embeddings:
+        encoder.tokenizer.add_tokens([PLACEHOLDER], special_tokens=True)
+    return encoder
 
 
 def t5_dtype(device: torch.device | str) -> torch.dtype:

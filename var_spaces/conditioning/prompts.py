@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 MAX_PROMPT = 4000  # characters; encoders cut much earlier
+PLACEHOLDER = "<placeholder>"  # a token for what no word says, in encoders that have none
 
 # Control characters and halves of surrogate pairs, which no tokenizer and no JSON can hold.
 _DROPPED = ("Cc", "Cs")

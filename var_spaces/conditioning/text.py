@@ -32,6 +32,8 @@ class TextEncoder(Method):
     """Base class of text encoders; fields say which weights and how many tokens."""
 
     kind: ClassVar[str] = "text_encoder"
+    # one token, in the spelling of prompts, that stands for a word which the encoder does not know
+    placeholder: ClassVar[str]
 
     @property
     @abstractmethod

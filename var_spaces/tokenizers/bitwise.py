@@ -11,10 +11,11 @@ token holds the 2x2 positions of that grid: channel ``c * 4 + dy * 2 + dx`` is b
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -119,6 +120,7 @@ class Bitwise(nn.Module):
         sizes = NetworkSizes.of(config, z_channels=config.bits, attention=False)
         self.encoder = wrap_layers(Encoder(sizes))
         self.decoder = wrap_layers(Decoder(sizes))
+        self.input_mode = "bilinear"
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A state dict as this module spells it; of trainers' files only the autoencoder is taken.
@@ -206,7 +208,16 @@ class Bitwise(nn.Module):
 
     def next_input(self, f_hat: Tensor, scale: int, schedule: ScaleSchedule) -> Tensor:
         """What the transformer sees at ``scale + 1``: ``(B, l_{k+1}, n)``."""
+        if self.input_mode == "area":
+            return self.to_tokens(area_pool(f_hat, self.grid(schedule, scale + 1)))
         return self.to_tokens(self._resize(f_hat, schedule, scale + 1))
+
+    def with_inputs(self, mode: str) -> Self:
+        """The same tokenizer, sharing its weights, whose inputs of the next scale are resized in
+        another way: "bilinear", or "area" (average pooling)."""
+        shell = copy.copy(self)
+        shell.input_mode = mode
+        return shell
 
     def inputs(self, latents: Sequence[Tensor], schedule: ScaleSchedule) -> Tensor:
         """Inputs of all scales but the first, ``(B, L - l_0, n)``, from ``f_hat`` after each."""

@@ -5,9 +5,8 @@ keys and values of earlier scales, ``sub-networks`` it runs any subset of its bl
 it reads several scales in one pass, ``soft-codes`` it mixes code vectors, ``substitution`` given
 tokens may replace drawn ones, ``text`` it draws what a prompt says, ``any-schedule`` it draws maps
 of any shape in any number, ``layer-guidance`` it lets guidance act between its blocks, ``bits`` its
-tokens are bits, ``instructions`` it changes a picture as a sentence asks, ``subject-text`` it draws
-prompts in which learned rows stand for a subject, ``masked-prediction`` it predicts masked
-tokens of a scale from the others.
+tokens are bits, ``instructions`` it changes a picture as a sentence asks, ``masked-prediction`` it
+predicts masked tokens of a scale from the others.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Family:
     @property
     def reads_text(self) -> bool:
         """Whether its models need a text encoder."""
-        return bool(self.offers & {"text", "instructions", "subject-text"})
+        return bool(self.offers & {"text", "instructions"})
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -91,14 +90,6 @@ FAMILIES = {
         "var_spaces.backbones.infinity_config:InfinityConfig",
         frozenset({"instructions", "kv-cache", "any-schedule"}),
         nested=(("trainer", "gpt_fsdp"),),
-        scales=INFINITY_SCALES,
-    ),
-    "arbooth": Family(  # Infinity, fine-tuned to one subject; other level embeddings (2504.02612)
-        "generator",
-        "var_spaces.backbones.infinity:Infinity",
-        "var_spaces.backbones.infinity_config:InfinityConfig",
-        frozenset({"subject-text", "kv-cache", "any-schedule"}),
-        nested=(("model",),),
         scales=INFINITY_SCALES,
     ),
     "bitwise": Family(

@@ -14,7 +14,7 @@ from torch import nn
 
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
-from var_spaces.zoo.cards import Card
+from var_spaces.zoo.cards import Card, base_of
 from var_spaces.zoo.skeleton import skeleton
 
 # key -> [shape, dtype]
@@ -44,7 +44,9 @@ def manifest(card: Card) -> Manifest:
     """All entries of a weight file of the card's model, as its authors write it."""
     module = build(card)
     own = {key: _entry(tensor.shape, tensor.dtype) for key, tensor in module.state_dict().items()}
-    return own if card.base else own | FILE_BUFFERS[card.family](module)
+    if not card.base:
+        return own | FILE_BUFFERS[card.family](module)
+    return methods.parse("adapter", card.adapter).file_entries(own, manifest(base_of(card)))
 
 
 def _entry(shape: Any, dtype: torch.dtype = torch.float32) -> list[Any]:
@@ -67,14 +69,6 @@ def _var(module: Any) -> Manifest:
         "attn_bias_for_masking": _entry((1, 1, total, total)),
         **_key_biases(module),
     }
-
-
-def _arbooth(module: Any) -> Manifest:
-    """Blocks are stored in half the bytes, as they were trained."""
-    own = {key: _entry(tensor.shape) for key, tensor in module.state_dict().items()}
-    every = own | _key_biases(module)
-    half = {key: _entry(entry[0], torch.bfloat16) for key, entry in every.items()}
-    return {key: half[key] if key.startswith("block") else every[key] for key in every}
 
 
 def _flexvar(module: Any) -> Manifest:
@@ -101,7 +95,6 @@ FILE_BUFFERS: dict[str, Callable[[Any], Manifest]] = {
     "hmar": _var,
     "infinity": _key_biases,
     "varedit": _key_biases,
-    "arbooth": _arbooth,
     "flexvar": _flexvar,
     "flex-vq": _flex_vq,
     "residual-vq": _residual_vq,

@@ -1,0 +1,1 @@
+"""What the fine-tuning of a subject needs beside its recipe."""
