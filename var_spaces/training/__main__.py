@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.recipe import recipes
+from var_spaces.training.subjects import command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +28,8 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--start", help="id of a trained model to continue from")
         one.add_argument("--images", type=Path, help="tokenizers: folder of your own images")
         one.add_argument("--ratio", type=float, help="supernet: share of sub-networks, 0 to 1")
+    subject = kinds.add_parser("subject", help=f"train {command.TITLE}")
+    command.add_arguments(subject)
     every = kinds.add_parser("all", help="train every embedded model, most valuable first")
     add_options(every)
     return top
@@ -63,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # vanishing moments would slow a CPU down
+    if args.command == "subject":
+        return attempted(lambda: command.run(args))
     options = Options(
         minutes=args.minutes,
         steps=args.steps,
@@ -80,11 +86,15 @@ def main(arguments: list[str] | None = None) -> int:
         name=getattr(args, "name", None),
         ratio=getattr(args, "ratio", None),
     )
+    if args.command == "all":
+        return attempted(lambda: train_all(options))
+    return attempted(lambda: train(args.config, options, kind=args.command))
+
+
+def attempted(work: Callable[[], object]) -> int:
+    """Exit code of some work; a refusal is one line."""
     try:
-        if args.command == "all":
-            train_all(options)
-        else:
-            train(args.config, options, kind=args.command)
+        work()
     except VarSpacesError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +63,9 @@ def export(
         "format": 1,
         "id": data["id"],
         "title": data.get("title", data["id"]),
-        "family": recipe.family,
-        "role": recipe.role,
-        "architecture": asdict(model.config),
-        "resolution": 64,
         "licence": LICENCE,
     }
-    card |= recipe.card()
+    card |= recipe.described(model) | recipe.card()
     card |= {
         "training": {
             "data": DATA,
@@ -109,10 +104,14 @@ def write_readme(folder: Path) -> None:
     """Write the human-readable card from ``card.json``."""
     card = json.loads((folder / CARD).read_text("utf-8"))
     training = card["training"]
+    if "adapter" in card:
+        role = f"adapter `{card['adapter']['name']}` of `{card['base']}`"
+    else:
+        role = f"{card['role']}, family `{card['family']}`, {card['resolution']} px"
     lines = [
         f"# {card['title']} (`{card['id']}`)",
         "",
-        f"* **Role**: {card['role']}, family `{card['family']}`, {card['resolution']} px",
+        f"* **Role**: {role}",
         f"* **Licence**: {card['licence']}; trained on {training['data']}",
         f"* **Training budget**: {training['minutes']} minutes, {training['steps']} steps, "
         f"{training['images']} images on {training['device']} (torch {training['torch']})",

@@ -18,7 +18,7 @@ source, so listing them imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -120,6 +120,12 @@ class Recipe:
     def finish(self, model: nn.Module) -> nn.Module:
         """What the averaged network of a finished run becomes."""
         return model.eval()
+
+    def described(self, model: nn.Module) -> dict[str, Any]:
+        """What the card says of the network itself; that of an adapter has ``base`` and
+        ``adapter`` in place of all this."""
+        names = {"family": self.family, "role": self.role, "resolution": 64}
+        return {**names, "architecture": asdict(model.config)}
 
     def card(self) -> dict[str, Any]:
         """What the card says beyond what every card says."""

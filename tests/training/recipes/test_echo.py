@@ -1,0 +1,29 @@
+"""The recipe of the subject adapter, from its file to a model folder that draws."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from var_spaces.training.__main__ import main
+from var_spaces.training.engine.models import load, read_card
+
+
+def test_a_tiny_run(tmp_path, monkeypatch, capsys):
+    models = Path("assets/models")
+    before = {k: v.clone() for k, v in load(models / "t2i-bit").state_dict().items()}
+    given = ["echo", "--config", "echo-bit", "--steps", "2", "--tiny", "--device", "cpu", "--quiet"]
+    out = tmp_path / "models"
+    out.mkdir()
+    for name in ("t2i-bit", "bit-tokenizer"):
+        (out / name).symlink_to((models / name).resolve(), target_is_directory=True)
+    assert main([*given, "--models", str(out), "--runs", str(tmp_path / "runs")]) == 0
+    card = read_card(out / "echo-bit")
+    assert (card["base"], card["adapter"]["name"]) == ("t2i-bit", "echo")
+    assert {"nats_both", "nats_base", "nats_semantic"} <= set(card["metrics"])
+    after = load(models / "t2i-bit").state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    rows = (tmp_path / "runs" / "echo-bit" / "metrics.jsonl").read_text("utf-8").splitlines()
+    assert len([row for row in rows if "loss" in json.loads(row)]) == 2

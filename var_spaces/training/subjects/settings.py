@@ -1,0 +1,94 @@
+"""How a subject is learned; the defaults suit the embedded models on a CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from var_spaces.adapters.subject_layers import SubjectLayers
+from var_spaces.errors import VarSpacesError
+
+PRIORS = ("joint", "per-bit", "hard", "none")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class SubjectSettings:
+    """Settings of the fine-tuning of ARBooth (https://arxiv.org/abs/2504.02612).
+
+    Args:
+        layers: what has weights of its own.
+        steps: iterations; each has an update for the subject and one for its class.
+        batch: pictures per update, at most those that there are.
+        lr: learning rate, constant; published 2.34e-5.
+        rows_lr: of the learned rows of text, which start from zero.
+        weight_decay: of everything that is trained.
+        coarse: first scales whose tokens count full, the others ``fine``; 0: 8 as published, or all
+            but the last two where the schedule has no more than 8.
+        fine: weight of the tokens of the other scales, 0..1.
+        prior: how the student follows the teacher on the class prompt: "joint" (published),
+            "per-bit", "hard", or "none".
+        prior_weight, temperature: of that loss.
+        pool: pictures of the class that the teacher draws before training; 0 draws anew for every
+            update, as published.
+        published_teacher: the teacher of the public code, whose scales do not see each other.
+        teacher_temperature, teacher_top_p: how it draws.
+        drop_text: share of pictures trained with the learned empty text.
+        flips: highest rate of flipped bits (self-correction).
+        precision: "float32", or "bfloat16" weights without float32 copies, as published.
+        frame: prompt, with {} for the subject or its class.
+        seed: of everything that is drawn.
+    """
+
+    layers: SubjectLayers = field(default_factory=SubjectLayers)
+    steps: int = 120
+    batch: int = 2
+    lr: float = 2e-4
+    rows_lr: float = 1e-2
+    weight_decay: float = 0.005
+    coarse: int = 0
+    fine: float = 0.5
+    prior: str = "joint"
+    prior_weight: float = 0.5
+    temperature: float = 1.0
+    pool: int = 16
+    published_teacher: bool = False
+    teacher_temperature: float = 0.5
+    teacher_top_p: float = 0.97
+    drop_text: float = 0.1
+    flips: float = 0.3
+    precision: str = "float32"
+    frame: str = "a photo of {}"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("prior", PRIORS), ("precision", PRECISIONS)):
+            if getattr(self, name) not in allowed:
+                raise VarSpacesError(
+                    f"{name} is '{getattr(self, name)}'; allowed: {', '.join(allowed)}."
+                )
+        ranges = {
+            "steps": (1, 100_000), "batch": (1, 64), "lr": (1e-9, 1), "rows_lr": (1e-9, 1),
+            "weight_decay": (0, 1), "coarse": (0, 64), "fine": (0, 1), "prior_weight": (0, 100),
+            "temperature": (0.01, 100), "pool": (0, 4096), "teacher_temperature": (0.01, 10),
+            "teacher_top_p": (0, 1), "drop_text": (0, 1), "flips": (0, 1),
+        }  # fmt: skip
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise VarSpacesError(
+                    f"{name} = {getattr(self, name)} is out of range: allowed is {low} to {high}."
+                )
+        if self.frame.count("{}") != 1:
+            raise VarSpacesError("The frame of the prompts needs one {} for the subject.")
+
+    def full_scales(self, scales: int) -> int:
+        """Scales whose tokens count full, of a schedule of so many."""
+        return self.coarse or (8 if scales > 8 else max(1, scales - 2))
+
+
+PUBLISHED = SubjectSettings(
+    steps=501, lr=6e-3 / 256, rows_lr=6e-3 / 256, coarse=8, pool=0, precision="bfloat16"
+)
+"""As the public code trains Infinity 2B, but for the teacher, which sees all scales."""
+
+LORA = replace(SubjectSettings(), layers=SubjectLayers(rank=8, alpha=16.0), lr=1e-3)
+"""Thin matrices instead of whole layers: a hundredth of the parameters."""
