@@ -27,6 +27,8 @@ class Dino(Extractor):
 
     architecture: ClassVar[str]
     resize: ClassVar[str] = "224 bicubic antialias"
+    side: ClassVar[int] = SIDE
+    normalised: ClassVar[bool] = True
 
     def weights(self) -> Path:
         need("timm", "timm")
@@ -36,7 +38,9 @@ class Dino(Extractor):
         return digest(self.weights())
 
     def load(self, device: torch.device) -> DinoNetwork:
-        return DinoNetwork(self.architecture, str(self.weights()), device)
+        return DinoNetwork(
+            self.architecture, str(self.weights()), device, self.side, self.normalised
+        )
 
 
 @register
@@ -48,6 +52,17 @@ class DinoVitS16(Dino):
     paper = "https://arxiv.org/abs/2104.14294"
     architecture = "vit_small_patch16_224.dino"
     dim = 384
+
+
+@register
+class PlainDinoVitS16(DinoVitS16):
+    """``(B, 384)``; as ARBooth measures it (arXiv 2504.02612): 256 px, values in [-1, 1]."""
+
+    name = "dino-vit-s-16-plain"
+    title = "DINO ViT-S/16, 256 px not normalised"
+    resize = "256 bicubic antialias, not normalised"
+    side = 256
+    normalised = False
 
 
 @register
@@ -66,22 +81,35 @@ class DinoNetwork:
 
     Args:
         weights: file of its weights; None is random, for tests.
+        side: pixels that it sees along a side.
+        normalised: by mean and deviation of ImageNet; else values are in [-1, 1].
     """
 
-    def __init__(self, architecture: str, weights: str | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        architecture: str,
+        weights: str | None,
+        device: torch.device,
+        side: int = SIDE,
+        normalised: bool = True,
+    ) -> None:
         import timm
 
         self.model = timm.create_model(
-            architecture, checkpoint_path=weights or "", num_classes=0, img_size=SIDE
+            architecture, checkpoint_path=weights or "", num_classes=0, img_size=side
         )
         self.model, self.device = self.model.eval().to(device), device
+        self.side = side
+        half = (0.5, 0.5, 0.5)
+        self.mean, self.deviation = (MEAN, DEVIATION) if normalised else (half, half)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         import torch
         import torch.nn.functional as F
 
         pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
-        pixels = F.interpolate(pixels, (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
-        mean, deviation = (pixels.new_tensor(v).view(3, 1, 1) for v in (MEAN, DEVIATION))
+        size = (self.side, self.side)
+        pixels = F.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
+        mean, deviation = (pixels.new_tensor(v).view(3, 1, 1) for v in (self.mean, self.deviation))
         with torch.no_grad():
             return self.model((pixels - mean) / deviation).float().cpu().numpy()

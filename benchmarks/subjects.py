@@ -1,0 +1,214 @@
+"""Subjects in the embedded text model: fine-tuned in several ways, and taken in from one picture.
+
+Things are those of the suite ``embedded-subject``, held out from all training; every case draws the
+suite's prompts, plain pictures of the class and seeds of one prompt, with the same seeds, and is
+scored by the suite's metrics. Finished cells are kept in ``--cells`` and not run again.
+
+    python benchmarks/subjects.py --subjects 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from report import fingerprint, table, write
+
+from leaderboard.metrics.base import Batch, Context, Cost
+from leaderboard.subjects import Subject, subject
+from leaderboard.suites.base import Item, get_suite
+from var_spaces import methods
+from var_spaces.adapters.base import Given, Loaded, Prepared
+from var_spaces.adapters.echo_run import EchoRun, Seen
+from var_spaces.adapters.subject_layers import SubjectLayers
+from var_spaces.cache.full import Full
+from var_spaces.conditioning.text_conditioning import TextConditioning
+from var_spaces.decoding.loop.noise import SeededNoise
+from var_spaces.decoding.loop.run import run
+from var_spaces.decoding.setup import RunSetup
+from var_spaces.decoding.strategies.plain import PlainDecoding
+from var_spaces.events import ImageReady
+from var_spaces.training.images.pictures import grid
+from var_spaces.training.subjects.command import as_batch
+from var_spaces.training.subjects.settings import LORA, SubjectSettings
+from var_spaces.training.subjects.tuning import SubjectTuning
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.residency import LoadedModel, Residency
+
+USUAL = SubjectSettings()
+TUNED: dict[str, SubjectSettings] = {
+    "ARBooth": USUAL,
+    "without the prior": replace(USUAL, prior="none"),
+    "without scale weights": replace(USUAL, fine=1.0),
+    "all layers": replace(USUAL, layers=SubjectLayers(sa=True)),
+    "prior per bit": replace(USUAL, prior="per-bit"),
+    "published teacher": replace(USUAL, published_teacher=True),
+    "LoRA": LORA,
+}
+ECHO = {"EchoGen": (True, True), "semantic only": (True, False), "content only": (False, True)}
+SHOWN = (0, 1, 2, 4, 10, 15)  # prompts in the picture
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", default="t2i-bit")
+    parser.add_argument("--echo", default="echo-bit", help="trained subject adapter; '' for none")
+    parser.add_argument("--subjects", type=int, default=4, help="1 to 16")
+    parser.add_argument("--steps", type=int, default=USUAL.steps)
+    parser.add_argument("--cases", nargs="*", help="some of the cases (all)")
+    parser.add_argument("--cells", type=Path, default=Path("runs/subjects"))
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)
+    rows = cells(options)
+    report(options, rows)
+
+
+def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Numbers of every case and subject, from files or measured now."""
+    items = get_suite("embedded-subject").items()
+    names = list(dict.fromkeys(item.facts["subject"] for item in items))[: options.subjects]
+    found, zoo = [], Residency()
+    cases = ["no subject", *TUNED, *(ECHO if options.echo else ())]
+    for case in cases:
+        if options.cases and case not in options.cases:
+            continue
+        model = options.echo if case in ECHO else options.base
+        key = fingerprint(get_card(model).weights_sha256, str(TUNED.get(case)), str(options.steps))
+        for name in names:
+            path = options.cells / f"{case}-{name.split('/')[1]}-{key}.json".replace(" ", "_")
+            if not path.is_file():
+                own = [item for item in items if item.facts["subject"] == name]
+                with zoo.lease([model], "cpu", text=True) as (loaded,):
+                    cell, images = measured(case, loaded, subject(name), own, options.steps)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = torch.from_numpy(images[list(SHOWN)]).permute(0, 3, 1, 2) / 127.5 - 1
+                grid(pixels, len(SHOWN)).save(path.with_suffix(".png"))
+                path.write_text(json.dumps(cell))
+                print(case, name, cell, flush=True)
+            found.append({"case": case, "subject": name, **json.loads(path.read_text())})
+    return found
+
+
+def measured(
+    case: str, model: LoadedModel, thing: Subject, items: Sequence[Item], steps: int
+) -> tuple[dict[str, float], np.ndarray]:
+    """Scores of one case for one subject, and its images."""
+    start = time.process_time()
+    prepared, without = Prepared(), Prepared()
+    if case in TUNED:
+        pictures = as_batch(list(thing.pictures), model.card.resolution)
+        tuning = SubjectTuning(model, pictures, thing.word, replace(TUNED[case], steps=steps))
+        for _ in tuning.run():
+            pass
+        tuning.own.eval().requires_grad_(False)
+        prepared = without = tuning.prepared
+    elif case in ECHO:
+        prepared, without = (echo(model, thing, seen) for seen in (ECHO[case], (False, False)))
+    seconds = time.process_time() - start
+    plain = [item.facts["group"] == "prior" for item in items]
+    images = np.stack(
+        [
+            image
+            for chosen, adapter in ((False, prepared), (True, without))
+            for image in draw(
+                model, [i for i, p in zip(items, plain, strict=True) if p == chosen], adapter, case
+            )
+        ]
+    )
+    order = [i for i, p in enumerate(plain) if not p] + [i for i, p in enumerate(plain) if p]
+    images = images[np.argsort(order)]
+    batch = Batch(tuple(items), images, np.zeros((len(items), 1), np.int64), Cost(0, (0,), (0,)))
+    context = Context(device=torch.device("cpu"))
+    scores = {
+        metric.name: metric.score(metric.measure(batch, context), None).value
+        for metric in get_suite("embedded-subject").metrics()
+        if not metric.measured and metric.name.startswith("subject")
+    }
+    return {**scores, "seconds": seconds}, images
+
+
+def echo(model: LoadedModel, thing: Subject, ways: tuple[bool, bool]) -> EchoRun:
+    """The subject adapter with its first picture, seen in one way, in both or in none."""
+    adapter = methods.parse("adapter", model.card.adapter)
+    seen = adapter.see(model.tokenizer, as_batch([thing.pictures[0]], adapter.side))
+    loaded = Loaded(model.backbone, model.tokenizer, model.adapter, model.text_encoder)
+    found = adapter.prepare(loaded, Given(model.backbone.schedule))
+    found.seen = Seen(
+        *(
+            part if way else None
+            for part, way in zip((seen.semantic, seen.content), ways, strict=True)
+        )
+    )
+    return found
+
+
+def draw(
+    model: LoadedModel, items: Sequence[Item], adapter: Prepared, case: str
+) -> list[np.ndarray]:
+    """Images of items, each with the noise of its number."""
+    card = model.card
+    encoder = methods.parse("text_encoder", card.text_encoder)
+    learned = case in TUNED
+    prompts = [item.inputs["prompt"] if learned else item.facts["caption"] for item in items]
+    setup = RunSetup(
+        tokenizer=model.tokenizer,
+        backbone=model.backbone,
+        schedule=model.backbone.schedule,
+        conditioning=TextConditioning(tuple(prompts), encoder, None, model.text_encoder),
+        images=tuple(item.index for item in items),
+        noise=SeededNoise(0),
+        sampling=methods.parse("sampling", card.defaults["sampling"]),
+        guidance=methods.parse("guidance", card.defaults["guidance"]),
+        cache=Full(),
+        decoding=PlainDecoding(),
+        adapter=adapter,
+    )
+    with torch.no_grad():
+        return [event.image for event in run(setup) if isinstance(event, ImageReady)]
+
+
+HEAD = {
+    "subject-clip-i": "CLIP-I ↑",
+    "subject-distance": "distance ↓",
+    "subject-class": "class right ↑",
+    "subject-prompt": "prompt followed ↑",
+    "subject-clip-t": "CLIP-T ↑",
+    "subject-pres": "PRES ↓",
+    "subject-prior-class": "class right without the subject ↑",
+    "subject-diversity": "diversity ↑",
+    "seconds": "CPU seconds per subject",
+}
+
+
+def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    means = {
+        case: {name: float(np.mean([r[name] for r in rows if r["case"] == case])) for name in HEAD}
+        for case in cases
+    }
+    text = table(
+        ["case", *HEAD.values()],
+        [[case, *(means[case][name] for name in HEAD)] for case in cases],
+    )
+    text += (
+        f"\n\n{options.subjects} things that no model was trained on, four pictures each, "
+        f"{options.steps} iterations on {options.base}; 28 images per thing and case, the same "
+        "seeds in all. Similarities are those of the embedded CLIP and the embedded judge, and "
+        "comparable with no published number."
+    )
+    command = f"python benchmarks/subjects.py --subjects {options.subjects}"
+    write("subjects", "Subjects", command, {"means": means, "cells": rows}, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""Does a picture show that very thing, as its prompt says, and is the rest of the model as it was?
+
+Ruiz et al. 2023 (DreamBooth, arXiv 2208.12242, section 4.2 and the supplement): fidelity to the
+subject (DINO, CLIP-I) and to the prompt (CLIP-T), preservation of the class (PRES: similarity of
+plain pictures of the class to the subject, which should be low) and diversity (DIV).
+
+An item's fact "group" says what it is drawn for: "prompts", "prior" (the class alone, without the
+subject) or "diversity" (one prompt, several seeds); every metric looks at one group.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from leaderboard.extractors.base import get_extractor
+from leaderboard.extractors.judge import JudgeFeatures
+from leaderboard.extractors.scene_parser import SceneFacts
+from leaderboard.metrics.base import Batch, Context, Metric, Value
+from leaderboard.metrics.bootstrap import mean_interval
+from leaderboard.metrics.clip_score import cosines
+from leaderboard.subjects import subject
+from var_spaces.methods import register
+
+if TYPE_CHECKING:
+    from leaderboard.extractors.base import Extractor
+    from leaderboard.references.base import RealFeatures
+    from leaderboard.suites.base import Item
+
+GROUPS = ("prompts", "prior", "diversity")
+
+
+class OfGroup(Metric):
+    """Base class: the mean of one number per image over the images of one group.
+
+    Attributes:
+        group: one of ``GROUPS``.
+    """
+
+    paper = "https://arxiv.org/abs/2208.12242"
+    group: ClassVar[str] = "prompts"
+    facts = ("group",)
+
+    @abstractmethod
+    def numbers(self, batch: Batch, context: Context) -> np.ndarray:
+        """One number per image, ``(B,)``, whatever its group."""
+
+    def measure(self, batch: Batch, context: Context) -> np.ndarray:
+        """``(B,)``, NaN for images of other groups."""
+        own = np.array([item.facts["group"] == self.group for item in batch.items])
+        return np.where(own, self.numbers(batch, context), np.nan) if own.any() else nothing(own)
+
+    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+        own = values[~np.isnan(values)]
+        return Value(float(own.mean()), *mean_interval(own))
+
+
+def nothing(like: np.ndarray) -> np.ndarray:
+    return np.full(len(like), np.nan)
+
+
+# --- is it that very thing? -----------------------------------------------------------------------
+
+
+class Likeness(OfGroup):
+    """Mean cosine of the features of an image with those of all pictures of the subject, -1..1."""
+
+    better = "higher"
+    facts = ("group", "subject")
+
+    extractor: str
+
+    @property
+    def uses(self) -> Extractor:
+        return get_extractor(self.extractor)
+
+    @property
+    def short(self) -> str:
+        return f"{self.title}, {self.uses.title}"
+
+    def numbers(self, batch: Batch, context: Context) -> np.ndarray:
+        network = context.network(self.uses)
+        drawn = context.features(self.uses, batch.images)
+        return np.array(
+            [
+                np.mean([cosines(row[None], one)[0] for one in _features(network, item)])
+                for row, item in zip(drawn, batch.items, strict=True)
+            ]
+        )
+
+
+def _features(network, item: Item) -> list[np.ndarray]:
+    """Features ``(1, d)`` of every picture of the item's subject; sizes may differ."""
+    return [network(picture[None]) for picture in subject(item.facts["subject"]).pictures]
+
+
+@register
+class SubjectClipI(Likeness):
+    """CLIP-I."""
+
+    name = "subject-clip-i"
+    title = "CLIP-I to the subject"
+
+    extractor: str = Field("embedded-clip", description="a CLIP")
+
+
+@register
+class SubjectDino(Likeness):
+    """DINO; published numbers use ViT-S/16."""
+
+    name = "subject-dino"
+    title = "DINO to the subject"
+
+    extractor: str = Field("dino-vit-s-16", description="a DINO")
+
+
+@register
+class PriorLikeness(Likeness):
+    """PRES: how much plain pictures of the class look like the subject; they need not."""
+
+    name = "subject-pres"
+    title = "Class taken over (PRES)"
+    better = "lower"
+    group = "prior"
+
+    extractor: str = Field("embedded-clip", description="any extractor of features")
+
+
+@register
+class SubjectDistance(OfGroup):
+    """Squared distance of unit features per position of the embedded judge, mean over positions,
+    layers and the pictures of the subject; see ``judge-distance``."""
+
+    name = "subject-distance"
+    title = "Distance to the subject (judge)"
+    better = "lower"
+    facts = ("group", "subject")
+
+    @property
+    def uses(self) -> Extractor:
+        return JudgeFeatures()
+
+    def numbers(self, batch: Batch, context: Context) -> np.ndarray:
+        network = context.network(self.uses)
+        drawn = network.layers(batch.images)
+        found = []
+        for at, item in enumerate(batch.items):
+            real = network.layers(np.stack(subject(item.facts["subject"]).pictures))
+            per_layer = [
+                (layer[at] - other).square().sum(1).mean().item()
+                for layer, other in zip(drawn, real, strict=True)
+            ]
+            found.append(np.mean(per_layer))
+        return np.array(found)
+
+
+# --- is it what the prompt says? ------------------------------------------------------------------
+
+
+@register
+class SubjectClipT(OfGroup):
+    """CLIP-T: 100 times the cosine of image and caption, at least 0."""
+
+    name = "subject-clip-t"
+    title = "CLIP-T (100 cos)"
+    better = "higher"
+    facts = ("group", "caption", "template")
+
+    extractor: str = Field("embedded-clip", description="a CLIP")
+    unfilled: bool = Field(
+        False, description="compare with the template of the prompt, its place left as {}"
+    )
+
+    @property
+    def uses(self) -> Extractor:
+        return get_extractor(self.extractor)
+
+    @property
+    def short(self) -> str:
+        return f"{self.title}, {self.uses.title}" + (", as published" if self.unfilled else "")
+
+    def numbers(self, batch: Batch, context: Context) -> np.ndarray:
+        fact = "template" if self.unfilled else "caption"
+        texts = context.network(self.uses).texts([item.facts[fact] for item in batch.items])
+        return 100 * cosines(context.features(self.uses, batch.images), texts).clip(0)
+
+
+class Parsed(OfGroup):
+    """Share of images of which something holds that the embedded scene parser sees, 0..1."""
+
+    better = "higher"
+    facts = ("group", "claims")
+
+    @property
+    def uses(self) -> Extractor:
+        return SceneFacts()
+
+    def numbers(self, batch: Batch, context: Context) -> np.ndarray:
+        from var_spaces.evaluators.claims import Caption, Thing, checks
+
+        seen = context.network(self.uses)(batch.images)
+        found = []
+        for item, facts in zip(batch.items, seen, strict=True):
+            claims = dict(item.facts["claims"])
+            things = tuple(Thing(**thing) for thing in claims["things"])
+            found.append(self.right(checks(Caption(**{**claims, "things": things}), facts)))
+        return np.array(found, np.float64)
+
+    def right(self, checks: dict[str, bool]) -> bool:
+        return checks["object"]
+
+
+@register
+class SubjectPrompt(Parsed):
+    """Every claim of the prompt: the class, the other thing, the background."""
+
+    name = "subject-prompt"
+    title = "Prompt followed"
+
+    def right(self, checks: dict[str, bool]) -> bool:
+        return all(checks.values())
+
+
+@register
+class SubjectClass(Parsed):
+    """The things that are asked for."""
+
+    name = "subject-class"
+    title = "Class right"
+
+
+@register
+class PriorClass(Parsed):
+    """The class, where it is asked for without the subject."""
+
+    name = "subject-prior-class"
+    title = "Class right without the subject"
+    group = "prior"
+
+
+# --- is every picture another one? ----------------------------------------------------------------
+
+
+@register
+class SubjectDiversity(Metric):
+    """DIV: 1 minus the cosine of features, mean over all pairs of images of one prompt, 0..2.
+
+    Published numbers are LPIPS distances and not comparable.
+    """
+
+    name = "subject-diversity"
+    title = "Diversity (1 - cos)"
+    paper = "https://arxiv.org/abs/2208.12242"
+    better = "higher"
+    facts = ("group", "set")
+
+    extractor: str = Field("embedded-clip", description="any extractor of features")
+
+    @property
+    def uses(self) -> Extractor:
+        return get_extractor(self.extractor)
+
+    @property
+    def short(self) -> str:
+        return f"{self.title}, {self.uses.title}"
+
+    def measure(self, batch: Batch, context: Context) -> np.ndarray:
+        """``(B, 1 + d)``: number of the set, -1 for images of other groups, and features."""
+        sets = [
+            item.facts["set"] if item.facts["group"] == "diversity" else -1 for item in batch.items
+        ]
+        return np.column_stack([sets, context.features(self.uses, batch.images)])
+
+    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+        found = [_spread(values[values[:, 0] == n, 1:]) for n in np.unique(values[:, 0]) if n >= 0]
+        return Value(float(np.mean(found)), *mean_interval(np.array(found)))
+
+
+def _spread(features: np.ndarray) -> float:
+    """Mean of 1 - cosine over all pairs of rows ``(n, d)``."""
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    pairs = np.triu_indices(len(unit), 1)
+    return float((1 - unit @ unit.T)[pairs].mean())

@@ -1,0 +1,46 @@
+"""Things whose pictures people hand in, to be drawn elsewhere: those of the subject suites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from var_spaces.pictures import digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Pictures ``(H, W, 3)`` uint8 of one thing, and the word for it."""
+
+    name: str
+    word: str
+    pictures: tuple[np.ndarray, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Content hash of the first picture."""
+        return digest(self.pictures[0])
+
+
+def subject(name: str) -> Subject:
+    """A subject by the name of its set and its own: ``embedded/dog, glossy``, ``dreambench/dog2``.
+
+    Raises:
+        VarSpacesError: if its pictures must be downloaded; says where from.
+    """
+    place, _, own = name.partition("/")
+    return _finder(place)(own)
+
+
+def _finder(place: str) -> Callable[[str], Subject]:
+    if place == "embedded":
+        from leaderboard.subjects import sheet
+
+        return sheet.find
+    from leaderboard.subjects import folders
+
+    return {"dreambench": folders.dreambench, "vico": folders.vico}[place]
