@@ -37,10 +37,10 @@ from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
 from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.prefixes import Prefixes
 from var_spaces.training.losses.self_correction import BitFlips
 
 EVAL_SEED = 7_000_021  # never a training seed
-SHOWN = 32  # pairs of a sample grid
 DEFAULTS = {
     "task": {"name": "instruct"},
     "sampling": {"name": "bits", "temperature": 0.5, "top_p": 0.97},
@@ -62,9 +62,12 @@ class InstructConfig:
         drop_both: share of samples that lose both, part of the two above.
         flip_strength, flip_scales: self-correction of the target, see :class:`BitFlips`.
         reweight: let coarse scales count more, see :func:`scale_weights`.
+        full, shortest: share of steps that see all scales, and the least that the others see, see
+            :class:`Prefixes`.
         synonym: how often instructions use another name of a thing.
         text_tokens: word pieces that are read of an instruction.
         eval_images: pairs per validation probe.
+        samples: pairs on the sheet of samples.
     """
 
     start: str = "t2i-bit"
@@ -76,9 +79,12 @@ class InstructConfig:
     flip_strength: float = 0.2
     flip_scales: int = 64
     reweight: bool = False
+    full: float = 1.0
+    shortest: int = 3
     synonym: float = 0.25
     text_tokens: int = 64
     eval_images: int = 128
+    samples: int = 32
 
 
 class Batch(NamedTuple):
@@ -117,17 +123,25 @@ class InstructRecipe(Recipe):
         device: torch.device,
     ) -> None:
         torch.manual_seed(seed)
-        self.config, self.seed, self.device = config, seed, device
+        self.final, self.seed, self.device = config, seed, device
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
+        self.size = tokenizer.schedule.last[0] * tokenizer.downsample
         self.encoder, self.start_card = encoder, start_card
         self.atlas = Atlas.load().to(device)
         self.model = start.requires_grad_(True)
-        self.edits = EditSampler(self.atlas, recipe(config.scenes), synonym=config.synonym)
+        self.widen(config)
         sizes = start.config
         self.positions = aligned_positions(
             start.schedule, sizes.head_dim, sizes.rope_extent, device
         )
-        self.weights = scale_weights(start.schedule, config.reweight).to(device)
+        self.prefixes = Prefixes(start.schedule, config.full, config.shortest)
+        # A scale that some steps do not see counts as much more in the others.
+        weights = scale_weights(start.schedule, config.reweight) / self.prefixes.seen()
+        self.weights = weights.to(device)
+
+    def widen(self, config: InstructConfig) -> None:
+        self.config = config
+        self.edits = EditSampler(self.atlas, recipe(config.scenes), synonym=config.synonym)
 
     @classmethod
     def build(cls, plan: Plan) -> InstructRecipe:
@@ -140,11 +154,12 @@ class InstructRecipe(Recipe):
 
     def card(self) -> dict[str, Any]:
         adapter = {"name": "scale-aligned-reference", "rope_layout": "aligned"}
-        adapter |= {"reference": self.config.reference}
-        adapter |= {"source_dropout": self.config.drop_source > 0}
+        adapter |= {"reference": self.final.reference}
+        adapter |= {"source_dropout": self.final.drop_source > 0}
         return {
+            "resolution": self.size,
             "tokenizer": self.start_card["tokenizer"],
-            "text_encoder": {"name": "minilm", "max_length": self.config.text_tokens},
+            "text_encoder": {"name": "minilm", "max_length": self.final.text_tokens},
             "adapter": adapter,
             "defaults": DEFAULTS,
         }
@@ -157,7 +172,7 @@ class InstructRecipe(Recipe):
     @torch.no_grad()
     def batch(self, edits: list[Edit], flips: BitFlips | None = None) -> Batch:
         """Pairs, rendered and tokenised."""
-        before, after, _ = render_edits(self.atlas, edits)
+        before, after, _ = render_edits(self.atlas, edits, self.size)
         schedule = self.model.schedule
         with torch.autocast(self.device.type, enabled=False):
             source = source_tokens(self.tokenizer, before, schedule)
@@ -170,9 +185,9 @@ class InstructRecipe(Recipe):
         self, model: nn.Module, source: Tensor
     ) -> Callable[[TextContext], SourceReference] | None:
         """What the source adds, for ``Infinity.forward``."""
-        if self.config.reference == "none":
+        if self.final.reference == "none":
             return None
-        network, aligned = getattr(model, "module", model), self.config.reference == "aligned"
+        network, aligned = getattr(model, "module", model), self.final.reference == "aligned"
 
         def extend(context: TextContext) -> SourceReference:
             return source_reference(network, context, source, self.positions, aligned)
@@ -191,17 +206,19 @@ class InstructRecipe(Recipe):
         batch = self.batch(self.edits.batch(self.seed, start, count), flips)
         source = batch.source * (~no_source).to(batch.source)[:, None, None]
         dropped = no_text.to(self.device)
-        extend = self.extend(model, source)
-        logits = model(batch.text, batch.tokens, dropped=dropped, extend=extend)
-        losses = bit_losses(logits, batch.bits)
-        return (losses * self.weights).sum(1).mean(), {}
+        scales = self.prefixes.draw(self.seed, step)
+        length = self.model.schedule.offsets[scales]
+        tokens = batch.tokens[:, : length - self.model.schedule.lengths[0]]
+        logits = model(batch.text, tokens, dropped=dropped, extend=self.extend(model, source))
+        losses = bit_losses(logits, batch.bits[:, :length])
+        return (losses * self.weights[:length]).sum(1).mean(), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
         """Nats per bit on pairs of every split, without flips; and with each instruction, or each
         source, given to the next pair: the differences are what the model reads from them."""
         metrics: dict[str, Any] = {}
-        for split, edits in self.held_out(self.config.eval_images).items():
+        for split, edits in self.held_out(self.final.eval_images).items():
             losses: dict[str, list[Tensor]] = {
                 "": [],
                 "_shuffled_words": [],
@@ -221,8 +238,8 @@ class InstructRecipe(Recipe):
 
     def held_out(self, count: int) -> dict[str, list[Edit]]:
         """The first pairs of every split in a stream that is never trained on."""
-        scenes = replace(recipe(self.config.scenes), split="all")
-        sampler = EditSampler(self.atlas, scenes, synonym=self.config.synonym, held_out=True)
+        scenes = replace(recipe(self.final.scenes), split="all")
+        sampler = EditSampler(self.atlas, scenes, synonym=self.final.synonym, held_out=True)
         found: dict[str, list[Edit]] = {split: [] for split in SPLITS}
         start = 0
         while any(len(edits) < count for edits in found.values()):
@@ -237,11 +254,11 @@ class InstructRecipe(Recipe):
         """Unselected held-out pairs, fixed seed: source, edit, truth, and so on."""
         from var_spaces.adapters.scale_aligned_reference import PreparedReference
 
-        edits = [e for group in self.held_out(-(-SHOWN // len(SPLITS))).values() for e in group]
-        edits = edits[:SHOWN]
-        before, after, _ = render_edits(self.atlas, edits)
+        groups = self.held_out(-(-self.final.samples // len(SPLITS))).values()
+        edits = [edit for group in groups for edit in group][: self.final.samples]
+        before, after, _ = render_edits(self.atlas, edits, self.size)
         tokens = source_tokens(self.tokenizer, before, model.schedule)
-        aligned = self.config.reference == "aligned"
+        aligned = self.final.reference == "aligned"
 
         def adapter(images: slice) -> PreparedReference:
             return PreparedReference(model, tokens[images], self.positions, aligned)
@@ -252,7 +269,7 @@ class InstructRecipe(Recipe):
             self.encoder,
             [edit.instruction for edit in edits],
             DEFAULTS,
-            adapter=None if self.config.reference == "none" else adapter,
+            adapter=None if self.final.reference == "none" else adapter,
         )
         rows = torch.stack((before.cpu(), drawn, after.cpu()), dim=1).flatten(0, 1)
         return grid(rows, 12)
