@@ -61,11 +61,17 @@ class Source:
 def sources() -> tuple[Source, ...]:
     """All pictures, in reading order."""
     sheet = np.asarray(read(SHEET, "The sheet of sources").convert("RGB"))
-    rows = sheet.reshape(COUNT // ACROSS, SIDE, ACROSS, SIDE, 3).swapaxes(1, 2)
-    cut = np.ascontiguousarray(rows.reshape(COUNT, SIDE, SIDE, 3))
+    tiles = cut(sheet, ACROSS)
     return tuple(
-        Source(pixels, digest(pixels), *names) for pixels, names in zip(cut, NAMES, strict=True)
+        Source(pixels, digest(pixels), *names) for pixels, names in zip(tiles, NAMES, strict=True)
     )
+
+
+def cut(sheet: np.ndarray, across: int) -> np.ndarray:
+    """The square tiles ``(N, S, S, C)`` of a sheet ``(H, W, C)``, ``across`` in a row."""
+    side = sheet.shape[1] // across
+    rows = sheet.reshape(-1, side, across, side, sheet.shape[2]).swapaxes(1, 2)
+    return np.ascontiguousarray(rows.reshape(-1, side, side, sheet.shape[2]))
 
 
 def pictures() -> Mapping[str, np.ndarray]:

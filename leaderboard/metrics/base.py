@@ -63,11 +63,13 @@ class Context:
 
     Attributes:
         device: of extractors.
-        models: loaded models of the entry, by ``"tokenizer"``, ``"backbone"``.
+        pictures: of the suite, by content hash.
+        reconstruct: pictures ``(B, H, W, 3)`` uint8 as the entry's tokenizer gives them back.
     """
 
     device: Any
-    models: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reconstruct: Callable[[np.ndarray], np.ndarray] | None = None
     _networks: dict[str, Any] = field(default_factory=dict)
     _seen: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 

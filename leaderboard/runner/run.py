@@ -59,7 +59,7 @@ def run(
         part.open()
         _draw(part, group, zoo, progress)
     group.wait()
-    _measure(job, group, progress)
+    _measure(job, group, zoo, progress)
     group.wait()
     if not group.main:
         return None
@@ -77,8 +77,8 @@ def _draw(job: Job, group: Processes, zoo: Residency, progress: Progress) -> Non
         progress(f"draw {job.entry.label}", done, len(todo))
 
 
-def _measure(job: Job, group: Processes, progress: Progress) -> None:
-    context = Context(device=group.device)
+def _measure(job: Job, group: Processes, zoo: Residency, progress: Progress) -> None:
+    context = context_of(job, zoo, group.device)
     numbers = [n for n in range(len(job.batches)) if group.mine(n)]
     for done, number in enumerate(numbers, 1):
         missing = [(f, m) for f, m in job.metrics if not job.values(f, number).exists()]
@@ -89,6 +89,23 @@ def _measure(job: Job, group: Processes, progress: Progress) -> None:
             write_file(job.values(folder, number), buffer.getvalue())
         if missing:
             progress("measure", done, len(numbers))
+
+
+def context_of(job: Job, zoo: Residency, device: torch.device) -> Context:
+    """What the metrics of a job have to measure with."""
+
+    def reconstruct(images: np.ndarray) -> np.ndarray:
+        import torch
+
+        from var_spaces.decoding.loop.pixels import to_uint8
+
+        with zoo.lease([job.plans[0].card.id], device) as (model,), torch.no_grad():
+            tokenizer = model.tokenizer
+            weight = next(tokenizer.parameters())
+            pixels = torch.tensor(images).to(weight).permute(0, 3, 1, 2) / 127.5 - 1
+            return to_uint8(tokenizer.reconstruct(pixels))
+
+    return Context(device, job.suite.pictures(), reconstruct)
 
 
 def zoo_of(job: Job) -> Residency:

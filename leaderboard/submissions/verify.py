@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaderboard.entry import Entry
-from leaderboard.metrics.base import Context, Metric
+from leaderboard.metrics.base import Metric
 from leaderboard.result import Result, Samples
 from leaderboard.runner.finish import short_digest
 from leaderboard.runner.job import Job
 from leaderboard.runner.processes import processes
-from leaderboard.runner.run import Progress, environment, run, run_batch, zoo_of
+from leaderboard.runner.run import Progress, context_of, environment, run, run_batch, zoo_of
 from leaderboard.submissions.verdict import Check, Verdict
 from leaderboard.suites.base import get_suite
 from var_spaces.checkout import is_clean
@@ -120,7 +120,8 @@ def _whole(job: Job, device: str | None, progress: Progress) -> _Found:
 def _part(
     job: Job, images: int, device: torch.device, progress: Progress, lot: random.Random
 ) -> _Found:
-    zoo, context = zoo_of(job), Context(device=device)
+    zoo = zoo_of(job)
+    context = context_of(job, zoo, device)
     metrics = {_name(metric, job): metric for metric in _scored_per_image(job)}
     starts = np.cumsum([0, *map(len, job.batches)])
     chosen: list[int] = []

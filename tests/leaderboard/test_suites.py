@@ -19,6 +19,7 @@ FROZEN = {
     ("cost", 1): "19654d1f",
     ("embedded-class", 1): "120c8f8d",
     ("embedded-spread", 1): "cfe946cf",
+    ("embedded-control", 1): "e8222fd9",
     ("embedded-edit", 1): "ea785b3a",
     ("embedded-instruct", 1): "3e4f51bd",
     ("embedded-subject", 1): "1d9567dc",

@@ -127,6 +127,11 @@ class Adapter(Part):
         """Cache entries that it pins, per block; for estimates."""
         return [0] * config.depth
 
+    def held(self, schedule: ScaleSchedule, config: Any) -> int:
+        """Key-value pairs of all heads that it holds beside the cache, over all blocks, once per
+        run; for estimates."""
+        return 0
+
     @abstractmethod
     def prepare(self, model: Loaded, given: Given) -> Prepared:
         """Get ready for a run: read pictures, run what is computed once.

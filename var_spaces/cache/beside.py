@@ -116,7 +116,8 @@ def scales_of_tokens(
     """
     lengths = [schedule.lengths[k] + (front if k == 0 else 0) for k in scales]
     numbers = torch.tensor(list(scales), device=device)
-    return numbers.repeat_interleave(torch.tensor(lengths, device=device))
+    counts = torch.tensor(lengths, device=device)
+    return numbers.repeat_interleave(counts, output_size=sum(lengths))  # known: no device is asked
 
 
 def additive(visible: Tensor, dtype: torch.dtype) -> Tensor:

@@ -99,9 +99,13 @@ def estimate(
     decoding.check({"": card, **partners})
     work = decoding.work(schedule, backbone.config.depth)
     pinned: Sequence[int] = ()
+    beside = 0
     if card.adapter:
-        pinned = methods.parse("adapter", card.adapter).pinned(schedule, backbone.config)
+        adapter = methods.parse("adapter", card.adapter)
+        pinned = adapter.pinned(schedule, backbone.config)
+        beside = adapter.held(schedule, backbone.config) * pair_bytes(backbone, kind)
     kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind, work, others, pinned)
+    kv, peak = tuple(held + beside for held in kv), peak + beside
     batch = count if together else 1
     most = max(step.rows for step in work)
     models = {"": backbone, **others}
@@ -126,6 +130,12 @@ def estimate(
         decoder=_decoder(tokenizer.config, tokenizer.downsample, schedule, batch * most),
         searches=most > 1,
     )
+
+
+def pair_bytes(backbone: torch.nn.Module, dtype: torch.dtype) -> int:
+    """Bytes of a key and a value of all heads of a layer."""
+    _, heads, head_dim = backbone.kv_layout()
+    return 2 * heads * head_dim * dtype.itemsize
 
 
 @lru_cache(maxsize=8)
