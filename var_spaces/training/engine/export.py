@@ -104,7 +104,7 @@ def write_readme(folder: Path) -> None:
     """Write the human-readable card from ``card.json``."""
     card = json.loads((folder / CARD).read_text("utf-8"))
     training = card["training"]
-    if "adapter" in card:
+    if "base" in card:
         role = f"adapter `{card['adapter']['name']}` of `{card['base']}`"
     else:
         role = f"{card['role']}, family `{card['family']}`, {card['resolution']} px"
