@@ -19,7 +19,9 @@ GPU = "-gpu"
 def stands_on(name: str) -> set[str]:
     """Ids of the models that a recipe names."""
     settings = read_config(name).get("recipe", {})
-    named = {settings.get(key, "") for key in ("tokenizer", "start", "teacher", "perceptual")}
+    named = {
+        settings.get(key, "") for key in ("tokenizer", "base", "start", "teacher", "perceptual")
+    }
     return (named | set(settings.get("tokenizers", ()))) - {""}
 
 
