@@ -19,7 +19,7 @@ from var_spaces import cpu
 TILE, PATCH = 4, 6  # outputs and inputs of a tile along a side
 POINTS = PATCH * PATCH
 MIN_CHANNELS = 128
-MIN_POSITIONS = 256
+MIN_POSITIONS = 512  # more than at 64 px, whose pictures stay what they were, bit for bit
 TILES_AT_ONCE = 256  # their 36 points stay in the cache of a core
 
 # Transforms of a side for the points 0, 1, -1, 2, -2 and infinity (section 4.3 of the paper).
