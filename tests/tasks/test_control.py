@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import nn
 
 import var_spaces
+from tests.controls import KINDS, WORDS, write_control
 from tests.infinity import write_models
 from var_spaces import methods
 from var_spaces.adapters.reference_attention import ReferenceAttention
@@ -18,29 +17,10 @@ from var_spaces.events import Finished
 from var_spaces.spec import RunSpec
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.estimate import estimate
-from var_spaces.zoo.manifest import build
-from var_spaces.zoo.writer import save_model
 
-KINDS = ("canny", "palette", "mask")
 PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 ASK = {"prompt": "a red apple", "seed": 3}
-WORDS = {"name": "conditions", "scale": 2, "condition": 2}
 THREE = {**WORDS, "condition": 3}
-
-
-def write_control(folder, drawn=True, **choices):
-    """An adapter of ``tiny-t2i``; ``drawn`` as if it had been trained."""
-    adapter = {"name": "reference-attention", "kinds": list(KINDS), "share": 1.0, **choices}
-    torch.manual_seed(1)
-    module = methods.parse("adapter", adapter).build(build(get_card("tiny-t2i")).config)
-    if drawn:
-        for name, parameter in module.named_parameters():
-            if name.startswith("into") or ".up." in name:
-                nn.init.normal_(parameter, std=0.5)
-    card = {"format": 1, "id": folder.name, "title": "Tiny control", "licence": "Apache-2.0"}
-    card |= {"base": "tiny-t2i", "adapter": adapter}
-    card |= {"defaults": {"task": {"name": "control"}, "guidance": WORDS}}
-    save_model(folder, card, module.state_dict(), dtype=None)
 
 
 @pytest.fixture(scope="module", autouse=True)

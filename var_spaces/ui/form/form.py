@@ -17,7 +17,7 @@ from var_spaces.methods import Option
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import examples, fits
-from var_spaces.ui.form.pictures import KEPT, taken
+from var_spaces.ui.form.pictures import KEPT, is_empty, taken
 from var_spaces.ui.form.settings import parsed, written
 from var_spaces.validation import Bounds, bounds, shorten
 from var_spaces.zoo.cards import Card, cards
@@ -125,6 +125,8 @@ class Form:
         pictures: dict[str, Any] = {}
         for field in self.fields:
             if field.is_picture and given["task"] in field.tasks:
+                if not field.option.required and is_empty(given[field.key]):
+                    continue
                 chosen = field if given["task"] in field.mask_tasks else replace(field, mask="")
                 names, handed = taken(given[field.key], chosen)
                 data["inputs"] |= names

@@ -17,6 +17,11 @@ KEPT = "kept"  # stands for a picture that stays as it is
 EDITOR_SIDE = 512
 
 
+def is_empty(value: Any) -> bool:
+    """Whether a picture's control holds nothing yet."""
+    return value is None or (isinstance(value, Mapping) and value.get("background") is None)
+
+
 def taken(value: Any, field: Field) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """What a picture's control holds.
 

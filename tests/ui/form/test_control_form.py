@@ -1,0 +1,54 @@
+"""The Control tab: it is there when a model can do it, and takes a picture or a map."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from tests.controls import write_control
+from tests.infinity import write_models
+from var_spaces.errors import VarSpacesError
+from var_spaces.pictures import digest
+from var_spaces.tasks.plan import plan
+from var_spaces.ui.form import fits
+from var_spaces.ui.form.form import Form
+from var_spaces.zoo.cards import get_card
+
+PICTURE = np.zeros((8, 8, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _controls(models, page_models, tmp_path_factory, monkeypatch):
+    folder = write_models(tmp_path_factory.mktemp("controls"))
+    monkeypatch.setenv("VAR_SPACES_MODELS", os.pathsep.join(map(str, (page_models, folder))))
+    write_control(folder / "tiny-control")
+
+
+def request(**given):
+    form = Form("control")
+    values = dict(zip(form.keys, form.defaults(get_card("tiny-control")), strict=True))
+    values |= {"inputs.source": None, "inputs.map": None}  # as empty controls are
+    values |= {f"inputs.{name}": value for name, value in given.items()}
+    return form.request(list(values.values()))
+
+
+def test_models_with_control_alone_are_offered():
+    assert list(fits.models("control")) == ["tiny-control"]
+    assert fits.tasks("control", get_card("tiny-control")) == ["control"]
+    assert "tiny-control" not in fits.models("generate")
+
+
+@pytest.mark.parametrize("field", ["source", "map"])
+def test_a_picture_or_a_map(field):
+    spec, pictures = request(**{field: PICTURE, "prompt": "a castle", "strength": 0.5})
+    assert (spec.task, spec.inputs["strength"]) == ("control", 0.5)
+    assert list(pictures) == [digest(PICTURE)] == [spec.inputs[field]]
+    assert plan(spec).card.id == "tiny-control"
+
+
+@pytest.mark.parametrize("given", [{}, {"source": PICTURE, "map": PICTURE}])
+def test_one_of_them_is_needed(given):
+    with pytest.raises(VarSpacesError, match="give either a picture"):
+        plan(request(**given)[0])
