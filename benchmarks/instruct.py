@@ -4,7 +4,7 @@ Beside the models stand copies of the source, what a text model makes of a capti
 without seeing the source, and the ceilings: the true targets, and their reconstructions by the
 tokenizer.
 
-    python benchmarks/instruct.py --model edit-bit
+    python benchmarks/instruct.py --model MODEL
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def sheet(images: np.ndarray, numbers: Sequence[int], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", nargs="+", default=["edit-bit"], help="models that edit")
+    parser.add_argument("--model", nargs="*", default=[], help="models that edit")
     parser.add_argument("--text", default="t2i-bit", help="model that draws captions of targets")
     parser.add_argument("--models", type=Path, help="folder of further models")
     parser.add_argument("--every", type=int, default=1, help="only every N-th pair")
@@ -132,7 +132,7 @@ def main() -> None:
     numbers = list(range(0, len(edit_pairs.pairs()), options.every))
     pairs = [edit_pairs.pairs()[n] for n in numbers]
     targets = edit_pairs.truth()[0][numbers]
-    tokenizer = var_spaces.load(options.model[0]).tokenizer
+    tokenizer = var_spaces.load([*options.model, options.text][0]).tokenizer
     images = {
         "true targets": targets,
         "targets after the tokenizer": reconstructed(targets, tokenizer),
@@ -142,13 +142,18 @@ def main() -> None:
     images |= {f"`{model}`": edited(model, numbers, options.seed) for model in options.model}
     parsed = embedded_parser()
     rows = {name: judged(found, numbers, parsed(list(found))) for name, found in images.items()}
-    picture = FOLDER / "instruct.png"
-    sheet(images[f"`{options.model[0]}`"], numbers, picture)
-    shown = f"![source, edit, truth: the first pairs of every operation]({picture.name})"
-    command = f"python benchmarks/instruct.py --model {' '.join(options.model)}"
+    text = report(rows, pairs)
+    if options.model:
+        picture = FOLDER / "instruct.png"
+        sheet(images[f"`{options.model[0]}`"], numbers, picture)
+        text += f"\n\n![source, edit, truth: the first pairs of every operation]({picture.name})"
+    command = "python benchmarks/instruct.py"
+    command += f" --model {' '.join(options.model)}" if options.model else ""
     command += f" --every {options.every}" if options.every > 1 else ""
-    data = {name: {key: [float(v) for v in row[key]] for key in row} for name, row in rows.items()}
-    text = f"{report(rows, pairs)}\n\n{shown}"
+    data = {
+        name: {key: [float(v) if np.isfinite(v) else None for v in row[key]] for key in row}
+        for name, row in rows.items()
+    }
     print(write("instruct", "Editing by instruction", command, data, text))
 
 
