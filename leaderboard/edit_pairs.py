@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from var_spaces.evaluators.edits import Pair, read_pairs
-from var_spaces.pictures import digest
+from var_spaces.pictures import digest, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,9 +32,8 @@ def pairs() -> Sequence[Pair]:
 def sources() -> np.ndarray:
     """Pictures before, ``(N, 64, 64, 3)`` uint8."""
     import numpy as np
-    from PIL import Image
 
-    sheet = np.asarray(Image.open(SHEET).convert("RGB"))
+    sheet = np.asarray(read(SHEET, "The sheet of pairs").convert("RGB"))
     rows = sheet.reshape(-1, SIDE, ACROSS, SIDE, 3).swapaxes(1, 2)
     return np.ascontiguousarray(rows.reshape(-1, SIDE, SIDE, 3)[: len(pairs())])
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from leaderboard.subjects import Subject
+from var_spaces.pictures import read
 
 if TYPE_CHECKING:
     from var_spaces.training.data.scene import Scene
@@ -52,7 +52,7 @@ VIEWS = (
 @lru_cache(maxsize=1)
 def subjects() -> tuple[Subject, ...]:
     """All of them, in the order of ``NAMES``."""
-    sheet = np.asarray(Image.open(SHEET).convert("RGB"))
+    sheet = np.asarray(read(SHEET, "The sheet of subjects").convert("RGB"))
     tiles = sheet.reshape(len(NAMES), SIDE, EACH, SIDE, 3).swapaxes(1, 2)
     return tuple(
         Subject(f"{word}, {style}", word, tuple(np.ascontiguousarray(tile) for tile in row))

@@ -98,18 +98,18 @@ def test_convert_says_what_it_took_off(use_tiny_models, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "tensor",
+    "make",
     [
-        torch.ones(2, 2).to_sparse(),
-        torch.ones(2, 2).to_sparse_csr(),
-        torch.ones(2, 2, device="meta"),
-        torch.quantize_per_tensor(torch.ones(2, 2), 1.0, 0, torch.qint8),
+        lambda: torch.ones(2, 2).to_sparse(),
+        lambda: torch.ones(2, 2).to_sparse_csr(),
+        lambda: torch.ones(2, 2, device="meta"),
+        lambda: torch.quantize_per_tensor(torch.ones(2, 2), 1.0, 0, torch.qint8),
     ],
     ids=["sparse", "csr", "meta", "quantised"],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_only_dense_tensors_are_read(tmp_path, tensor):
-    (tmp_path / "a.pth").write_bytes(torch_file({"a": tensor}))
+def test_only_dense_tensors_are_read(tmp_path, make):
+    (tmp_path / "a.pth").write_bytes(torch_file({"a": make()}))
     said = refusal(read_state, [tmp_path / "a.pth"])
     assert "only dense tensors" in said or "damaged" in said
 
