@@ -11,6 +11,7 @@ subject) or "diversity" (one prompt, several seeds); every metric looks at one g
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from leaderboard.extractors.scene_parser import SceneFacts
 from leaderboard.metrics.base import Batch, Context, Metric, Value
 from leaderboard.metrics.bootstrap import mean_interval
 from leaderboard.metrics.clip_score import cosines
+from leaderboard.metrics.diversity import Diversity
 from leaderboard.subjects import subject
 from var_spaces.methods import register
 
@@ -46,20 +48,25 @@ class OfGroup(Metric):
 
     @abstractmethod
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
-        """One number per image, ``(B,)``, whatever its group."""
+        """One number per image of a batch of this group, ``(B,)``."""
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
         """``(B,)``, NaN for images of other groups."""
         own = np.array([item.facts["group"] == self.group for item in batch.items])
-        return np.where(own, self.numbers(batch, context), np.nan) if own.any() else nothing(own)
+        found = np.full(len(own), np.nan)
+        if own.any():
+            found[own] = self.numbers(batch if own.all() else some(batch, own), context)
+        return found
 
     def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         own = values[~np.isnan(values)]
         return Value(float(own.mean()), *mean_interval(own))
 
 
-def nothing(like: np.ndarray) -> np.ndarray:
-    return np.full(len(like), np.nan)
+def some(batch: Batch, chosen: np.ndarray) -> Batch:
+    """The items of a batch that are ``chosen (B,)``."""
+    items = tuple(item for item, own in zip(batch.items, chosen, strict=True) if own)
+    return replace(batch, items=items, images=batch.images[chosen], tokens=batch.tokens[chosen])
 
 
 # --- is it that very thing? -----------------------------------------------------------------------
@@ -245,19 +252,15 @@ class PriorClass(Parsed):
 
 
 @register
-class SubjectDiversity(Metric):
-    """DIV: 1 minus the cosine of features, mean over all pairs of images of one prompt, 0..2.
-
-    Published numbers are LPIPS distances and not comparable.
-    """
+class SubjectDiversity(OfGroup):
+    """DIV: mean perceptual distance over all pairs of images of one prompt; see ``diversity``."""
 
     name = "subject-diversity"
-    title = "Diversity (1 - cos)"
-    paper = "https://arxiv.org/abs/2208.12242"
+    title = "Diversity (DIV)"
     better = "higher"
-    facts = ("group", "set")
+    group = "diversity"
 
-    extractor: str = Field("embedded-clip", description="any extractor of features")
+    extractor: str = Field("judge", description="network that compares two images")
 
     @property
     def uses(self) -> Extractor:
@@ -267,20 +270,5 @@ class SubjectDiversity(Metric):
     def short(self) -> str:
         return f"{self.title}, {self.uses.title}"
 
-    def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        """``(B, 1 + d)``: number of the set, -1 for images of other groups, and features."""
-        sets = [
-            item.facts["set"] if item.facts["group"] == "diversity" else -1 for item in batch.items
-        ]
-        return np.column_stack([sets, context.features(self.uses, batch.images)])
-
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
-        found = [_spread(values[values[:, 0] == n, 1:]) for n in np.unique(values[:, 0]) if n >= 0]
-        return Value(float(np.mean(found)), *mean_interval(np.array(found)))
-
-
-def _spread(features: np.ndarray) -> float:
-    """Mean of 1 - cosine over all pairs of rows ``(n, d)``."""
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    pairs = np.triu_indices(len(unit), 1)
-    return float((1 - unit @ unit.T)[pairs].mean())
+    def numbers(self, batch: Batch, context: Context) -> np.ndarray:
+        return Diversity(extractor=self.extractor).measure(batch, context)

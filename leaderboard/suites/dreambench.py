@@ -17,7 +17,7 @@ from leaderboard.metrics.subject import (
 )
 from leaderboard.subjects import subject
 from leaderboard.subjects.folders import dreambench_templates, dreambench_words
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Item, Suite, grouped
 from leaderboard.suites.subject_items import Asked, Shown, items
 from var_spaces.methods import register
 
@@ -40,18 +40,23 @@ class DreamBench(Suite):
     downloads = (
         "dataset (google/dreambooth)",
         "timm/vit_small_patch16_224.dino and timm/vit_base_patch32_clip_224.openai",
+        "alexnet-owt-7be5be79.pth (pytorch.org)",
         "a published subject model; a GPU",
     )
 
     def items(self) -> Sequence[Item]:
         return items([_shown(name, word) for name, word in dreambench_words().items()])
 
+    def batches(self, size: int) -> Sequence[tuple[Item, ...]]:
+        """Seeds of one prompt stand together, whatever size is asked for."""
+        return list(grouped(self.items(), EACH))
+
     def metrics(self) -> tuple[Metric, ...]:
         dino, clip = "dino-vit-s-16", "clip-vit-b-32"
         return (
             SubjectDino(extractor=dino), SubjectClipI(extractor=clip),
             SubjectClipT(extractor=clip), PriorLikeness(extractor=dino),
-            SubjectDiversity(extractor=dino), KvPeak(), Latency(),
+            SubjectDiversity(extractor="lpips-alex"), KvPeak(), Latency(),
         )  # fmt: skip
 
     def pictures(self) -> Mapping[str, np.ndarray]:
@@ -62,4 +67,6 @@ class DreamBench(Suite):
 def _shown(name: str, word: str) -> Shown:
     prompts = [Asked(template) for template in dreambench_templates(word)]
     plain = Asked("a photo of a {}")
-    return Shown("dreambench", subject(f"dreambench/{name}"), prompts, plain, plain, seeds=EACH)
+    return Shown(
+        "dreambench", subject(f"dreambench/{name}"), prompts, plain, plain, EACH, variants=EACH
+    )

@@ -21,7 +21,7 @@ from leaderboard.metrics.subject import (
     SubjectPrompt,
 )
 from leaderboard.subjects import Subject, sheet
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Item, Suite, grouped
 from leaderboard.suites.subject_items import Asked, Shown, items
 from var_spaces.evaluators.claims import Caption, Thing
 from var_spaces.methods import register
@@ -38,6 +38,7 @@ BESIDE_ON = (
     ("wrapped gift", "pink"),
     ("lemon", "blue"),
 )
+VARIANTS = 4
 WORDS = {"sky": "sky blue", "mint": "light green", "lavender": "light purple"}
 
 
@@ -56,6 +57,10 @@ class EmbeddedSubject(Suite):
 
     def items(self) -> Sequence[Item]:
         return list(_items())
+
+    def batches(self, size: int) -> Sequence[tuple[Item, ...]]:
+        """Seeds of one prompt stand together, whatever size is asked for."""
+        return list(grouped(self.items(), VARIANTS))
 
     def metrics(self) -> tuple[Metric, ...]:
         return (
@@ -87,6 +92,7 @@ def _shown(subject: Subject) -> Shown:
         prompts,
         prior=_asked(f"a picture of {first}", [it]),
         varied=_asked(f"a picture of {first}", [it]),
+        variants=VARIANTS,
     )
 
 

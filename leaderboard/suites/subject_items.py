@@ -61,9 +61,6 @@ class Shown:
 
 
 def items(shown: Sequence[Shown]) -> list[Item]:
-    """Items of all subjects, numbered; every subject's pictures of one prompt are one set."""
-    found: list[Item] = []
-    for number, one in enumerate(shown):
-        for inputs, facts in one.items():
-            found.append(Item(len(found), inputs, {**facts, "set": number}))
-    return found
+    """Items of all subjects, numbered."""
+    pairs = [pair for one in shown for pair in one.items()]
+    return [Item(number, inputs, facts) for number, (inputs, facts) in enumerate(pairs)]

@@ -17,7 +17,7 @@ from leaderboard.metrics.subject import (
 )
 from leaderboard.subjects import subject
 from leaderboard.subjects.folders import VICO_WORDS, vico_templates
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Item, Suite, grouped
 from leaderboard.suites.subject_items import Asked, Shown, items
 from var_spaces.methods import register
 
@@ -41,11 +41,16 @@ class ViCo(Suite):
     downloads = (
         "inputs and prompts (cvlab-kaist/DreamMatcher, haoosz/ViCo)",
         "timm/vit_small_patch16_224.dino and timm/vit_base_patch32_clip_224.openai",
+        "alexnet-owt-7be5be79.pth (pytorch.org)",
         "a published subject model; a GPU",
     )
 
     def items(self) -> Sequence[Item]:
         return items([_shown(name, word) for name, word in VICO_WORDS.items()])
+
+    def batches(self, size: int) -> Sequence[tuple[Item, ...]]:
+        """Seeds of one prompt stand together, whatever size is asked for."""
+        return list(grouped(self.items(), SEEDS))
 
     def metrics(self) -> tuple[Metric, ...]:
         plain, dino, clip = "dino-vit-s-16-plain", "dino-vit-s-16", "clip-vit-b-32"
@@ -53,7 +58,8 @@ class ViCo(Suite):
             SubjectDino(extractor=plain), SubjectDino(extractor=dino),
             SubjectClipI(extractor=clip), SubjectClipT(extractor=clip, unfilled=True),
             SubjectClipT(extractor=clip), PriorLikeness(extractor=plain),
-            PriorLikeness(extractor=dino), SubjectDiversity(extractor=dino), KvPeak(), Latency(),
+            PriorLikeness(extractor=dino), SubjectDiversity(extractor="lpips-alex"), KvPeak(),
+            Latency(),
         )  # fmt: skip
 
     def pictures(self) -> Mapping[str, np.ndarray]:

@@ -106,10 +106,17 @@ def test_what_the_prompt_says(atlas, context, items):
     assert np.isnan(SubjectPrompt().measure(plain, context)).all()
 
 
-def test_scores_are_of_one_group_and_pairs_of_one_set(context, atlas):
+def test_scores_are_of_one_group(context, atlas, items):
     assert SubjectClass().score(np.array([1.0, 0.0, np.nan]), None).value == 0.5
-    values = np.array([[0, 1, 0], [0, 0, 1], [1, 2, 2], [1, 3, 3], [-1, 1, 0]], np.float64)
-    assert SubjectDiversity().score(values, None).value == pytest.approx((1 + 0) / 2)
+    dog, key = (Scene("white", (Object(name, "soft"),)) for name in ("dog", "key"))
+    varied = items[PROMPTS + 4 : EACH]
+    same = SubjectDiversity().measure(batch(varied, drawn(atlas, dog, dog, dog, dog)), context)
+    other = SubjectDiversity().measure(batch(varied, drawn(atlas, dog, dog, key, key)), context)
+    assert same.tolist() == pytest.approx([0] * 4, abs=1e-6)
+    assert (other > 0.01).all()
+    assert np.isnan(SubjectDiversity().measure(batch(items[:1], drawn(atlas, dog)), context)).all()
+    sizes = [len(part) for part in get_suite("embedded-subject").batches(1)]
+    assert set(sizes) == {1, 4}
 
 
 @pytest.mark.parametrize("name", ["dreambench", "vico"])

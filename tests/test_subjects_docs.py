@@ -1,0 +1,54 @@
+"""docs/subjects.md: its commands run, its settings are those that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from leaderboard.subjects import sheet
+from var_spaces import cli
+from var_spaces.training.__main__ import main, parser
+from var_spaces.training.subjects import command
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "subjects.md").read_text("utf-8")
+
+
+def blocks() -> list[list[str]]:
+    found = re.findall(r"^```bash\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return [block.splitlines() for block in found]
+
+
+def test_from_pictures_to_a_picture(tmp_path, monkeypatch, capsys):
+    """As written, but for the number of iterations."""
+    short = replace(command.STARTS["embedded"], steps=1, pool=1)
+    monkeypatch.setitem(command.STARTS, "embedded", short)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-pictures").mkdir()
+    for number, pixels in enumerate(sheet.subjects()[0].pictures):
+        Image.fromarray(pixels).save(tmp_path / "my-pictures" / f"{number}.png")
+    train, draw = blocks()[0]
+    assert main(shlex.split(train)[3:]) == 0, capsys.readouterr().err
+    setting, *words = shlex.split(draw)
+    monkeypatch.setenv(*setting.split("="))
+    assert cli.main(words[3:]) == 0, capsys.readouterr().err
+    assert np.asarray(Image.open("dog.png")).shape == (64, 64, 3)
+
+
+def test_the_adapter_is_trained_by_a_bundled_recipe():
+    ((line,),) = blocks()[1:]
+    args = parser().parse_args(shlex.split(line)[3:])
+    assert (args.command, args.config) == ("echo", "echo-bit")
+
+
+def test_flags_exist():
+    _, _, rest = PAGE.partition("| part |")
+    table, _, _ = rest.partition("\n\n")
+    flags = set(re.findall(r"--[a-z][a-z-]+", table))
+    known = parser()._subparsers._group_actions[0].choices["subject"]._option_string_actions
+    assert flags and flags <= set(known)
