@@ -24,7 +24,8 @@ def test_files_and_links_exist():
 
 @pytest.mark.parametrize("kind", ["decoding", "sampling", "suite", "reward"])
 def test_every_method_is_on_a_page(kind):
-    missing = [name for name in methods.names(kind) if f"`{name}`" not in PAGES]
+    shipped = [e.name for e in methods.entries(kind) if not e.target.startswith("tests.")]
+    missing = [name for name in shipped if f"`{name}`" not in PAGES]
     assert not missing, f"name {', '.join(missing)} in a page of docs/"
 
 
