@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from var_spaces.adapters.rectification import projector, rectify
+from var_spaces.adapters.content_style_run import visible_slots
+from var_spaces.adapters.rectification import principal_directions, projector, rectify
+from var_spaces.cache.beside import scales_of_tokens
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.training.scale_groups import ScaleGroups, group_weights
+from var_spaces.training.losses.scale_groups import ScaleGroups, group_weights
 
 
 @pytest.mark.golden("csdvar")
@@ -33,7 +35,7 @@ def test_weights_of_the_scale_groups(golden):
 @pytest.mark.golden("csdvar")
 def test_rectification(golden):
     tensors, rank = golden.tensors, golden.spec["config"]["svd_r"]
-    projection = projector(tensors["variation_embeddings"], rank)
+    projection = projector(principal_directions(tensors["variation_embeddings"], rank))
     torch.testing.assert_close(projection, tensors["projector"], rtol=0, atol=1e-5)
     torch.testing.assert_close(projection, projection.mT, rtol=0, atol=1e-6)
     torch.testing.assert_close(projection @ projection, projection, rtol=0, atol=1e-5)
@@ -47,10 +49,28 @@ def test_rectification(golden):
 
 def test_rank_is_bounded_by_the_names():
     with pytest.raises(VarSpacesError, match="span 3 directions: take 1 to 3"):
-        projector(torch.randn(3, 8), 4)
+        principal_directions(torch.randn(3, 8), 4)
 
 
 @pytest.mark.parametrize("style", [(), (0, 1, 2), (0, 3)])
 def test_groups_are_not_empty(style):
     with pytest.raises(VarSpacesError, match="Style scales"):
         ScaleGroups(style, 3)
+
+
+@pytest.mark.golden("csdvar")
+@pytest.mark.parametrize("causal", [True, False])
+def test_who_sees_the_memory(golden, causal):
+    config = golden.spec["config"]
+    schedule = ScaleSchedule.square(config["memory_demo_pn"])
+    places = config["memory_scales_0based"]
+    starts = torch.tensor(places).repeat_interleave(config["memory_slots"])
+    every = range(schedule.num_scales)
+    slots = visible_slots(schedule, every, starts, causal)
+    own = scales_of_tokens(schedule, every, "cpu")
+    tokens = own[:, None] >= own if causal else own[:, None] == own
+    columns = []
+    for k in every:
+        columns += [slots[:, starts == k], tokens[:, own == k]]
+    name = "memory_visible_ar" if causal else "memory_visible_nonar"
+    assert torch.equal(torch.cat(columns, 1), golden.tensors[name].bool())

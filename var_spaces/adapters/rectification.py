@@ -12,10 +12,8 @@ from torch import Tensor
 from var_spaces.errors import VarSpacesError
 
 
-def projector(features: Tensor, rank: int, center: bool = False) -> Tensor:
-    """Projection ``P (D, D)`` onto the ``rank`` strongest directions of features ``(n, D)``.
-
-    ``P = V_r^T V_r`` with the first right singular vectors; symmetric, idempotent, of that rank.
+def principal_directions(features: Tensor, rank: int, center: bool = False) -> Tensor:
+    """The ``rank`` strongest directions of features ``(n, D)``: orthonormal rows ``(rank, D)``.
 
     Args:
         features: one row per name of the content.
@@ -34,7 +32,12 @@ def projector(features: Tensor, rank: int, center: bool = False) -> Tensor:
             f"take 1 to {known}, or give more names."
         )
     _, _, directions = torch.linalg.svd(features, full_matrices=False)
-    return directions[:rank].mT @ directions[:rank]
+    return directions[:rank]
+
+
+def projector(directions: Tensor) -> Tensor:
+    """Projection ``P = V_r^T V_r (D, D)`` onto directions: symmetric, idempotent, of their rank."""
+    return directions.mT @ directions
 
 
 def rectify(rows: Tensor, projection: Tensor) -> Tensor:

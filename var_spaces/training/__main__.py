@@ -10,7 +10,11 @@ from pathlib import Path
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.recipe import recipes
-from var_spaces.training.subjects import command
+from var_spaces.training.styles import command as style
+from var_spaces.training.subjects import command as subject
+
+# What a person trains on pictures of their own, with flags of its own.
+PERSONAL = {"subject": subject, "content-style": style}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,8 +32,8 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--start", help="id of a trained model to continue from")
         one.add_argument("--images", type=Path, help="tokenizers: folder of your own images")
         one.add_argument("--ratio", type=float, help="supernet: share of sub-networks, 0 to 1")
-    subject = kinds.add_parser("subject", help=f"train {command.TITLE}")
-    command.add_arguments(subject)
+    for name, command in PERSONAL.items():
+        command.add_arguments(kinds.add_parser(name, help=f"train {command.TITLE}"))
     every = kinds.add_parser("all", help="train every embedded model, most valuable first")
     add_options(every)
     return top
@@ -67,8 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # vanishing moments would slow a CPU down
-    if args.command == "subject":
-        return attempted(lambda: command.run(args))
+    if args.command in PERSONAL:
+        return attempted(lambda: PERSONAL[args.command].run(args))
     options = Options(
         minutes=args.minutes,
         steps=args.steps,

@@ -35,7 +35,10 @@ class ScaleGroups:
     total: int
 
     def __post_init__(self) -> None:
-        if not set(self.style) <= set(range(self.total)) or not 0 < len(set(self.style)) < self.total:
+        if (
+            not set(self.style) <= set(range(self.total))
+            or not 0 < len(set(self.style)) < self.total
+        ):
             raise VarSpacesError(
                 f"Style scales {self.style} of {self.total}: name some of 0 to {self.total - 1}, "
                 "and leave at least one to the content."
@@ -43,9 +46,14 @@ class ScaleGroups:
 
     @classmethod
     def published(cls, schedule: ScaleSchedule, last: bool = True) -> ScaleGroups:
-        """The first three scales and, as in the paper, the ``last``; the released code leaves it."""
-        end = (schedule.num_scales - 1,) if last else ()
-        return cls((0, 1, 2, *end), schedule.num_scales)
+        """The first three scales, fewer of short schedules, and as in the paper the ``last`` one.
+
+        The released code counts the last scale as content.
+        """
+        scales = schedule.num_scales
+        end = (scales - 1,) if last else ()
+        first = max(1, min(3, scales - 1 - len(end)))
+        return cls((*range(first), *end), scales)
 
     @property
     def content(self) -> tuple[int, ...]:

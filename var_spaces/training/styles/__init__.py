@@ -1,0 +1,1 @@
+"""Learning content and style of one picture, CSD-VAR."""

@@ -1,0 +1,83 @@
+"""How content and style of a picture are learned; the defaults suit the embedded models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from var_spaces.errors import VarSpacesError
+
+# What a thing may be called: texts that name the content whatever the style. Published lists have
+# 50 to 200 of them, written by a language model.
+VIEWS = (
+    "{}", "a {}", "one {}", "the {}", "a small {}", "a big {}", "an old {}", "a young {}",
+    "a new {}",
+    "a single {}", "a simple {}", "a round {}", "a long {}", "a bright {}", "a dark {}",
+    "a red {}", "a green {}", "a blue {}", "a yellow {}", "a white {}", "a brown {}",
+    "a {} from the side", "a {} from the front", "a {} from above", "half of a {}", "part of a {}",
+    "a {} on the left", "a {} on the right", "a {} at the top", "a {} in the middle",
+    "a {} on a table", "a {} in a garden", "a {} at home", "a {} in the sun", "a {} at night",
+    "two {}", "many {}", "a {} and a tree", "a {} next to a house", "a toy {}",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StyleSettings:
+    """Settings of CSD-VAR (https://arxiv.org/abs/2507.13984).
+
+    Args:
+        text_rows, rank, slots: see :class:`var_spaces.adapters.content_style.ContentStyle`.
+        steps: updates; style and content take turns, style first. Published 200.
+        lr: learning rate of Adam; 1e-3 in the paper, 1e-2 with AdamW in the released script.
+        betas, clip: of the optimiser.
+        warm_up: updates until the learning rate is full, then it falls linearly to 0; 0: constant.
+        alpha: how much the scales of content count in the loss of style.
+        scale_aware: without it both follow a loss that counts all scales alike.
+        last_is_style: the last scale belongs to style (paper) or to content (released code).
+        mean: "scale" adds up the means of scales (paper), "group" takes one mean over all tokens of
+            a group (released code).
+        center: take the mean of all names away before their directions are found.
+        orthogonality: weight of the loss on the cosine between rows of style and of content;
+            published 0.4 where it is on.
+        drop_text: share of updates with the learned empty text.
+        flips: highest rate of flipped bits (self-correction).
+        seed: of everything that is drawn.
+    """
+
+    text_rows: int = 4
+    rank: int = 10
+    slots: int = 1
+    steps: int = 200
+    lr: float = 1e-2
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = 1.0
+    warm_up: int = 20
+    alpha: float = 0.1
+    scale_aware: bool = True
+    last_is_style: bool = True
+    mean: str = "scale"
+    center: bool = False
+    orthogonality: float = 0.0
+    drop_text: float = 0.1
+    flips: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mean not in ("scale", "group"):
+            raise VarSpacesError(f"mean is '{self.mean}'; allowed: scale, group.")
+        ranges = {
+            "text_rows": (1, 64), "rank": (0, len(VIEWS)), "slots": (0, 16), "steps": (1, 100_000),
+            "lr": (1e-9, 1), "clip": (1e-6, 1e6), "warm_up": (0, 100_000), "alpha": (0, 10),
+            "orthogonality": (0, 100), "drop_text": (0, 1), "flips": (0, 1), "seed": (0, 2**62),
+        }  # fmt: skip
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise VarSpacesError(
+                    f"{name} = {getattr(self, name)} is out of range: allowed is {low} to {high}."
+                )
+
+
+PAPER = StyleSettings(lr=1e-3, betas=(0.9, 0.999), warm_up=0)
+"""As the paper says it; what it leaves open is as above."""
+
+RELEASED = StyleSettings(warm_up=50, last_is_style=False, mean="group", flips=0.0)
+"""As the released script of the Switti model."""
