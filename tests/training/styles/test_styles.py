@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from PIL import Image
 from tests.infinity import write_models
 from var_spaces import cli
 from var_spaces.adapters.content_style_run import ContentStyleRun
-from var_spaces.training.__main__ import main
+from var_spaces.training.__main__ import main, parser
+from var_spaces.training.styles.command import settings_of
 from var_spaces.training.styles.settings import StyleSettings
 from var_spaces.training.styles.tuning import StyleTuning
 from var_spaces.zoo.cards import get_card
@@ -147,3 +150,12 @@ def test_refused_before_any_work(folder, capsys, more, message):
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not list((folder / "own").iterdir())
+
+
+def test_the_command_of_the_docs():
+    page = Path(__file__).parents[3] / "docs" / "style.md"
+    start = "python -m var_spaces.training "
+    (line,) = (x for x in page.read_text("utf-8").splitlines() if x.startswith(start))
+    args = parser().parse_args(shlex.split(line.removeprefix(start)))
+    assert settings_of(args) == StyleSettings()
+    assert (args.content, args.style, args.base) == ("owl", "glossy", "t2i-bit")
