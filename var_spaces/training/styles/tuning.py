@@ -16,8 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from var_spaces.adapters.content_style import CONTENT, STYLE
-from var_spaces.adapters.content_style_run import ContentStyleRun
 from var_spaces.adapters.rectification import principal_directions
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.errors import VarSpacesError
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from var_spaces.zoo.residency import LoadedModel
 
 ALL_SCALES = 64
+STYLE, CONTENT = "style", "content"
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ class StyleTuning:
             turn = (STYLE, CONTENT)[self.step % 2]
             loss = self._update(turn)
             self.step += 1
-            yield Update(self.step, self.settings.steps, turn.strip("<>"), loss)
+            yield Update(self.step, self.settings.steps, turn, loss)
 
     def _update(self, turn: str) -> float:
         settings = self.settings
@@ -164,12 +163,14 @@ class StyleTuning:
         return min(done / settings.warm_up, left, 1.0)
 
     def _loss(self, turn: str) -> Tensor:
+        from var_spaces.adapters.content_style_run import ContentStyleRun
+
         settings, tokenizer, schedule = self.settings, self.base.tokenizer, self.schedule
         flips = BitFlips(settings.flips, ALL_SCALES, self.generator)
         with torch.no_grad():
             bits, latents = tokenizer.quantize(self.latents, schedule, flips)
             tokens = tokenizer.inputs(latents, schedule)
-        run = ContentStyleRun(self.adapter, self.own, self.encoder, (turn,))
+        run = ContentStyleRun(self.adapter, self.own, self.encoder, (f"<{turn}>",))
         text = TextFeatures.of([run.read(self.prompt(turn))])
         dropped = torch.rand(1, generator=self.generator) < settings.drop_text
         logits = self.base.backbone(
@@ -183,8 +184,8 @@ class StyleTuning:
     def prompt(self, turn: str) -> str:
         """Both words, with learned rows behind the one whose turn it is."""
         if turn == STYLE:
-            return f"a {self.content} in {STYLE}"
-        return f"a {CONTENT} in {self.style} style"
+            return f"a {self.content} in <style>"
+        return f"a <content> in {self.style} style"
 
     # --- result -----------------------------------------------------------------------------------
 
