@@ -70,7 +70,6 @@ def main(arguments: list[str] | None = None) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)  # vanishing moments would slow a CPU down
     if args.command in PERSONAL:
         return attempted(lambda: PERSONAL[args.command].run(args))
     options = Options(
@@ -97,11 +96,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def attempted(work: Callable[[], object]) -> int:
     """Exit code of some work; a refusal is one line."""
+    import torch
+
+    torch.set_flush_denormal(True)  # vanishing moments would slow a CPU down
     try:
         work()
     except VarSpacesError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    finally:
+        torch.set_flush_denormal(False)  # this thread may go on with other work
     return 0
 
 
