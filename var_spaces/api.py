@@ -16,7 +16,7 @@ from var_spaces.events import Event, Finished, Started
 from var_spaces.methods import get
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.base import SHA256, Task
-from var_spaces.tasks.plan import plan
+from var_spaces.tasks.plan import Plan, plan
 from var_spaces.zoo.cards import Card, get_card
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def generate(
     """Draw images.
 
     Args:
-        spec: a run spec; or leave it out and give ``settings`` of :func:`make_spec`.
+        spec: a run spec, or its plan; or leave it out and give ``settings`` of :func:`make_spec`.
         device, images: as for :func:`stream`.
 
     Returns:
@@ -116,7 +116,7 @@ def generate(
 
 
 def stream(
-    spec: RunSpec | Mapping[str, Any] | None = None,
+    spec: RunSpec | Plan | Mapping[str, Any] | None = None,
     *,
     previews: bool = True,
     device: str | torch.device | None = None,
@@ -145,9 +145,10 @@ def stream(
             f"Give a spec or settings, not both: {', '.join(sorted(settings))} came with a spec; "
             "change the spec with spec.replace(...)."
         )
-    if not isinstance(spec, RunSpec):
-        spec = RunSpec(**spec)
-    planned = plan(spec)
+    if isinstance(spec, Plan):
+        planned = spec
+    else:
+        planned = plan(spec if isinstance(spec, RunSpec) else RunSpec(**spec))
     handed = planned.task.read_pictures(handed)
 
     from var_spaces.tasks.run import run

@@ -75,7 +75,7 @@ def test_four_columns_and_every_pair_of_them(open_page):
     page = open_page()
     show(page, "Compare")
     page.locator("#compare-n").get_by_text("4", exact=True).click()
-    line(page, "d").fill("scale=7")
+    page.locator("#compare-d-guidance-linear-scale input[type=number]").fill("7")
     page.locator("#compare-go").click()
     phase(page, "compare", "done")
     expect(page.locator(".vs-choose label")).to_have_count(6)
@@ -89,11 +89,12 @@ def test_four_columns_and_every_pair_of_them(open_page):
 def test_a_refused_column_is_named(open_page):
     page = open_page()
     show(page, "Compare")
-    line(page, "b").fill("scael=7")
+    page.locator("#compare-b-guidance select").select_option(label="Guidance per scale")
+    page.locator("#compare-b-guidance-per-scale-scale input").fill("1, much")
     page.locator("#compare-go").click()
     phase(page, "compare", "failed")
     expect(page.locator("#compare-status")).to_contain_text("Column B")
-    expect(page.locator("#compare-status")).to_contain_text("Did you mean 'scale'?")
+    expect(page.locator("#compare-status")).to_contain_text("'much' must be a number")
 
 
 def test_a_comparison_is_stopped(open_page, gate):
@@ -136,12 +137,6 @@ def test_a_battle_hides_names_until_the_vote(open_page, tmp_path, monkeypatch):
     expect(page.locator("#battle-ranking tbody tr")).to_have_count(2)
     (vote,), damaged = votes.read()
     assert (vote.winner, damaged) == ("a", 0)
-
-
-def line(page: Page, column: str):
-    """The settings of a column's guidance."""
-    part = f"#compare-{column}-guidance-settings"
-    return page.locator(f"{part} input, {part} textarea")
 
 
 def choose(page: Page, name: str) -> None:

@@ -14,17 +14,18 @@ from var_spaces import api
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Event
 from var_spaces.spec import RunSpec
+from var_spaces.tasks.plan import Plan
 
 LETTERS = "ABCD"
 
 
 def interleave(
-    specs: Sequence[RunSpec], pictures: Mapping[str, Any] | None = None, **options: Any
+    specs: Sequence[RunSpec | Plan], pictures: Mapping[str, Any] | None = None, **options: Any
 ) -> Iterator[tuple[int, Event]]:
     """Number of the run and event, in turns; closing the iterator stops all runs.
 
     Args:
-        specs: one to four runs.
+        specs: one to four runs, or their plans.
         pictures, options: as for :func:`var_spaces.api.stream`.
 
     Raises:

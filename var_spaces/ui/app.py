@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
+from signal import SIGTERM, signal
 from threading import Thread
 from typing import Any
 
@@ -18,17 +20,19 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.api.endpoints import add_endpoints
-from var_spaces.ui.board.tab import TAB as BOARD
-from var_spaces.ui.board.tab import build_board
-from var_spaces.ui.compare.tab import build_compare
+from var_spaces.ui.board.tab import add_board
+from var_spaces.ui.compare.tab import build_compare, filled
+from var_spaces.ui.lazy import LazyRuns
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.queue.line import Guard
-from var_spaces.ui.run import handlers, links
-from var_spaces.ui.run.recall import Place, add_recall
+from var_spaces.ui.run import handlers
+from var_spaces.ui.run.recall import COMPARE, Place, add_recall
 from var_spaces.ui.run.stage import mark
 from var_spaces.ui.run.tab import Tab, build_tab
+from var_spaces.ui.script import head
 from var_spaces.ui.server.address import proxies
 from var_spaces.ui.server.options import app_options
 from var_spaces.ui.server.port import no_forwarding, port
@@ -36,10 +40,8 @@ from var_spaces.ui.server.sites import friends
 from var_spaces.ui.server.uploads import own_folder
 from var_spaces.ui.theme import ICON, css, theme
 
+MAX_SESSIONS = 1000  # pages whose state is kept, the latest
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
-
-# Tabs that are not of tasks: title, and what builds them inside the current Blocks.
-PAGES: dict[str, tuple[str, Callable[[], Place | None]]] = {"compare": ("Compare", build_compare)}
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
 <p>Pictures drawn from coarse to fine, scale by scale (visual autoregressive models)</p></div>
@@ -50,28 +52,29 @@ def build_app() -> gr.Blocks:
     """The page, ready to launch with :func:`launch_options`."""
     with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         gr.HTML(HEADER)
-        shown = visible_tabs()
+        first, *others = visible_tabs()
         with gr.Tabs(elem_id="tabs", elem_classes="vs-tabs") as holder:
-            built: dict[str, Place] = {name: _task_tab(name) for name in shown}
-            for name, (title, build) in PAGES.items():
-                with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
-                    place = build()
-                if place is not None:  # links can lead there
-                    built[name] = place
-            with gr.Tab("Leaderboard", id=BOARD, elem_id=f"tab-{BOARD}"):
-                open_board = build_board()
+            places: dict[str, Place] = {first: _first_tab(first)}
+            for name in others:
+                places[name] = LazyRuns(name, tabs.words(name).title, partial(_task_tab, name))
+            places[COMPARE] = LazyRuns(COMPARE, "Compare", build_compare, filled)
+            open_board = add_board()
         open_board(page, holder)
-        add_recall(page, built, holder)
-        add_endpoints(shown)
+        add_recall(page, places, holder)
+        add_endpoints([first, *others])
     limits = Limits.from_environment()
     page.queue(max_size=limits.max_waiting, api_open=False)
     Guard(page, limits)
     return page
 
 
-def _task_tab(name: str) -> Tab:
+def _first_tab(name: str) -> Tab:
     with gr.Tab(tabs.words(name).title, id=name, elem_id=f"tab-{name}"):
         return build_tab(name)
+
+
+def _task_tab(name: str, specs: Sequence[RunSpec]) -> None:
+    build_tab(name, specs[0] if specs else None)
 
 
 def visible_tabs() -> list[str]:
@@ -87,7 +90,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": css(),
-        "head": links.head(),
+        "head": head(),
         "favicon_path": ICON,
         "max_file_size": limits.max_upload_mb * MIB,
         "app_kwargs": app_options(limits),
@@ -96,6 +99,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "footer_links": ["api", "settings"],
         "ssr_mode": False,
+        "state_session_capacity": MAX_SESSIONS,
         "_frontend": False,  # else a busy computer that answers late does not start at all
     }
 
@@ -112,6 +116,11 @@ def warm_up() -> None:
         handlers.log.warning("%s", error)
 
 
+def _end(*_: Any) -> None:
+    """As a service manager asks: what must be tidied up is, and runs end with the process."""
+    raise SystemExit(0)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the page until the process ends."""
     parser = ArgumentParser(prog="app.py", description="Serve the page of VAR Spaces.")
@@ -126,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page = build_app()
     except VarSpacesError as error:
         parser.error(str(error))
+    signal(SIGTERM, _end)
     if "SPACES_ZERO_GPU" not in os.environ:  # there, only a run may touch the GPU
         Thread(target=warm_up, daemon=True).start()
     # For agents None means what the environment says.

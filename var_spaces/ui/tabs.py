@@ -45,6 +45,11 @@ def tasks(tab: str) -> tuple[str, ...]:
     return tuple(name for name in methods.names("task") if methods.get("task", name).tab == tab)
 
 
+def of(task: str) -> str:
+    """The tab of a task."""
+    return methods.get("task", task).tab
+
+
 def words(tab: str) -> TabWords:
     """What a tab is called; one that is not listed here goes by its name."""
     return WORDS.get(tab) or TabWords(tab.capitalize(), "Draw", "Press Draw.")

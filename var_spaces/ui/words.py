@@ -17,7 +17,14 @@ from var_spaces.spec import RunSpec
 LABELS: Mapping[str, str] = {
     "model": "Model",
     "task": "What to do (task)",
-    "inputs.source": "Your picture; paint over what is to change",
+    "inputs.source": "Your picture",
+    "inputs.map": "A ready map, in place of a picture",
+    "inputs.control": "What to follow (control)",
+    "inputs.strength": "How closely (strength)",
+    "inputs.from_scale": "First scale that follows (from_scale)",
+    "inputs.to_scale": "Last scale that follows (to_scale)",
+    "inputs.instruction": "What to change (instruction)",
+    "inputs.word": "Word for your thing",
     "inputs.prompt": "What to draw (prompt)",
     "inputs.negative_prompt": "What to avoid (negative prompt)",
     "inputs.aspect": "Width : height (aspect ratio)",
@@ -43,7 +50,6 @@ LABELS: Mapping[str, str] = {
     "sampling.smooth": "Smooth picture (more_smooth)",
     "cache.budget": "Share that is kept (budget)",
     "cache": "What stays in memory (cache policy)",
-    "settings": "Its settings",
     "decoding": "Who draws what (decoding strategy)",
 }
 
@@ -81,17 +87,6 @@ def explanation(cls: type[Method]) -> str:
     text = escape(" ".join((cls.__doc__ or "").split()), quote=False)
     sentence = re.match(r".+?\.(?=\s|$)", text)
     return re.sub(r"``(.+?)``", r"<code>\1</code>", sentence[0] if sentence else f"{cls.title}.")
-
-
-def method_note(kind: str, name: str) -> str:
-    """What a method does, in one sentence, and where it comes from."""
-    cls = methods.get(kind, name)
-    link = (
-        f' <a href="{escape(cls.paper, quote=True)}" target="_blank" rel="noopener">Paper</a>'
-        if cls.paper.startswith("https://")
-        else ""
-    )
-    return explanation(cls) + link
 
 
 def sentence(text: str) -> str:

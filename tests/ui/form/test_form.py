@@ -9,7 +9,8 @@ import pytest
 from var_spaces import RunSpec, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.form.controls import Controls
-from var_spaces.ui.form.form import KINDS, Form, card_choices, read
+from var_spaces.ui.form.form import Form, card_choices
+from var_spaces.ui.form.values import KINDS, read
 from var_spaces.zoo.cards import get_card
 
 FORM = Form("generate")
@@ -17,19 +18,17 @@ pytestmark = pytest.mark.usefixtures("models")
 
 
 def filled(**changes) -> list:
-    """Values of a fresh form, with some changed by key."""
+    """Values of a fresh form, with some changed by key, or a method by its kind."""
     values = dict(zip(FORM.keys, FORM.defaults(get_card("tiny-styled")), strict=True))
+    chosen = {kind: changes.pop(kind) for kind in KINDS if kind in changes}
+    values["methods"] = {**values["methods"], **chosen}
     assert changes.keys() <= values.keys()
     return list((values | changes).values())
 
 
 def test_fields_are_those_of_the_classes():
     keys = set(FORM.keys)
-    assert {"model", "inputs.class", "inputs.style", "seed", "count", "first", *KINDS} <= keys
-    for kind in KINDS:
-        for name in methods.names(kind):
-            for option in methods.cli_options(methods.get(kind, name)):
-                assert f"{kind}.{name}.{option.field}" in keys
+    assert {"model", "inputs.class", "inputs.style", "seed", "count", "first", "methods"} <= keys
     assert len(keys) == len(FORM.keys)
 
 
@@ -59,14 +58,14 @@ def test_values_bring_every_spec_back(changes):
 
 
 def test_controls_give_numbers_as_text_or_float():
-    top_k = {"sampling.top-k-top-p.top_k": 5.0}
-    spec = FORM.spec(filled(seed=" 12 ", count=3.0, **top_k))
+    sampling = {"name": "top-k-top-p", "top_k": 5.0}
+    spec = FORM.spec(filled(seed=" 12 ", count=3.0, sampling=sampling))
     assert (spec.seed, spec.count, spec.sampling["top_k"]) == (12, 3, 5)
 
 
-def test_parameters_of_other_methods_are_left_out():
-    spec = FORM.spec(filled(guidance="per-scale", **{"guidance.linear.scale": 7}))
-    assert spec.guidance == {"name": "per-scale", "scale": (3.0,)}
+def test_parameters_of_another_method_are_refused():
+    with pytest.raises(VarSpacesError, match="drafted"):
+        FORM.spec(filled(cache={"name": "full", "drafted": 3}))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,7 @@ def test_parameters_of_other_methods_are_left_out():
         ({"seed": "1.5"}, "seed = '1.5' must be a whole number, 0 to 9223372036854775807."),
         ({"count": 0}, "run spec: count = 0 is out of range: allowed is 1 to 64."),
         ({"count": 2.5}, "n = 2.5 must be a whole number, 1 to 64."),
-        ({"cache": "ful"}, "run spec: cache: Unknown cache 'ful'. Did you mean 'full'?"),
+        ({"cache": {"name": "ful"}}, "Unknown cache 'ful'. Did you mean 'full'?"),
     ],
 )
 def test_refusals_are_one_clear_line(change, message):
@@ -90,7 +89,7 @@ def test_refusals_are_one_clear_line(change, message):
 def test_another_model_keeps_what_it_knows():
     keep = dict(zip(FORM.keys, FORM.defaults(get_card("tiny-styled")), strict=True))
     keep |= {"inputs.class": "cat", "inputs.style": "flat", "seed": "9", "count": 2}
-    keep["sampling.top-k-top-p.top_k"] = 1
+    keep["methods"]["sampling"]["top_k"] = 1
     spec = FORM.spec(FORM.defaults(get_card("tiny-var"), keep))
     assert spec.inputs == {"class": "cat", "style": None}
     assert (spec.model, spec.seed, spec.count) == ("tiny-var", 9, 2)
@@ -106,9 +105,10 @@ def test_choices_are_the_names_of_the_card():
 
 
 def test_lists_travel_as_text():
-    field = next(f for f in FORM.fields if f.key == "guidance.per-scale.scale")
-    assert read(" 1.5, 2 ", field.option) == [1.5, 2.0]
-    assert read("", field.option) is None
+    cls = methods.get("guidance", "per-scale")
+    option = next(o for o in methods.cli_options(cls) if o.field == "scale")
+    assert read(" 1.5, 2 ", option) == [1.5, 2.0]
+    assert read("", option) is None
 
 
 def test_a_number_that_may_be_left_out_travels_as_text():

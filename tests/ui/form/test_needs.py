@@ -11,6 +11,7 @@ from var_spaces.events import ScaleDone
 from var_spaces.ui.app import build_app
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.needs import needs
+from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.words import bytes_text
 from var_spaces.zoo import fitting
 from var_spaces.zoo.cards import get_card
@@ -21,8 +22,10 @@ pytestmark = pytest.mark.usefixtures("models")
 
 
 def filled(**changes) -> list:
-    """Values of a fresh form, with some changed by key."""
+    """Values of a fresh form, with some changed by key, or a method by its kind."""
     values = dict(zip(FORM.keys, FORM.defaults(get_card("tiny-styled")), strict=True))
+    chosen = {kind: {"name": changes.pop(kind)} for kind in KINDS if kind in changes}
+    values["methods"] = {**values["methods"], **chosen}
     return list((values | changes).values())
 
 
@@ -32,8 +35,11 @@ def sizes(html: str) -> dict[str, str]:
     return dict(re.findall(rows, html))
 
 
-def test_the_table_is_what_a_run_then_measures():
-    values = filled(count=3, cache="sliding-window")
+@pytest.mark.parametrize(
+    "changes", [{"count": 3, "cache": "sliding-window"}, {"decoding": "best-of-n"}], ids=str
+)
+def test_the_table_is_what_a_run_then_measures(changes):
+    values = filled(**changes)
     spec = FORM.spec(values)
     shown = sizes(needs(FORM, values))
     scales = [e for e in api.stream(spec, device="cpu") if isinstance(e, ScaleDone)]
@@ -56,12 +62,6 @@ def test_the_verdict(monkeypatch, memory, verdict):
 def test_refusals_are_shown_instead():
     assert "Did you mean &#x27;cat&#x27;?" in needs(FORM, filled(**{"inputs.class": "cta"}))
     assert "count = 0 is out of range" in needs(FORM, filled(count=0))
-
-
-def test_another_way_to_decode_says_whose_numbers_these_are():
-    said = "These are the numbers of plain decoding."
-    assert said not in needs(FORM, filled())
-    assert said in needs(FORM, filled(decoding="best-of-n"))
 
 
 def test_it_answers_when_it_is_opened_and_when_a_setting_changes():

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gradio as gr
 import pytest
 
-from var_spaces.ui.app import build_app
+from var_spaces.ui.compare.tab import build_compare
 from var_spaces.ui.queue.wiring import OFF, ON
+from var_spaces.ui.run.tab import build_tab
 
 
 @pytest.fixture(scope="module")
 def page(only_tiny_models) -> dict:
-    return build_app().config
+    """All tabs, built as when they are opened."""
+    with gr.Blocks() as page:
+        for name in ("generate", "edit"):
+            build_tab(name)
+        build_compare()
+    return page.get_config_file()
 
 
 @pytest.mark.parametrize("part", ["generate", "edit", "compare", "grid", "battle"])

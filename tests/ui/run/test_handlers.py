@@ -7,13 +7,14 @@ import gc
 import pytest
 
 from tests.searching import ON
+from tests.ui.parts import cost_of, stage_of
 from var_spaces import RunSpec
 from var_spaces.cache.kv import KVCache
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import save_png
 from var_spaces.ui.app import build_app
 from var_spaces.ui.form.form import Form
-from var_spaces.ui.run import candidates, cost, handlers, stage
+from var_spaces.ui.run import candidates, handlers
 from var_spaces.zoo.cards import get_card
 
 FORM = Form("generate")
@@ -50,7 +51,7 @@ def test_a_search_shows_all_candidates_and_who_was_dropped():
     assert [choice.why for choice in first] == ["clusters", "resampling", "resampling", "best"]
     assert [len(choice.pictures) for choice in first] == [4, 3, 2, 2]
     assert [sum(choice.times) for choice in first] == [3, 2, 2, 1]
-    text, best = stage.stage(view), first[-1]
+    text, best = stage_of(view), first[-1]
     for k, choice in enumerate(first):
         for n, times in enumerate(choice.times):
             said = ("dropped", "goes on", "goes on ×2")[times]
@@ -74,7 +75,7 @@ def test_what_the_cache_kept_is_shown_if_it_dropped_anything():
         policy = {"name": "sliding-window", "budget": cache}
         view = list(handlers.run(FORM, values(cache=policy)))[-1]
         assert bool(view.kept) == shown
-        assert ("Tokens kept" in cost.cost(view)) == shown
+        assert ("Tokens kept" in cost_of(view)) == shown
     assert not list(handlers.run(FORM, values()))[-1].kept
 
 

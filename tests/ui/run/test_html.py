@@ -8,12 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tests.ui.parts import cost_of, stage_of
 from var_spaces import RunSpec, ScaleSchedule
 from var_spaces.compare.ranking import ranking
 from var_spaces.ui import tabs
 from var_spaces.ui.compare import battle, compare_html
 from var_spaces.ui.run import stage
-from var_spaces.ui.run.cost import cost, full_cache
+from var_spaces.ui.run.cost import full_cache
 from var_spaces.ui.run.view import RunView, ScaleView
 
 SCHEDULE = ScaleSchedule.square([1, 2, 4])
@@ -64,7 +65,7 @@ VIEWS += [replace(running(3), phase="done"), running(1).failed("too <big>")]
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_state_is_well_formed(view):
-    for text in (stage.status(view), stage.stage(view), cost(view)):
+    for text in (stage.status(view), stage_of(view), cost_of(view)):
         Balanced(text)
         assert "None" not in text
 
@@ -78,34 +79,34 @@ def test_status_says_where_the_run_is():
 
 def test_the_film_fills_scale_by_scale():
     for done in range(4):
-        text = stage.stage(running(done))
-        states = re.findall(r'data-state="(\w+)"', text)
+        text = stage_of(running(done))
+        states = re.findall(r'<li data-state="(\w+)"', text)
         assert states == ["done"] * done + ["next", "later"][: 3 - done] + ["later"] * (1 - done)
     assert "Scale 3 · 4×4" in text
     assert "<span>16 tokens</span><i> · </i><span>36 ms</span>" in text
 
 
 def test_pictures_are_shown_in_whole_multiples_of_their_pixels():
-    one, four, many = (stage.stage(running(1, count)) for count in (1, 4, 12))
+    one, four, many = (stage_of(running(1, count)) for count in (1, 4, 12))
     assert "minmax(0, 384px)" in one
     assert "repeat(2, minmax(0, 192px))" in four
     assert "vs-many" in many
     assert one.count("vs-picture vs-crisp") == 1
     assert many.count("vs-picture vs-crisp") == 12
-    large = stage.stage(replace(running(1), size=(1024, 1024)))
+    large = stage_of(replace(running(1), size=(1024, 1024)))
     assert "640px" in large
     assert "vs-picture vs-crisp" not in large
 
 
 def test_alternative_texts_say_what_the_picture_is():
-    text = stage.stage(replace(running(3, 2), phase="done"))
+    text = stage_of(replace(running(3, 2), phase="done"))
     assert 'alt="cat · soft, seed 7, picture 1"' in text
     assert 'alt="First picture after scale 2, 2 by 2 tokens"' in text
     assert all("alt=" in tag for tag in re.findall(r"<img[^>]*>", text))
 
 
 def test_names_of_a_card_cannot_bring_markup():
-    text = stage.stage(running(1, label='"><script>alert(1)</script>'))
+    text = stage_of(running(1, label='"><script>alert(1)</script>'))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
 
@@ -118,7 +119,7 @@ def test_the_full_cache_is_known_from_the_first_scale_on():
 
 def test_the_plot_shows_what_a_policy_saves():
     view = replace(running(0), scales=(scale(0), scale(1, 0.5), scale(2, 0.1)))
-    text = cost(view)
+    text = cost_of(view)
     heights = [float(h) for h in re.findall(r'class="vs-held".*?height="([\d.]+)"', text)]
     assert heights[1] == pytest.approx(heights[0] * 2.5, rel=0.05)
     assert heights[2] == pytest.approx(heights[0] * 2.1, rel=0.05)
@@ -127,13 +128,13 @@ def test_the_plot_shows_what_a_policy_saves():
 
 
 def test_the_facts_say_what_a_policy_saves():
-    assert "of full" not in stage.stage(running(3))
+    assert "of full" not in stage_of(running(3))
     view = replace(running(0), scales=(scale(0), scale(1, 0.5), scale(2, 0.1)))
-    assert "<dd>250 B (12% of full)</dd>" in stage.stage(view)
+    assert "<dd>250 B (12% of full)</dd>" in stage_of(view)
 
 
 def test_the_table_has_a_row_per_scale_and_totals():
-    text = cost(running(2))
+    text = cost_of(running(2))
     assert text.count('<th scope="row">') == 3
     assert '<th scope="row">2 · 2×2</th><td>4</td><td>24 ms</td>' in text
     assert "1.50 nats" in text
@@ -142,18 +143,18 @@ def test_the_table_has_a_row_per_scale_and_totals():
 def test_pictures_have_their_own_shape_before_while_and_after_they_are_drawn():
     tall = ScaleSchedule(((1, 1), (4, 2), (12, 4)))
     loading = replace(EMPTY, schedule=tall).loading()
-    assert "--shown:128px;--shape:4/12" in stage.stage(loading)
+    assert "--shown:128px;--shape:4/12" in stage_of(loading)
     view = replace(running(2), schedule=tall, size=(192, 64))
-    html = stage.stage(view)
+    html = stage_of(view)
     assert 'width="64" height="192"' in html
     assert "minmax(0, 128px)" in html  # the longer side is that of a square picture
-    assert 'class="vs-film" style="--shape:4/12"' in html
+    assert '<div style="--shape:4/12"></div>' in html  # around the film
     assert "--shape:4/12" in compare_html.column(loading, 0)
 
 
 @pytest.mark.parametrize(("looks_back", "words"), [(True, "everything"), (False, "nothing else")])
 def test_a_model_without_a_cache_is_not_said_to_look_back(looks_back, words):
-    assert words in stage.stage(replace(EMPTY, looks_back=looks_back))
+    assert words in stage_of(replace(EMPTY, looks_back=looks_back))
 
 
 def test_intervals_need_votes_that_differ():

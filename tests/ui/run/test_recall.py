@@ -15,8 +15,9 @@ from tests.ui.test_browser import choose, generate, phase, seed
 from var_spaces import RunSpec
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
-from var_spaces.ui.compare.tab import build_compare
+from var_spaces.ui.compare.tab import build_compare, filled
 from var_spaces.ui.form.form import Form
+from var_spaces.ui.lazy import LazyRuns, runs_of
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.recall import recall
 from var_spaces.ui.run.tab import Tab, build_tab
@@ -95,9 +96,8 @@ def test_a_link_brings_a_run_back_in_a_fresh_browser(open_page, served):
     expect(page.locator("#generate-link")).to_be_disabled()
     choose(page, "inputs-class", "gnu", "gnu")
     seed(page).fill("9223372036854775807")
-    choose(page, "guidance", "per", "Guidance per scale")
-    listed = "#generate-guidance-per-scale-scale"
-    page.locator(f"{listed} input, {listed} textarea").fill("3, 1.5, 0, 2")
+    page.locator("#generate-guidance select").select_option(label="Guidance per scale")
+    page.locator("#generate-guidance-per-scale-scale input").fill("3, 1.5, 0, 2")
     generate(page)
     first = page.locator(".vs-facts .vs-mono").text_content()
     address = copied(page)
@@ -205,14 +205,17 @@ def compared(*changes: dict) -> str:
 
 
 def test_a_link_of_a_comparison_fills_all_columns(tabs):
-    with gr.Blocks():
-        tabs["compare"] = build_compare()
+    with gr.Blocks(), gr.Tabs():
+        built = []
+        tabs["compare"] = LazyRuns("compare", "Compare", built.append, check=filled)
     one, two, three = {}, {"cache": {"name": "quantised"}}, {"guidance": {"name": "per-scale"}}
     *changes, shown = recall(tabs, compared(one, two, three))
     assert shown.selected == "compare"
-    own = changes[len(tabs["generate"].restored) :]
-    assert len(own) == len(tabs["compare"].restored)
-    assert own[1] == 3  # columns
+    (wanted,) = changes[len(tabs["generate"].restored) :]
+    assert [run.cache["name"] for run in runs_of(wanted)] == ["full", "quantised", "full"]
+    assert built == []  # the browser asks for it
+    with gr.Blocks():
+        build_compare(runs_of(wanted))
     for bad in ([one], [one] * 5, [one, {"seed": 6}], [one, {"count": 2}]):
         with pytest.raises(VarSpacesError, match=r"one run, or 2 to 4|differ in more than"):
             links_of = compared(*bad) if len(bad) > 1 else packed(f"[{spec().to_json()}]")

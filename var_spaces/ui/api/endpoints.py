@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import reduce
 from keyword import iskeyword
 from operator import or_
@@ -22,16 +23,18 @@ from gradio_client.utils import python_type_to_json_schema
 
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
+from var_spaces.methods import Option
 from var_spaces.pictures import as_mask, check_marked
 from var_spaces.ui import tabs
 from var_spaces.ui.api.services import add_services
 from var_spaces.ui.api.states import run_state
-from var_spaces.ui.form.form import Field, Form, show
+from var_spaces.ui.form.form import Field, Form
 from var_spaces.ui.form.uploads import be_careful
+from var_spaces.ui.form.values import KINDS, show, shown_method
 from var_spaces.ui.queue.line import LANE
 from var_spaces.ui.queue.wiring import refusal, refusing
 from var_spaces.ui.run import handlers
-from var_spaces.validation import shorten
+from var_spaces.validation import Bounds, shorten
 from var_spaces.zoo.cards import get_card
 
 Endpoint = Callable[..., Iterator[dict[str, Any]]]
@@ -112,25 +115,51 @@ def _signature(form: Form) -> dict[str, Any]:
     return dict(sorted(found.items(), key=lambda item: type(None) in get_args(item[1])))
 
 
-def parameters(form: Form) -> dict[str, list[Field]]:
+@dataclass(frozen=True)
+class MethodField:
+    """A method of a kind, or one parameter of one method.
+
+    Attributes:
+        method: the parameter belongs to; empty for the choice of a method.
+    """
+
+    option: Option
+    kind: str
+    method: str = ""
+    role: str = "method"
+    is_picture: bool = False
+    mask: str = ""
+
+
+def parameters(form: Form) -> dict[str, list[Field | MethodField]]:
     """Fields of a form by the name of their parameter; methods of a kind share equal names."""
-    found: dict[str, list[Field]] = {}
+    found: dict[str, list[Field | MethodField]] = {}
     for field in form.fields:
-        found.setdefault(_name(field), []).append(field)
+        for each in _methods() if field.role == "methods" else [field]:
+            found.setdefault(_name(each), []).append(each)
     return found
 
 
-def _name(field: Field) -> str:
-    match field.role:
-        case "input":
-            name = field.option.field
-            return f"{name}_" if iskeyword(name) else name
-        case "parameter":
-            return "_".join(filter(None, (methods.FLAG_PREFIXES[field.kind], field.option.field)))
+def _methods() -> Iterator[MethodField]:
+    for kind in KINDS:
+        yield MethodField(Option(kind, f"--{kind}", str, False, True, None, "", (), Bounds()), kind)
+        for name in methods.names(kind):
+            for option in methods.cli_options(methods.get(kind, name)):
+                yield MethodField(option, kind, name)
+
+
+def _name(field: Field | MethodField) -> str:
+    if isinstance(field, MethodField):
+        if not field.method:
+            return field.kind
+        return "_".join(filter(None, (methods.FLAG_PREFIXES[field.kind], field.option.field)))
+    if field.role == "input":
+        name = field.option.field
+        return f"{name}_" if iskeyword(name) else name
     return field.key
 
 
-def _annotation(fields: Sequence[Field]) -> Any:
+def _annotation(fields: Sequence[Field | MethodField]) -> Any:
     """The types of all fields that share a parameter; a list may also be given as one value."""
     if fields[0].role == "model":
         return str
@@ -156,19 +185,30 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
             values[fields[0].key] = _drawing(value, given.get(fields[0].mask))
         elif fields[0].role == "input":
             values |= dict.fromkeys((field.key for field in fields), value)
+        elif isinstance(fields[0], MethodField):
+            if value is not None:
+                values["methods"] |= _changed(values["methods"], name, fields, value)
         elif value is not None:
-            field = next((f for f in fields if f.method in ("", values.get(f.kind))), None)
-            if field is None:
-                kind = fields[0].kind
-                raise VarSpacesError(
-                    f"The {kind} '{values[kind]}' has no parameter '{name}': leave it out."
-                )
-            values[field.key] = show(value, field.option)
+            values[fields[0].key] = show(value, fields[0].option)
     if values["task"] not in form.tasks:
         raise VarSpacesError(
             f"/{form.tab} has no task {shorten(values['task'])}. Tasks: {', '.join(form.tasks)}."
         )
     return [values[key] for key in form.keys]
+
+
+def _changed(
+    chosen: Mapping[str, Any], name: str, fields: Sequence[MethodField], value: Any
+) -> dict[str, Any]:
+    """What a method, or a parameter of the chosen one, changes."""
+    kind = fields[0].kind
+    if not fields[0].method:
+        return {kind: shown_method(kind, str(value))}
+    method = chosen[kind]["name"]
+    field = next((f for f in fields if f.method == method), None)
+    if field is None:
+        raise VarSpacesError(f"The {kind} '{method}' has no parameter '{name}': leave it out.")
+    return {kind: {**chosen[kind], field.option.field: show(value, field.option)}}
 
 
 def _drawing(picture: np.ndarray | None, mask: np.ndarray | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from leaderboard.table.board import FLAGGED, Board, Column, Line
 
 WIDTH, HEIGHT = 760, 340
 LEFT, RIGHT, TOP, BOTTOM = 54, 18, 16, 44
+LABEL, LETTER = 14.0, 6.4  # height of a label and width of its letters, about
 MARGIN = 0.06  # of the range, on both sides
 
 
@@ -32,7 +33,10 @@ def pareto(board: Board) -> str:
         f"{y.title} against {x.title}; {len(best)} of {len(lines)} rows are on the frontier: "
         + ", ".join(line.row["label"] for line in best)
     )
-    points = "".join(_point(line, x, y, across, up) for line in sorted(lines, key=_grey_first))
+    named = _Labels()
+    points = "".join(
+        _point(line, x, y, across, up, named) for line in sorted(lines, key=_grey_first)
+    )
     return (
         '<figure class="vs-plot vs-pareto"><figcaption><b>What quality costs</b><span>'
         f"{escape(y.title)} against {escape(x.title)}; the line joins rows that no other row "
@@ -100,20 +104,51 @@ def _frontier(best: Sequence[Line], x: Column, y: Column, across: _Axis, up: _Ax
     return f'<path class="vs-frontier" d="M{path}"/>' if len(points) > 1 else ""
 
 
-def _point(line: Line, x: Column, y: Column, across: _Axis, up: _Axis) -> str:
+class _Labels:
+    """Places for labels that cover none of those before; with no room left there is none."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[float, float, float, float]] = []
+
+    def place(self, x: float, y: float, text: str, anchor: str) -> float | None:
+        """Height of the base line, at ``y`` or as near to it as there is room."""
+        width = len(text) * LETTER
+        left = x - width if anchor == "end" else x
+        for step in (0, -1, 1, -2, 2, -3, 3):
+            top = y + step * LABEL - LABEL + 3
+            box = (left, top, left + width, top + LABEL)
+            inside = top >= 0 and box[3] <= HEIGHT - BOTTOM
+            if inside and not any(_overlap(box, other) for other in self.taken):
+                self.taken.append(box)
+                return y + step * LABEL
+        return None
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _point(line: Line, x: Column, y: Column, across: _Axis, up: _Axis, named: _Labels) -> str:
+    """A dot that opens its row."""
     a, b = line.value(x), line.value(y)
     px, py = across(a), up(b)
     label = escape(line.row["label"])
     title = f"<title>{label}: {_value(y, b)}, {_value(x, a)}</title>"
     tone = "vs-grey" if line.dominated else "vs-best"
-    dot = f'<circle class="{tone}" cx="{px:.1f}" cy="{py:.1f}" r="5">{title}</circle>'
+    dot = (
+        f'<circle class="{tone} vs-pick" data-id="{escape(line.id, quote=True)}" '
+        f'cx="{px:.1f}" cy="{py:.1f}" r="5">{title}</circle>'
+    )
     if line.dominated:
         return dot
     right = px > WIDTH * 0.66
     anchor, shift = ("end", -9) if right else ("start", 9)
     text = label if len(label) <= 38 else f"{label[:37]}…"
+    base = named.place(px + shift, py + 4, text, anchor)
+    if base is None:
+        return dot
     return (
-        f'{dot}<text class="vs-value" x="{px + shift:.1f}" y="{py + 4:.1f}" '
+        f'{dot}<text class="vs-value" x="{px + shift:.1f}" y="{base:.1f}" '
         f'text-anchor="{anchor}">{text}</text>'
     )
 

@@ -12,6 +12,7 @@ from var_spaces.ui.board import data
 from var_spaces.ui.compare.comparing import COLUMN, SHARED, WHOLE
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.queue.wiring import CAREFUL, refusing
 from var_spaces.zoo.cards import get_card
 
@@ -34,19 +35,23 @@ class SubmitForm(Fields):
         with gr.Row():
             choices = data.suites()
             self.suite = gr.Dropdown(
-                choices, value=choices[0][1], label="Suite", elem_id=self.id("suite")
+                choices,
+                value=choices[0][1],
+                label="Suite",
+                interactive=True,
+                elem_id=self.id("suite"),
             )
             self.who = gr.Textbox(
-                label="Your name (shown in the row)", max_length=96, elem_id=self.id("who")
+                label="Your name (shown in the row)",
+                interactive=True,
+                max_length=96,
+                elem_id=self.id("who"),
             )
         with gr.Row():
             with gr.Column(min_width=260):
                 self.add("model")
-                self.add_compact(["cache"])
             with gr.Column(min_width=260):
-                self.add_compact(["decoding", "guidance"])
-            with gr.Column(min_width=260):
-                self.add_compact(["sampling"])
+                self.add_methods([("", KINDS, True)])
         self.go = gr.Button("Submit", variant="primary", elem_id=self.id("go"))
         self.said = gr.HTML(elem_id=self.id("said"), elem_classes="vs-note")
         self.component("model").input(

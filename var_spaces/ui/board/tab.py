@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +14,7 @@ from leaderboard.table.view import View
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.board import data, html, plot
 from var_spaces.ui.board.submit import SubmitForm
+from var_spaces.ui.lazy import Lazy
 from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.wiring import CAREFUL, HIDDEN, QUICK, refusing
 from var_spaces.ui.run import handlers, links
@@ -34,24 +33,46 @@ ADDRESS = """(query) => {
   url.search = query;
   history.replaceState(history.state, "", url);
 }"""
+SAVE = "(file) => varSpaces.save(file)"
 SHOW_DETAILS = """() => document.getElementById("board-details")
   .scrollIntoView({block: "nearest"})"""
 
 
-def build_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
-    """Lay out and wire the tab inside the current Blocks.
+def add_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
+    """Add the tab to the current Blocks; it is laid out when it is opened.
 
     Returns:
         What lets a page open the tab from its address, given the page and the holder of its tabs.
     """
-    first = data.board(View())
-    filters = Filters(first)
-    picture = gr.HTML(plot.pareto(first), elem_id="board-plot", elem_classes="vs-card")
+    lazy = Lazy(TAB, "Leaderboard", build_board)
+
+    def load(request: gr.Request) -> list[Any]:
+        given = request.query_params
+        if given.get("tab") != TAB:
+            return [gr.skip(), gr.skip()]
+        return [urlencode(list(given.multi_items())), gr.Tabs(selected=TAB)]
+
+    return lambda page, holder: page.load(load, None, [lazy.wanted, holder], **CAREFUL)
+
+
+def build_board(query: str = "") -> None:
+    """Lay out and wire the tab inside the current Blocks.
+
+    Args:
+        query: of an address that chooses a view, else empty.
+    """
+    view = View.from_query(query) if query else View()
+    first = data.board(view)
+    filters = Filters(first, view)
+    picture = gr.HTML(
+        plot.pareto(first), elem_id="board-plot", elem_classes="vs-card", js_on_load=PICK
+    )
     rows = gr.HTML(html.table(first), elem_id="board-table", js_on_load=PICK)
     with gr.Row(elem_classes="vs-actions"):
-        csv = gr.DownloadButton("Download CSV", size="md", elem_id="board-csv")
+        csv = gr.Button("Download CSV", size="md", elem_id="board-csv")
+    text = gr.JSON(visible=False)  # for the browser, which makes the file
     details = gr.HTML(visible=False, elem_id="board-details", elem_classes="vs-card")
-    query = gr.Textbox(visible="hidden", label="Address")
+    address = gr.Textbox(visible="hidden", label="Address")
     shown = [*filters.outputs, picture, rows]
 
     def look(*values: Any) -> list[Any]:
@@ -62,24 +83,16 @@ def build_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
         shown[filters.outputs.index(filters.search)] = gr.skip()  # the visitor may still type
         return [*shown, _query(view)]
 
-    def load(request: gr.Request) -> list[Any]:
-        given = request.query_params
-        if given.get("tab") != TAB:
-            return [gr.skip()] * (len(shown) + 1)
-        with refusing():
-            view = View.from_query(urlencode(list(given.multi_items())))
-            found = data.board(view)
-        return [*_shown(found, view), gr.Tabs(selected=TAB)]
-
     for control in filters.inputs:
         looked = control.input(
-            look, filters.inputs, [*shown, query], trigger_mode="always_last", **CAREFUL
+            look, filters.inputs, [*shown, address], trigger_mode="always_last", **CAREFUL
         )
-        looked.success(None, query, None, js=ADDRESS, **QUICK)
-    rows.select(_details, None, details, **CAREFUL).then(None, None, None, js=SHOW_DETAILS, **QUICK)
-    csv.click(_csv, filters.inputs, csv, **CAREFUL)
-    _submissions(look, filters, [*shown, query])
-    return lambda page, holder: page.load(load, None, [*shown, holder], **CAREFUL)
+        looked.success(None, address, None, js=ADDRESS, **QUICK)
+    for chosen in (rows.select, picture.select):
+        opened = chosen(_details, None, details, **CAREFUL)
+        opened.then(None, None, None, js=SHOW_DETAILS, **QUICK)
+    csv.click(_csv, filters.inputs, text, **CAREFUL).success(None, text, None, js=SAVE, **QUICK)
+    _submissions(look, filters, [*shown, address])
 
 
 def _shown(board: Board, view: View) -> list[Any]:
@@ -100,25 +113,26 @@ def _details(event: gr.EventData) -> Any:
         return gr.update(value=html.details(result, verdict, link), visible=True)
 
 
-def _csv(*values: Any) -> str:
+def _csv(*values: Any) -> dict[str, str]:
+    """The rows in view as a file that the browser makes: none of them stays here."""
     with refusing():
-        text = to_csv(data.board(Filters.view(values)))
-    folder = Path(tempfile.mkdtemp(prefix="leaderboard-"))
-    path = folder / "leaderboard.csv"
-    path.write_text(text, "utf-8")
-    return str(path)
+        return {"name": "leaderboard.csv", "text": to_csv(data.board(Filters.view(values)))}
 
 
 class Filters:
     """Controls of a view, in the order of :attr:`inputs`."""
 
-    def __init__(self, board: Board) -> None:
-        start = self.updates(board, View())
+    def __init__(self, board: Board, view: View) -> None:
+        start = self.updates(board, view)
         with gr.Group(elem_classes="vs-card vs-filters"):
             with gr.Row():
                 self.protocol = _dropdown("Suite and version (protocol)", "protocol", start[0])
                 self.search = gr.Textbox(
-                    label="Search", placeholder="words of a row", elem_id="board-search"
+                    view.search,
+                    interactive=True,
+                    label="Search",
+                    placeholder="words of a row",
+                    elem_id="board-search",
                 )
                 self.sort = _dropdown("Rank by", "sort", start[2])
             with gr.Row():
@@ -130,8 +144,10 @@ class Filters:
             with gr.Row():
                 self.x = _dropdown("Plot across (x)", "x", start[6])
                 self.y = _dropdown("Plot up (y)", "y", start[7])
+            with gr.Row():
                 self.verified = gr.Checkbox(
-                    min_width=300,  # a line of its own where there is little room
+                    view.verified,
+                    interactive=True,
                     label="Only rows that were drawn again and verified",
                     elem_id="board-verified",
                 )
@@ -196,7 +212,12 @@ class Filters:
 
 def _dropdown(label: str, name: str, start: dict[str, Any], **more: Any) -> gr.Dropdown:
     return gr.Dropdown(
-        start["choices"], value=start["value"], label=label, elem_id=f"board-{name}", **more
+        start["choices"],
+        value=start["value"],
+        label=label,
+        interactive=True,  # gradio cannot tell inside a tab that is built later
+        elem_id=f"board-{name}",
+        **more,
     )
 
 

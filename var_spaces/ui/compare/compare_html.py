@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
+from leaderboard.metrics.psnr import LIMIT
 from var_spaces import methods
 from var_spaces.compare.difference import Difference
 from var_spaces.compare.interleave import LETTERS
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare.comparing import Board, Pair
-from var_spaces.ui.form.form import KINDS
+from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.run import stage
 from var_spaces.ui.run.cost import Plot, figure
 from var_spaces.ui.run.slider import slider
@@ -204,7 +205,9 @@ def _verdict(found: Difference) -> str:
         said.append("No token differs.")
     if found.agreement is not None:
         said.append(f"<b>{found.agreement:.1%}</b> of all tokens are equal (token agreement).")
-    if found.psnr is not None:
+    if found.psnr is not None and found.psnr >= LIMIT:
+        said.append("The finished pictures are equal, pixel by pixel.")
+    elif found.psnr is not None:
         said.append(f"Finished pictures: PSNR <b>{found.psnr:.1f} dB</b>")
         said[-1] += f", SSIM <b>{found.ssim:.3f}</b>." if found.ssim is not None else "."
     return f'<p class="vs-verdict">{" ".join(said)}</p>'
@@ -213,11 +216,16 @@ def _verdict(found: Difference) -> str:
 def _scales(found: Difference) -> str:
     rows = "".join(
         f'<tr><th scope="row">{k + 1} · {s.size[0]}×{s.size[1]}</th>'
-        f"<td>{_number(s.agreement, '{:.1%}')}</td><td>{_number(s.psnr, '{:.1f} dB')}</td>"
+        f"<td>{_number(s.agreement, '{:.1%}')}</td><td>{_decibels(s.psnr)}</td>"
         f"<td>{_number(s.ssim, '{:.3f}')}</td></tr>"
         for k, s in enumerate(found.scales)
     )
     return table(SCALE_HEADS, rows, "Differences per scale")
+
+
+def _decibels(value: float | None) -> str:
+    """PSNR has no number for equal pictures."""
+    return "equal" if value is not None and value >= LIMIT else _number(value, "{:.1f} dB")
 
 
 def _number(value: float | None, text: str) -> str:

@@ -20,7 +20,7 @@ from var_spaces.compare.trace import Trace
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.plan import plan
-from var_spaces.ui.form.form import COMPACT, Form
+from var_spaces.ui.form.form import Form
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
 from var_spaces.ui.queue.wiring import UNEXPECTED
@@ -30,8 +30,8 @@ from var_spaces.ui.run.view import RunView
 
 TAB = "generate"  # comparisons are of what this tab draws
 SHARED = Form(TAB, ("task", "input", "run"))
-COLUMN = Form(TAB, ("model", "method", "settings"))
-WHOLE = Form(TAB, COMPACT)
+COLUMN = Form(TAB, ("model", "methods"))
+WHOLE = Form(TAB)
 MOST, FEWEST = len(LETTERS), 2
 
 # from no difference to a difference of the whole range
@@ -111,7 +111,7 @@ def run(requests: Sequence[RunSpec]) -> Iterator[Board]:
         board = Board("loading", views)
         yield board
         traces = [Trace(p.card.tokenizer) for p in plans]
-        with closing(interleave(requests)) as events:
+        with closing(interleave(plans)) as events:
             for number, event in in_time(events):
                 traces[number].note(event)
                 view = board.views[number].after(event)

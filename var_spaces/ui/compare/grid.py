@@ -18,14 +18,14 @@ from var_spaces.events import Event, Finished
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare.comparing import WHOLE
 from var_spaces.ui.form.controls import Controls
-from var_spaces.ui.form.form import KINDS
 from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.form.values import read_methods, shown_methods
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
 from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, pixels, stage
 from var_spaces.ui.run.screen import LIVE
-from var_spaces.ui.words import bytes_text, seconds_text
+from var_spaces.ui.words import SECTIONS, bytes_text, seconds_text
 from var_spaces.zoo.cards import Card, get_card
 
 NOTHING = "none"
@@ -136,12 +136,13 @@ class GridForm(Fields):
             self.y, self.y_values = self._axis("y", "Downwards (Y)", [NOTHING, *choices], "seed")
             self.y_values.value = "1, 2, 3"
         self.add_buttons("Draw the grid")
-        with gr.Accordion("All other settings", open=False):
-            self.add_compact(KINDS)
+        self.add_methods([(title, kinds, False) for title, kinds in SECTIONS.items()])
 
     def _axis(self, name: str, title: str, choices: Sequence[str], value: str) -> tuple:
         with gr.Row(elem_classes="vs-inputs"):
-            path = gr.Dropdown(list(choices), value=value, label=title, elem_id=self.id(name))
+            path = gr.Dropdown(
+                list(choices), value=value, label=title, interactive=True, elem_id=self.id(name)
+            )
             values = gr.Textbox(
                 label="Values", max_lines=1, interactive=True, elem_id=self.id(f"{name}-values")
             )
@@ -173,8 +174,7 @@ def build_grid(card: Card) -> None:
             [*form.components, form.x, form.y],
             **CAREFUL,
         )
-    for kind in KINDS:
-        form.component(kind).input(_choices, form.components, [form.x, form.y], **CAREFUL)
+    form.component("methods").select(_choices, form.components, [form.x, form.y], **CAREFUL)
 
 
 def _draw(x: str, x_values: str, y: str, y_values: str, *values: Any) -> Iterator[tuple[Any, Any]]:
@@ -234,6 +234,6 @@ def _plain(given: dict[str, Any]) -> RunSpec:
     """The run without anything that could be refused while it is typed."""
     card = get_card(given["model"] or "", "generator")
     fresh = dict(zip(WHOLE.keys, WHOLE.defaults(card, keep={"task": given["task"]}), strict=True))
-    for kind in KINDS:
-        fresh |= {kind: given[kind], f"{kind}.settings": ""}
+    chosen = {kind: method["name"] for kind, method in read_methods(given["methods"]).items()}
+    fresh["methods"] = shown_methods(chosen)
     return WHOLE.spec(list(fresh.values()))

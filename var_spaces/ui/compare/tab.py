@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 from typing import Any
 
 import gradio as gr
@@ -28,7 +26,11 @@ from var_spaces.ui.run.slider import MOVE
 from var_spaces.ui.run.view import RunView
 from var_spaces.zoo.cards import Card, get_card
 
-NAME = "compare"
+# Those that are compared most often first, without a heading.
+COLUMN_SECTIONS = (
+    ("", ("cache", "decoding", "guidance"), True),
+    ("Choosing tokens (sampling)", ("sampling",), False),
+)
 NONE = "Choose one, or set the columns below"
 CHOOSE = """element.addEventListener("change", event => {
   if (event.target.name === "vs-pair") element.querySelectorAll(".vs-pair").forEach(
@@ -36,46 +38,18 @@ CHOOSE = """element.addEventListener("change", event => {
 });"""
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What a link fills of the tab."""
+def build_compare(specs: Sequence[RunSpec] = ()) -> None:
+    """Lay out and wire the tab inside the current Blocks.
 
-    shared: Shared
-    columns: Sequence[Column]
-    status: gr.HTML
-
-    @property
-    def restored(self) -> list[gr.components.Component]:
-        """What :meth:`restore` changes."""
-        every = [component for column in self.columns for component in column.components]
-        return [self.status, self.shared.count, *self.shared.components, *every]
-
-    def restore(self, *specs: RunSpec) -> list[Any]:
-        """The columns filled with accepted specs, and a line that says so.
-
-        Raises:
-            VarSpacesError: if they ask for different things.
-        """
-        common, each = SHARED.values(specs[0]), [COLUMN.values(spec) for spec in specs]
-        if comparing.specs(common, each) != list(specs):
-            raise VarSpacesError("The runs of this link differ in more than models and methods.")
-        said = stage.notice("The comparison is back. Press Compare to draw it again.")
-        updates = [said, len(specs), *self.shared.controls.updates(common, model=specs[0].model)]
-        for column, values in zip_longest(self.columns, each):
-            skipped = [gr.skip()] * len(COLUMN.keys)
-            new = column.controls.updates(values, task=specs[0].task) if values else skipped
-            updates += new
-        return updates
-
-
-def build_compare() -> Comparison | None:
-    """Lay out and wire the tab inside the current Blocks; None if there is no model for it."""
-    model = handlers.first_model(TAB)
-    card, built = get_card(model) if model else None, None
+    Args:
+        specs: accepted runs that fill its columns.
+    """
+    model = specs[0].model if specs else handlers.first_model(TAB)
+    card = get_card(model) if model else None
     with gr.Tabs(elem_classes="vs-inner"):
         with gr.Tab("Side by side", elem_id="compare-side"):
             if card:
-                built = _side_by_side(card)
+                _side_by_side(card, specs)
             else:
                 gr.HTML(compare_html.status(Board(phase="failed", message="No model was found.")))
         if card:
@@ -83,28 +57,44 @@ def build_compare() -> Comparison | None:
                 grid.build_grid(card)
             with gr.Tab("Blind battle", elem_id="compare-battle"):
                 battle.build_battle(card)
-    return built
+
+
+def filled(specs: Sequence[RunSpec]) -> tuple[list[Any], list[list[Any]]]:
+    """Values of what the columns share, and of each column.
+
+    Raises:
+        VarSpacesError: if the runs ask for different things.
+    """
+    common, each = SHARED.values(specs[0]), [COLUMN.values(spec) for spec in specs]
+    if comparing.specs(common, each) != list(specs):
+        raise VarSpacesError("The runs of this link differ in more than models and methods.")
+    return common, each
 
 
 class Shared(Fields):
     """What all columns have in common."""
 
-    def __init__(self, card: Card) -> None:
-        super().__init__(Controls(SHARED, "compare"), card)
+    def __init__(
+        self, card: Card, task: str | None = None, values: Sequence[Any] = (), columns: int = 0
+    ) -> None:
+        super().__init__(Controls(SHARED, "compare"), card, task, values)
         with gr.Group(elem_classes="vs-card"):
             with gr.Row(elem_classes="vs-inputs"):
                 known = presets(start(card))
-                self.first = next((p for p in known if len(p.columns) == FEWEST), None)
+                pairs = (p for p in known if len(p.columns) == FEWEST)
+                self.first = None if columns else next(pairs, None)
                 self.preset = gr.Dropdown(
                     [NONE, *(preset.name for preset in known)],
                     value=self.first.name if self.first else NONE,
                     label="Comparison",
+                    interactive=True,
                     elem_id=self.id("preset"),
                 )
                 self.count = gr.Radio(
                     list(range(FEWEST, MOST + 1)),
-                    value=FEWEST,
+                    value=columns or FEWEST,
                     label="Columns",
+                    interactive=True,
                     elem_id=self.id("n"),
                 )
             self.add_inputs()
@@ -124,9 +114,7 @@ class Column(Fields):
         gr.HTML(f'<h3 class="vs-letter">{LETTERS[number]}</h3>')
         with gr.Group(elem_classes="vs-card"):
             self.add("model")
-            self.add_compact(("cache", "decoding", "guidance"))
-            with gr.Accordion("Choosing tokens (sampling)", open=False):
-                self.add_compact(("sampling",))
+            self.add_methods(COLUMN_SECTIONS)
 
 
 def start(card: Card) -> RunSpec:
@@ -136,23 +124,33 @@ def start(card: Card) -> RunSpec:
     return comparing.WHOLE.spec([values[key] for key in comparing.WHOLE.keys])
 
 
-def _side_by_side(card: Card) -> Comparison:
-    shared = Shared(card)
-    filled = comparing.preset_values(shared.first, start(card)) if shared.first else []
+def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
+    common, each = filled(specs) if specs else ((), [])
+    shared = Shared(card, specs[0].task if specs else None, common, len(specs))
+    if shared.first:
+        each = comparing.preset_values(shared.first, start(card))
+    shown = len(specs) or FEWEST
     holders, columns = [], []
     with gr.Row(elem_classes="vs-columns"):
         for number in range(MOST):
-            with gr.Column(visible=number < FEWEST, min_width=230) as holder:
-                values = filled[number] if number < len(filled) else ()
-                columns.append(Column(number, card, shared.task, values))
+            with gr.Column(visible=number < shown, min_width=230) as holder:
+                own = specs[number] if number < len(specs) else None
+                values = each[number] if number < len(each) else ()
+                own_card = get_card(own.model) if own else card
+                columns.append(Column(number, own_card, shared.task, values))
             holders.append(holder)
-    status = gr.HTML(compare_html.status(Board()), elem_id="compare-status", js_on_load=LIVE)
+    said = "The comparison is back. Press Compare to draw it again."
+    status = gr.HTML(
+        stage.notice(said) if specs else compare_html.status(Board()),
+        elem_id="compare-status",
+        js_on_load=LIVE,
+    )
     views = []
     with gr.Row(elem_classes="vs-columns"):
         for number in range(MOST):
             html = compare_html.column(RunView(schedule=card.schedule), number)
             views.append(
-                gr.HTML(html, visible=number < FEWEST, elem_classes="vs-card", min_width=230)
+                gr.HTML(html, visible=number < shown, elem_classes="vs-card", min_width=230)
             )
     pairs = gr.HTML(
         visible=False, elem_id="compare-pairs", elem_classes="vs-card", js_on_load=MOVE + CHOOSE
@@ -165,7 +163,6 @@ def _side_by_side(card: Card) -> Comparison:
     screen = [status, *views, pairs, cost, link, share, phase]
     run = _wire(shared, columns, holders, screen)
     run.success(None, share, None, js=links.REMEMBER, **QUICK)
-    return Comparison(shared, columns, status)
 
 
 def _wire(

@@ -14,11 +14,11 @@ from var_spaces.zoo.cards import Card, get_card
 class Chips:
     """A row of buttons in the current column; none if no task of the tab has an example."""
 
-    def __init__(self, form: Form, card: Card | None) -> None:
+    def __init__(self, form: Form, card: Card | None, task: str | None = None) -> None:
         self.buttons: list[gr.Button] = []
         if card is None:
             return
-        labels = self._labels(card, fits.tasks(form.tab, card)[0])
+        labels = self._labels(card, task or fits.tasks(form.tab, card)[0])
         with gr.Row(elem_classes="vs-chips"):
             gr.HTML("Try one:", elem_classes="vs-chips-label")
             self.buttons = [

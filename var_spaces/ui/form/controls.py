@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -15,19 +17,18 @@ from var_spaces.ui.form.form import (
     applies,
     card_choices,
     is_card_input,
-    is_free_number,
-    is_text,
 )
 from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT
-from var_spaces.ui.form.settings import written
+from var_spaces.ui.form.schema import FREE, MAX_STEPS, step_of
 from var_spaces.ui.form.uploads import be_careful
-from var_spaces.ui.words import label, plain_explanation, plural, sentence
+from var_spaces.ui.form.values import KINDS, is_free_number, is_text
+from var_spaces.ui.words import label, plural
 from var_spaces.zoo.cards import Card, get_card
 
-MAX_STEPS = 1000  # finer ranges are typed, not dragged
 ANY, NOTHING = "any", ""  # how "leave it out" reads, and how it travels
-FREE = "automatic"  # in a control of a number that is left out
 MAX_PROMPT_LINES = 4
+
+Section = tuple[str, Sequence[str], bool]
 
 
 class Controls:
@@ -46,7 +47,7 @@ class Controls:
     ) -> gr.components.Component:
         """The component of a field, filled with ``value``."""
         option = field.option
-        common = {"label": label(field.word), "elem_id": element_id(self.prefix, field.key)}
+        common = {"label": label(field.key), "elem_id": element_id(self.prefix, field.key)}
         if field.is_picture:
             return _picture(field, {**common, "visible": applies(field, card, task)})
         common |= {"value": value, "info": _help(field, card), "interactive": True}
@@ -56,8 +57,6 @@ class Controls:
             common |= {"value": _chosen(value, choices)}
             common["visible"] = common["visible"] and _is_choice(field, choices)
             return gr.Dropdown(choices, filterable=True, **common)
-        if field.role == "settings":
-            return gr.Textbox(lines=1, max_lines=3, **{**common, "visible": bool(value)})
         if is_text(option):
             lines = MAX_PROMPT_LINES if option.content == "prompt" else 1
             common |= {"placeholder": FREE} if is_free_number(option) else {}
@@ -65,12 +64,37 @@ class Controls:
         if option.type is bool:
             return gr.Checkbox(**common)
         low, high = option.range.low, option.range.high
-        step = 1 if option.type is int else _step(low, high)
+        step = 1 if option.type is int else step_of(low, high)
         if None in (low, high) or (high - low) / step > MAX_STEPS:
             precision = 0 if option.type is int else None
             limits = {"minimum": low, "maximum": high}
             return gr.Number(precision=precision, step=step, **limits, **common)
         return gr.Slider(low, high, step=step, **common)
+
+    def make_methods(
+        self, card: Card | None, task: str | None, value: object, sections: Sequence[Section]
+    ) -> gr.HTML:
+        """The component of the methods; the browser makes the controls of those that are chosen.
+
+        Args:
+            sections: title, kinds, and whether it is open.
+        """
+        told = json.dumps([self.prefix, sections])
+        return gr.HTML(
+            self._methods(card, task, value),
+            html_template='<div class="vs-methods"></div>',
+            js_on_load=f"varSpaces.methods(element, props, watch, trigger, ...{told})",
+            apply_default_css=False,
+            elem_id=element_id(self.prefix, "methods"),
+        )
+
+    @staticmethod
+    def _methods(card: Card | None, task: str | None, value: object) -> object:
+        """The methods that are chosen, and which can be chosen with a model."""
+        if card is None or not isinstance(value, Mapping):
+            return None
+        names = {kind: fits.method_names(task, card, kind) for kind in KINDS}
+        return {**value, "names": names}
 
     def update(self, field: Field, card: Card, task: str, value: object) -> Any:
         """What changes in a component when the form is filled anew."""
@@ -78,6 +102,8 @@ class Controls:
             return gr.update(visible=False)  # the browser would not take a new value
         if field.is_picture:
             return gr.update(visible=True, **({} if value is KEPT else {"value": value}))
+        if field.role == "methods":
+            return self._methods(card, task, value)
         if field.role == "model":
             return gr.update(value=value, info=_help(field, card))
         choices = self._choices(field, card, task)
@@ -98,9 +124,7 @@ class Controls:
         given = {**known, **dict(zip(self.form.keys, values, strict=True))}
         card, task = get_card(given["model"] or "", "generator"), given["task"]
         return [
-            settings(field.kind, given[field.kind], value)
-            if field.role == "settings"
-            else self.update(field, card, task, value)
+            self.update(field, card, task, value)
             for field, value in zip(self.form.fields, values, strict=True)
         ]
 
@@ -114,23 +138,11 @@ class Controls:
             case "task":
                 names = fits.tasks(self.form.tab, card) if card else []
                 return [(methods.get("task", name).title, name) for name in names]
-            case "method":
-                names = fits.method_names(task, card, field.kind) if card else []
-                entries = methods.entries(field.kind)
-                return [(entry.title, entry.name) for entry in entries if entry.name in names]
         names = card_choices(card, field) or field.option.choices
         if not names and not is_card_input(field):
             return None
         free = [] if field.option.required or field.option.choices else [(ANY, NOTHING)]
         return [*((str(name), name) for name in names), *free]
-
-
-def settings(kind: str, name: str, line: str | None = None) -> dict:
-    """The line of settings of a method: its defaults if none is given, and what it does."""
-    value = written(kind, {"name": name}) if line is None else line
-    return gr.update(
-        value=value, info=plain_explanation(methods.get(kind, name)), visible=bool(value)
-    )
 
 
 def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
@@ -155,8 +167,8 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
 
 
 def _is_choice(field: Field, choices: list[tuple[str, str]]) -> bool:
-    """Whether a dropdown is worth showing: nobody needs to choose one method of one."""
-    return field.role not in ("method", "task") or len(choices) > 1
+    """Whether a dropdown is worth showing: nobody needs to choose one task of one."""
+    return field.role != "task" or len(choices) > 1
 
 
 def _chosen(value: object, choices: list[tuple[str, str]]) -> object:
@@ -170,10 +182,8 @@ def element_id(prefix: str, key: str) -> str:
 
 
 def _help(field: Field, card: Card | None) -> str | None:
-    """What a model is, what a parameter of a method does; what is plain needs no help."""
-    if field.role == "model":
-        return model_note(card)
-    return sentence(field.option.help) if field.role == "parameter" else None
+    """What a model is; what is plain needs no help."""
+    return model_note(card) if field.role == "model" else None
 
 
 def model_note(card: Card | None) -> str:
@@ -185,9 +195,3 @@ def model_note(card: Card | None) -> str:
     parts += [plural(len(card.styles), "style")] if card.styles else []
     parts += [plural(card.schedule.num_scales, "scale"), plural(card.schedule.total, "token")]
     return escape(" · ".join(parts))
-
-
-def _step(low: float | None, high: float | None) -> float:
-    """A round step of about a hundredth of the range, and no coarser than people type."""
-    span = (high - low) if None not in (low, high) else 1.0
-    return 0.1 if span > 10 else 0.01

@@ -12,24 +12,19 @@ from functools import cached_property
 from typing import Any, Literal
 
 from var_spaces import methods
-from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Option
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import examples, fits
 from var_spaces.ui.form.pictures import KEPT, is_empty, taken
-from var_spaces.ui.form.settings import parsed, written
-from var_spaces.validation import Bounds, bounds, shorten
+from var_spaces.ui.form.values import KINDS, read, read_methods, show, shown_methods
+from var_spaces.validation import Bounds, bounds
 from var_spaces.zoo.cards import Card, cards
 
-KINDS = ("guidance", "sampling", "cache", "decoding")
 RUN_FIELDS = ("seed", "count", "first")
-MAX_EXACT = 2**53  # the largest integer up to which JavaScript counts one by one
 
-Role = Literal["model", "task", "input", "run", "method", "parameter", "settings"]
-ROLES: tuple[Role, ...] = ("model", "task", "input", "run", "method", "parameter")
-# of forms that have room for one line of settings per method
-COMPACT: tuple[Role, ...] = ("model", "task", "input", "run", "method", "settings")
+Role = Literal["model", "task", "input", "run", "methods"]
+ROLES: tuple[Role, ...] = ("model", "task", "input", "run", "methods")
 
 
 @dataclass(frozen=True)
@@ -37,11 +32,10 @@ class Field:
     """One control of a form.
 
     Attributes:
-        key: unique in the form: ``model``, ``task``, ``inputs.class``, ``seed``, ``cache`` (which
-            policy), ``cache.full.budget`` (a parameter of one policy).
+        key: unique in the form: ``model``, ``task``, ``inputs.class``, ``seed``, ``methods`` (one
+            of each kind with its parameters, see ``values.py``).
         role: what it stands for.
         option: type, default, range and help.
-        kind, method: of the method a parameter belongs to.
         tasks: that have this input.
         mask: input that is drawn over this picture, if there is one.
         mask_tasks: tasks that have the mask.
@@ -50,18 +44,9 @@ class Field:
     key: str
     role: Role
     option: Option
-    kind: str = ""
-    method: str = ""
     tasks: tuple[str, ...] = ()
     mask: str = ""
     mask_tasks: tuple[str, ...] = ()
-
-    @property
-    def word(self) -> str:
-        """Key for :func:`var_spaces.ui.words.label`: without the name of the method."""
-        if self.role == "settings":
-            return self.role
-        return f"{self.kind}.{self.option.field}" if self.role == "parameter" else self.key
 
     @property
     def is_picture(self) -> bool:
@@ -90,13 +75,7 @@ class Form:
         found = [Field("model", "model", _text("model")), Field("task", "task", _text("task"))]
         found += _inputs(self.tasks)
         found += [Field(name, "run", _run_option(name)) for name in RUN_FIELDS]
-        for kind in KINDS:
-            found.append(Field(kind, "method", _text(kind), kind))
-            found.append(Field(f"{kind}.settings", "settings", _text("settings"), kind))
-            for name in methods.names(kind):
-                for option in methods.cli_options(methods.get(kind, name)):
-                    key = f"{kind}.{name}.{option.field}"
-                    found.append(Field(key, "parameter", option, kind, name))
+        found.append(Field("methods", "methods", _text("methods")))
         return tuple(field for field in found if field.role in self.roles)
 
     @cached_property
@@ -132,6 +111,9 @@ class Form:
                 data["inputs"] |= names
                 pictures |= handed
                 continue
+            if field.role == "methods":
+                data |= read_methods(given[field.key])
+                continue
             value = None if field.is_picture else read(given[field.key], field.option)
             match field.role:
                 case "input" if value is not None and given["task"] in field.tasks:
@@ -140,12 +122,6 @@ class Form:
                     data["model"] = value or ""
                 case "run" if value is not None:
                     data[field.key] = value
-                case "method":
-                    data[field.kind] = {"name": value}
-                case "settings":
-                    data[field.kind] |= parsed(field.kind, given[field.kind], value or "")
-                case "parameter" if value is not None and given[field.kind] == field.method:
-                    data[field.kind][field.option.field] = value
         return RunSpec(**data), pictures
 
     def shown(self, values: Sequence[Any], **known: str) -> list[Any]:
@@ -172,7 +148,11 @@ class Form:
     def values(self, spec: RunSpec) -> list[Any]:
         """The values that fill the form with a spec; pictures stay as they are."""
         return [
-            KEPT if field.is_picture else show(self._value(field, spec), field.option)
+            KEPT
+            if field.is_picture
+            else shown_methods({kind: getattr(spec, kind) for kind in KINDS})
+            if field.role == "methods"
+            else show(self._value(field, spec), field.option)
             for field in self.fields
         ]
 
@@ -183,14 +163,7 @@ class Form:
             case "input":
                 chosen = spec.inputs if spec.task in field.tasks else {}
                 return chosen.get(field.option.field, field.option.default)
-            case "method":
-                return getattr(spec, field.kind)["name"]
-            case "settings":
-                return written(field.kind, getattr(spec, field.kind))
-        chosen = getattr(spec, field.kind)
-        return (
-            chosen[field.option.field] if chosen["name"] == field.method else field.option.default
-        )
+        raise AssertionError(field.role)
 
     def defaults(self, card: Card, keep: Mapping[str, Any] | None = None) -> list[Any]:
         """Values with the defaults of a model's card.
@@ -202,15 +175,13 @@ class Form:
         keep = keep or {}
         possible = fits.tasks(self.tab, card)
         task = keep.get("task") if keep.get("task") in possible else possible[0]
-        usual = {kind: methods.dump(methods.parse(kind, card.default(kind))) for kind in KINDS}
-        return [self._default(field, card, task, usual, keep) for field in self.fields]
+        return [self._default(field, card, task, keep) for field in self.fields]
 
     def _default(
         self,
         field: Field,
         card: Card,
         task: str,
-        usual: Mapping[str, Mapping[str, Any]],
         keep: Mapping[str, Any],
     ) -> Any:
         match field.role:
@@ -224,13 +195,7 @@ class Form:
                 return KEPT
             case "input":
                 return _input(field, card, task, keep)
-            case "method":
-                return usual[field.kind]["name"]
-            case "settings":
-                return written(field.kind, usual[field.kind])
-        chosen = usual[field.kind]
-        own = chosen["name"] == field.method
-        return show(chosen[field.option.field] if own else field.option.default, field.option)
+        return shown_methods({kind: card.default(kind) for kind in KINDS})
 
 
 def _inputs(tasks: Sequence[str]) -> list[Field]:
@@ -284,58 +249,6 @@ def applies(field: Field, card: Card | None, task: str | None) -> bool:
         return True
     needs = field.option.needs
     return task in field.tasks and (not needs or needs in card.kind.offers)
-
-
-def is_text(option: Option) -> bool:
-    """Whether a control holds text.
-
-    Also lists, integers that JavaScript would round, and numbers that may be left out, for which
-    the browser's controls of numbers would put a zero.
-    """
-    exact = option.type is not int or (option.range.high or 0) <= MAX_EXACT
-    return option.type is str or option.many or not exact or is_free_number(option)
-
-
-def is_free_number(option: Option) -> bool:
-    """Whether it is a number that may be left out."""
-    return option.type in (int, float) and not option.required and option.default is None
-
-
-def show(value: Any, option: Option) -> Any:
-    """A value as its control holds it; :func:`read` turns it back."""
-    if value is None or not is_text(option):
-        return value
-    listed = value if isinstance(value, list | tuple) else (value,)
-    return ", ".join(map(str, listed))
-
-
-def read(value: Any, option: Option) -> Any:
-    """What a control holds, as the type of its field; empty controls give None.
-
-    Raises:
-        VarSpacesError: for text that is no number.
-    """
-    if isinstance(value, str):
-        value = value.strip() or None
-    if value is None or option.type is bool:
-        return value
-    if option.many:
-        parts = value.split(",") if isinstance(value, str) else value
-        return [_convert(part, option) for part in parts]
-    return _convert(value, option)
-
-
-def _convert(value: Any, option: Option) -> int | float | str:
-    try:
-        converted = option.type(value)
-        if option.type is int and not isinstance(value, str) and converted != value:
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        kind = "a whole number" if option.type is int else "a number"
-        allowed = f", {option.range}" if str(option.range) else ""
-        name = option.flag.removeprefix("--")
-        raise VarSpacesError(f"{name} = {shorten(value)} must be {kind}{allowed}.") from None
-    return converted
 
 
 def _text(name: str) -> Option:

@@ -17,13 +17,19 @@ UNREADABLE = "The picture cannot be read: hand in a whole PNG, JPEG or WebP file
 
 
 def be_careful() -> None:
-    """All pictures of the page become pixels ``(H, W, 4)`` uint8, or are refused in one line.
+    """All pictures of the page become pixels ``(H, W, 4)`` uint8, or are refused in one line; what
+    is chosen is checked by us, who can say what is near and what is allowed.
 
     Gradio makes a component anew when it is updated, so its classes are changed, not single ones.
     """
     gr.Image.preprocess = _pixels_of_image
     gr.ImageEditor.convert_and_format_image = _pixels_of_piece
+    gr.Dropdown.preprocess = _as_chosen
     gr.ImageEditor.blob_storage = property(lambda _: DRAWINGS, lambda *_: None)
+
+
+def _as_chosen(self: gr.Dropdown, payload: Any) -> Any:
+    return payload
 
 
 def _pixels_of_image(self: gr.Image, payload: Any) -> np.ndarray | None:

@@ -57,7 +57,11 @@ window.varSpaces = (() => {
     let said = "Too long for a link: use the PNG";
     if (link && link.length < MAX_URL)
       said = (await toClipboard(link)) ? "Link copied" : "Copy it below, in Run details";
-    const element = document.getElementById(button);
+    say(document.getElementById(button), said);
+  }
+
+  /* What came of it, on the button itself for a while. */
+  function say(element, said) {
     const before = element.dataset.label || element.textContent;
     element.dataset.label = before;
     element.setAttribute("aria-live", "polite");
@@ -101,5 +105,15 @@ window.varSpaces = (() => {
     return item;
   }
 
-  return { copy, remember, show };
+  /* Lets the visitor save a text as a file. */
+  function save({ name, text }) {
+    const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+    const link = Object.assign(document.createElement("a"), { href: address, download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 60000);
+  }
+
+  return { copy, remember, save, say, show, toClipboard };
 })();

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 from fastapi import HTTPException, Request
 from gradio.queueing import Event, EventQueue
+from gradio.route_utils import FnIndexInferError, get_fn
 
 from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.server.address import address
@@ -59,7 +60,7 @@ class Guard:
         page._queue.push = self._join
 
     async def _join(self, body: Any, request: Request, username: str | None) -> tuple:
-        function = self.page.fns.get(body.fn_index)
+        function = self._function(body)
         if function is not None:
             refused = misplaced(function.inputs, body.data)
             if refused:
@@ -69,6 +70,13 @@ class Guard:
             if refused:
                 raise HTTPException(429, refused)
         return await self._push(body=body, request=request, username=username)
+
+    def _function(self, body: Any) -> Any:
+        """What is asked for; tabs that a visitor opened have functions of their own."""
+        try:
+            return get_fn(self.page, None, body)
+        except (KeyError, TypeError, FnIndexInferError):
+            return None  # gradio refuses it
 
     def refusal(self, session: str | None, place: str) -> str | None:
         """Why somebody has to wait before joining; None if not, and then it counts."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from var_spaces import methods
 from var_spaces.spec import RunSpec
-from var_spaces.ui.form.form import KINDS, Form
+from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.words import asked
 from var_spaces.zoo.cards import Card
 
@@ -21,8 +22,6 @@ def command(spec: RunSpec, card: Card) -> str:
     task = methods.get("task", spec.task)
     if any(option.content == "picture" for option in methods.cli_options(task)):
         return ""
-    form = Form(task.tab)
-    usual = dict(zip(form.keys, form.defaults(card), strict=True))
     words = ["python", "-m", "var_spaces", "generate", "--model", spec.model]
     words += ["--task", spec.task] if spec.task != card.default_task else []
     for option in methods.cli_options(task):
@@ -32,16 +31,18 @@ def command(spec: RunSpec, card: Card) -> str:
     words += ["--n", str(spec.count)] if spec.count != 1 else []
     words += ["--first", str(spec.first)] if spec.first else []
     for kind in KINDS:
-        words += _method(kind, getattr(spec, kind), usual)
+        words += _method(kind, getattr(spec, kind), card.default(kind))
     return shlex.join([*words, "--out", f"{stem(spec)}.png"])
 
 
-def _method(kind: str, chosen: dict, usual: dict) -> Iterator[str]:
-    if chosen["name"] != usual[kind]:
+def _method(kind: str, chosen: Mapping[str, Any], usual: Any) -> Iterator[str]:
+    usual = methods.dump(methods.parse(kind, usual))
+    if chosen["name"] != usual["name"]:
         yield from (f"--{kind}", chosen["name"])
+        usual = methods.dump(methods.parse(kind, chosen["name"]))
     for option in methods.cli_options(methods.get(kind, chosen["name"])):
-        value = chosen[option.field]
-        if value != usual.get(f"{kind}.{chosen['name']}.{option.field}"):
+        value = chosen.get(option.field, option.default)
+        if value != usual.get(option.field, option.default):
             words = methods.FLAG_PREFIXES[kind], option.flag.removeprefix("--")
             yield from _flag(f"--{'-'.join(filter(None, words))}", value)
 

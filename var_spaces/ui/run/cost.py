@@ -16,12 +16,22 @@ LEFT, RIGHT, TOP, BOTTOM = 2, 2, 24, 22
 HEADS = ("Scale", "Tokens", "Time", "Cache held", "Full cache", "Entropy")
 
 
-def cost(view: RunView) -> str:
-    """Both drawings and the table; axes only, before the first scale."""
+def parts(view: RunView) -> dict[str, str]:
+    """Both drawings, the kept tokens and the table, for parts of :data:`LAYOUT`; before the first
+    scale the drawings have axes only."""
     if view.schedule is None:
-        return ""
-    plots = f'<div class="vs-plots">{_cache_plot(view)}{_time_plot(view)}</div>'
-    return plots + _kept(view) + _table(view)
+        return {}
+    return {
+        "cache": _cache_plot(view),
+        "time": _time_plot(view),
+        "kept": _kept(view),
+        "numbers": _table(view),
+    }
+
+
+LAYOUT = """<div class="vs-plots"><div data-part="cache"></div>
+<div data-part="time"></div></div><div data-part="kept"></div>
+<div data-part="numbers"></div>"""
 
 
 def full_cache(view: RunView, schedule: ScaleSchedule) -> list[float]:

@@ -68,7 +68,7 @@ def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
         yield view
         kept = Kept(planned.schedule)
         observe = None if planned.cache.preallocates else kept
-        with closing(api.stream(planned.spec, images=pictures, observe=observe)) as events:
+        with closing(api.stream(planned, images=pictures, observe=observe)) as events:
             for event in in_time(events):
                 shown, view = view, view.after(event)
                 if view.images:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from var_spaces import codecs
@@ -19,7 +18,6 @@ from var_spaces.ui.run import pixels
 from var_spaces.ui.run.view import RunView
 from var_spaces.ui.words import asked
 
-SCRIPT = Path(__file__).parents[1] / "js" / "share.js"
 PARAMETER = "run"
 THUMBNAIL = 64  # pixels
 SPACES = "https://huggingface.co/spaces/"
@@ -30,11 +28,6 @@ RUNS = """<div class="vs-runs">
 COPY = "(run) => {{ varSpaces.copy(run, '{button}'); }}"
 REMEMBER = "(run) => { varSpaces.remember(run); }"
 SHOW = "varSpaces.show(element, (link) => trigger('select', { link }));"
-
-
-def head() -> str:
-    """The script for the head of the page."""
-    return f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>"
 
 
 def link(*specs: RunSpec) -> str:

@@ -11,9 +11,10 @@ from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare.comparing import TAB as GENERATE
-from var_spaces.ui.compare.tab import NAME as COMPARE
 from var_spaces.ui.queue.wiring import CAREFUL, refusing
 from var_spaces.ui.run import handlers, links
+
+COMPARE = "compare"  # the tab that takes several runs
 
 
 class Place(Protocol):

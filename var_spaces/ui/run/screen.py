@@ -9,32 +9,32 @@ from typing import Any
 
 import gradio as gr
 
+from var_spaces.ui import tabs
 from var_spaces.ui.form.controls import element_id
 from var_spaces.ui.run import candidates, cost, links, stage
 from var_spaces.ui.run.command import command
 from var_spaces.ui.run.downloads import enlargement
-from var_spaces.ui.run.slider import MOVE
 from var_spaces.ui.run.view import ACTIVE, RunView
 from var_spaces.ui.words import pixels_text, plural
 from var_spaces.zoo.cards import get_card
 
 # A screen reader says what changes in here, without being asked and without interrupting.
 LIVE = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
+SHOW = "varSpaces.parts(element, props, watch);"
 NO_RUN = '<p class="vs-note">The run spec appears here with the first run.</p>'
+DETAILS = """<details class="vs-details"><summary>Run details (run spec)</summary>
+<div data-part="details"></div></details>"""
 
 
 class Screen:
     """Components in the order of :attr:`outputs`."""
 
-    def __init__(self, task: str, view: RunView) -> None:
+    def __init__(self, task: str, view: RunView, said: str | None = None) -> None:
         def name(part: str) -> str:
             return element_id(task, part)
 
-        status, pictures, costs = self.pictures(view)
-        self.status = gr.HTML(status, elem_id=name("status"), js_on_load=LIVE)
-        self.stage = gr.HTML(
-            pictures, elem_id=name("stage"), elem_classes="vs-card", js_on_load=MOVE
-        )
+        self.status = gr.HTML(said or stage.status(view), elem_id=name("status"), js_on_load=LIVE)
+        self.stage = _in_parts(stage.LAYOUT, stage.parts(view), name("stage"))
         with gr.Row(elem_classes="vs-actions"):
             self.plain = gr.DownloadButton(
                 "Download PNG", interactive=False, elem_id=name("download"), size="md"
@@ -43,29 +43,15 @@ class Screen:
                 "Download enlarged", interactive=False, elem_id=name("download-large"), size="md"
             )
             self.link = gr.Button("Copy link", interactive=False, elem_id=name("link"), size="md")
-        self.cost = gr.HTML(
-            costs, visible=bool(costs), elem_id=name("cost"), elem_classes="vs-card"
-        )
-        code = {"interactive": False, "visible": False, "show_line_numbers": False}
-        code |= {"lines": 1, "wrap_lines": True}
-        with gr.Accordion("Run details (run spec)", open=False, elem_id=name("details")):
-            self.identity = gr.HTML(NO_RUN)
-            self.command = gr.Code(
-                label="The same run on the command line",
-                language="shell",
-                elem_id=name("command"),
-                **code,
-            )
-            self.spec = gr.Code(label="Run spec", language="json", elem_id=name("spec"), **code)
+        more = {**cost.parts(view), "details": NO_RUN}
+        self.more = _in_parts(cost.LAYOUT + DETAILS, more, name("more"))
         self.phase = gr.State(view.phase)
         self.share = gr.JSON(visible=False)  # for the browser: what js/share.js reads
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        pictures = [self.status, self.stage, self.cost]
-        details = [self.identity, self.command, self.spec]
         take_home = [self.plain, self.large, self.link, self.share]
-        return [*pictures, *take_home, *details, self.phase]
+        return [self.status, self.stage, self.more, *take_home, self.phase]
 
     @staticmethod
     def show(view: RunView, paths: tuple[Path, Path] | None) -> tuple:
@@ -74,26 +60,43 @@ class Screen:
         Args:
             paths: of the files to download, plain and enlarged, when the run is done.
         """
-        pictures = Screen.pictures(view)
+        said = stage.status(view)
         if view.phase == "failed" and view.spec is None:  # refused: the last run stays
-            return (pictures[0], *(gr.skip(),) * 9, view.phase)
-        return (*pictures, *_downloads(view, paths), *_details(view), view.phase)
+            return (said, *(gr.skip(),) * 6, view.phase)
+        more = {**cost.parts(view), "details": _details(view)}
+        return (said, stage.parts(view), more, *_downloads(view, paths), view.phase)
 
     @staticmethod
     def stopped(phase: str) -> tuple:
         """What the outputs show after Stop: all that was drawn so far stays."""
         if phase not in ACTIVE:  # it was still waiting, or had just ended
-            return (gr.skip(),) * 11
-        return (stage.stopped(), *(gr.skip(),) * 9, "stopped")
+            return (gr.skip(),) * 8
+        return (stage.stopped(), *(gr.skip(),) * 6, "stopped")
 
     @staticmethod
-    def pictures(view: RunView) -> tuple[str, str, str]:
-        """Status, stage and cost."""
-        return stage.status(view), stage.stage(view), cost.cost(view)
+    def empty(view: RunView) -> tuple[str, Any, Any]:
+        """Status, stage and cost before a run."""
+        return stage.status(view), stage.parts(view), {**cost.parts(view), "details": NO_RUN}
+
+
+def _in_parts(layout: str, value: dict[str, Any], name: str) -> gr.HTML:
+    """A view whose parts ``js/parts.js`` puts in their places."""
+    template = layout.replace("\n", "")
+    return gr.HTML(
+        value,
+        html_template=template,
+        js_on_load=SHOW,
+        apply_default_css=False,
+        elem_id=name,
+        elem_classes="vs-card",
+    )
 
 
 def _downloads(view: RunView, paths: tuple[Path, Path] | None) -> tuple[Any, ...]:
+    """They change when a run begins and when its files are there."""
     if paths is None:
+        if view.phase != "loading":
+            return (gr.skip(),) * 4
         return (*(gr.update(interactive=False),) * 3, None)
     times = enlargement(view.images[0])
     plain, large = pixels_text(view.size), pixels_text(view.size, times)
@@ -114,16 +117,25 @@ def _downloads(view: RunView, paths: tuple[Path, Path] | None) -> tuple[Any, ...
     )
 
 
-def _details(view: RunView) -> tuple:
-    """Identity, command and spec; they change when a run starts and when it ends."""
-    if view.spec is None or not (view.record or not view.scales):
-        return (gr.skip(),) * 3
+def _details(view: RunView) -> str:
+    """Identity, command and spec, to read and to copy."""
+    if view.spec is None:
+        return NO_RUN
     text = json.dumps(json.loads(view.spec.to_json()), indent=2)
     line = command(view.spec, get_card(view.spec.model))
+    tab = tabs.of(view.spec.task)
+    codes = _code("The same run on the command line", line, element_id(tab, "command"))
+    codes += _code("Run spec", text, element_id(tab, "spec"))
+    return _identity(view) + codes
+
+
+def _code(title: str, text: str, name: str) -> str:
+    if not text:
+        return ""
     return (
-        _identity(view),
-        gr.update(value=line, visible=bool(line)),
-        gr.update(value=text, visible=True),
+        f'<section class="vs-code" id="{name}"><h4>{title}</h4>'
+        f'<button type="button" data-copy="Copied">Copy</button>'
+        f'<pre tabindex="0" aria-label="{title}"><code>{escape(text)}</code></pre></section>'
     )
 
 

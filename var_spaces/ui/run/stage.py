@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from html import escape
+from typing import Any
 
 from var_spaces.ui.run import candidates
 from var_spaces.ui.run.slider import slider
@@ -95,13 +96,26 @@ def _words(view: RunView) -> str:
 # --- pictures -------------------------------------------------------------------------------------
 
 
-def stage(view: RunView) -> str:
-    """The large pictures with the facts of the run, the filmstrip, candidates of a search."""
-    body = _pictures(view) if view.pictures else _blank(view)
-    return (
-        f'<div class="vs-stage" data-phase="{view.phase}">{body}{_facts(view)}</div>{_film(view)}'
-        f"{candidates.strip(view)}"
-    )
+def parts(view: RunView) -> dict[str, Any]:
+    """The large pictures, the facts of the run, the filmstrip and the candidates of a search, each
+    for a part of :data:`LAYOUT`: what does not change is not sent again."""
+    return {
+        "stage": {"data-phase": view.phase},
+        "pictures": _pictures(view) if view.pictures else _blank(view),
+        "facts": _facts(view),
+        "heading": _heading(view),
+        "film": {"style": shape(view)},
+        "frames": _frames(view),
+        "search": candidates.strip(view),
+    }
+
+
+# Where the parts go; the film is a list that holds the frames.
+LAYOUT = """<div class="vs-stage" data-part="stage">
+<div class="vs-show" data-part="pictures"></div><div class="vs-facts" data-part="facts"></div></div>
+<h3 class="vs-heading" data-part="heading"></h3>
+<div data-part="film"><ol class="vs-film" data-part="frames"></ol></div>
+<div data-part="search"></div>"""
 
 
 def _pictures(view: RunView) -> str:
@@ -147,7 +161,7 @@ def shape(view: RunView) -> str:
 
 def _facts(view: RunView) -> str:
     if view.spec is None:
-        return f'<div class="vs-facts">{_explained(view)}</div>'
+        return _explained(view)
     rows = {"Seed": str(view.spec.seed), "Model": view.spec.model}
     if view.scales:
         total = view.schedule.total
@@ -163,7 +177,7 @@ def _facts(view: RunView) -> str:
         f"<div><dt>{name}</dt><dd>{text if name == 'Run' else escape(text)}</dd></div>"
         for name, text in rows.items()
     )
-    return f'<div class="vs-facts"><h2>{title}</h2><dl>{items}</dl></div>'
+    return f"<h2>{title}</h2><dl>{items}</dl>"
 
 
 def _saving(view: RunView) -> str:
@@ -192,19 +206,27 @@ def _explained(view: RunView) -> str:
 # --- filmstrip ------------------------------------------------------------------------------------
 
 
-def _film(view: RunView) -> str:
+def _heading(view: RunView) -> str:
     if view.schedule is None:
         return ""
-    frames = "".join(
+    if any(scale.rows > len(view.pictures) for scale in view.scales):
+        return "First candidate of the search, scale by scale"
+    return "First picture, scale by scale" if len(view.pictures) > 1 else "Scale by scale"
+
+
+def _frames(view: RunView) -> list[tuple[str, str]]:
+    """State and HTML of every scale."""
+    if view.schedule is None:
+        return []
+    return [
         _frame(view, k, size, view.scales[k] if k < len(view.scales) else None)
         for k, size in enumerate(view.schedule.sizes)
-    )
-    title = "First picture, scale by scale" if len(view.pictures) > 1 else "Scale by scale"
-    heading = f'<h3 class="vs-heading">{title}</h3>'
-    return f'{heading}<ol class="vs-film" style="{shape(view)}">{frames}</ol>'
+    ]
 
 
-def _frame(view: RunView, k: int, size: tuple[int, int], scale: ScaleView | None) -> str:
+def _frame(
+    view: RunView, k: int, size: tuple[int, int], scale: ScaleView | None
+) -> tuple[str, str]:
     height, width = size
     tokens = plural(height * width, "token")
     caption = f"<b>Scale {k + 1} · {height}×{width}</b>"
@@ -213,11 +235,10 @@ def _frame(view: RunView, k: int, size: tuple[int, int], scale: ScaleView | None
         picture, numbers = _token_grid(height, width), f"<span>{tokens}</span>"
     else:
         state = "done"
-        newest = " vs-new" if k == len(view.scales) - 1 and view.phase == "running" else ""
         alt = f"First picture after scale {k + 1}, {height} by {width} tokens"
-        picture = f'<img class="vs-crisp{newest}" src="{scale.frame}" alt="{alt}" decoding="sync">'
+        picture = f'<img class="vs-crisp vs-new" src="{scale.frame}" alt="{alt}" decoding="sync">'
         numbers = f"<span>{tokens}</span><i> · </i><span>{seconds_text(scale.seconds)}</span>"
-    return f'<li class="vs-frame" data-state="{state}">{picture}<p>{caption}{numbers}</p></li>'
+    return state, f"{picture}<p>{caption}{numbers}</p>"
 
 
 def _token_grid(height: int, width: int) -> str:

@@ -54,24 +54,35 @@ class Tab:
 
     def restore(self, spec: RunSpec) -> list[Any]:
         """The form filled with an accepted spec, and a line that says so."""
-        said = f"Settings of run {spec.id} are back. "
-        if self.form.takes_pictures:
-            said += "Hand in its picture again, too, which is not part of them. "
-        said += f"Press {tabs.words(self.form.tab).go} to draw it again."
         filled = self.controls.updates(self.form.values(spec))
-        return [stage.notice(said), *filled, *self.chips.updates(spec.model, spec.task)]
+        chips = self.chips.updates(spec.model, spec.task)
+        return [_restored(self.form, spec), *filled, *chips]
 
 
-def build_tab(name: str) -> Tab:
-    """Lay out and wire a tab inside the current Blocks."""
-    form, model = Form(name), handlers.first_model(name)
+def _restored(form: Form, spec: RunSpec | None) -> str | None:
+    """The line that says that settings are back; None without any."""
+    if spec is None:
+        return None
+    said = f"Settings of run {spec.id} are back. "
+    if form.takes_pictures:
+        said += "Hand in its picture again, too, which is not part of them. "
+    return stage.notice(f"{said}Press {tabs.words(form.tab).go} to draw it again.")
+
+
+def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
+    """Lay out and wire a tab inside the current Blocks.
+
+    Args:
+        spec: an accepted run that fills it.
+    """
+    form, model = Form(name), spec.model if spec else handlers.first_model(name)
     card = get_card(model) if model else None
-    controls, chips = Controls(form), Chips(form, card)
+    controls, chips = Controls(form), Chips(form, card, spec.task if spec else None)
     with gr.Row(elem_classes="vs-tab"):
         with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
-            layout = FormLayout(controls, card)
+            layout = FormLayout(controls, card, spec)
         with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
-            screen = Screen(name, handlers.empty(model, name))
+            screen = Screen(name, handlers.empty(model, name), _restored(form, spec))
     tab = Tab(controls, layout, screen, chips, _wire_run(controls, layout, screen, chips))
     _wire(tab)
     return tab
@@ -107,13 +118,12 @@ def _wire(tab: Tab) -> None:
         layout.component(key).input(
             partial(_change, tab, key),
             [screen.phase, *layout.components],
-            [screen.stage, screen.cost, *tab.restored],
+            [screen.stage, screen.more, *tab.restored],
             **CAREFUL,
         )
     restored = layout.drop.upload(partial(_restore, tab), layout.drop, tab.restored, **CAREFUL)
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
-    layout.show_chosen_methods(QUICK)
     if layout.needs:
         layout.needs.follow(tab.form, layout.components)
     copy = links.COPY.format(button=element_id(tab.form.tab, "link"))
@@ -125,8 +135,10 @@ def _draw(form: Form, *values: Any) -> Iterator[tuple]:
     """Run, and show every view of the run; closing it stops the run."""
     with closing(handlers.run(form, form.shown(values))) as views:
         for view in views:
-            with files(view) as paths:
-                yield Screen.show(view, paths)
+            yield Screen.show(view, None)
+            if view.phase == "done":  # the picture is seen while its files are written
+                with files(view) as paths:
+                    yield Screen.show(view, paths)
             if view.phase == "failed":
                 raise refusal(view.message)
 
@@ -143,7 +155,7 @@ def _change(tab: Tab, key: str, phase: str, *values: Any) -> list[Any]:
         new = handlers.change_model(form, values) if key == "model" else list(values)
         given = dict(zip(form.keys, new, strict=True))
         view = handlers.empty(given["model"], form.tab)
-        status, pictures, costs = Screen.pictures(view) if phase == "empty" else (gr.skip(),) * 3
+        status, pictures, costs = Screen.empty(view) if phase == "empty" else (gr.skip(),) * 3
         chips = tab.chips.updates(given["model"], given["task"])
         return [pictures, costs, status, *tab.controls.updates(new), *chips]
 

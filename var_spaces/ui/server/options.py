@@ -14,6 +14,7 @@ from starlette.routing import Route
 import var_spaces
 from var_spaces.ui.queue import line
 from var_spaces.ui.queue.limits import MIB, Limits
+from var_spaces.ui.script import script_route
 from var_spaces.ui.server.blobs import blob_routes
 from var_spaces.ui.server.names import Names
 from var_spaces.ui.server.requests import Checked, SmallRequests, closed_routes
@@ -32,7 +33,7 @@ def app_options(limits: Limits) -> dict[str, Any]:
         return JSONResponse(state, 200 if state["status"] == "ok" else 503)
 
     return {
-        "routes": [Route("/health", health), *blob_routes(), *closed_routes()],
+        "routes": [Route("/health", health), script_route(), *blob_routes(), *closed_routes()],
         "middleware": [
             Middleware(OwnSite),
             Middleware(UploadTotals, limits=limits),

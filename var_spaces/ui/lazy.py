@@ -1,0 +1,96 @@
+"""Tabs that are built when somebody opens them: a visitor gets no more than is looked at.
+
+What a tab begins with travels as text in a hidden control: nothing before it is opened, ``OPEN``
+when it is opened empty, else what its builder reads (the runs of a link, say). New text builds the
+tab anew.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from var_spaces import codecs
+from var_spaces.errors import VarSpacesError
+from var_spaces.spec import RunSpec
+from var_spaces.ui.queue.wiring import QUICK, refusing
+
+OPEN = "open"
+_WANTED = f"(wanted) => wanted || '{OPEN}'"
+MOST_RUNS = 4
+_numbers = itertools.count(1)  # what was asked for before is new again
+
+
+class Lazy:
+    """A tab inside the current Blocks.
+
+    Args:
+        name: of the tab.
+        build: lays it out inside the current Blocks; it gets the text, which comes from the browser
+            and is to be trusted as little as any, empty when there is none.
+    """
+
+    def __init__(self, name: str, title: str, build: Callable[[str], Any]) -> None:
+        with gr.Tab(title, id=name, elem_id=f"tab-{name}") as tab:
+            self.wanted = gr.Textbox(
+                visible="hidden", label=f"{title}: begin with", elem_id=f"{name}-wanted"
+            )
+
+            @gr.render(inputs=self.wanted, triggers=[self.wanted.change], show_progress="minimal")
+            def show(wanted: str) -> None:
+                with refusing():
+                    build("" if wanted == OPEN else wanted or "")
+
+        tab.select(None, self.wanted, self.wanted, js=_WANTED, **QUICK)
+
+    @property
+    def restored(self) -> list[gr.components.Component]:
+        """What :meth:`restore` changes."""
+        return [self.wanted]
+
+
+class LazyRuns(Lazy):
+    """A tab that a link can fill with its runs.
+
+    Args:
+        check: refuses runs that the tab does not take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        build: Callable[[list[RunSpec]], Any],
+        check: Callable[[Sequence[RunSpec]], Any] = lambda _: None,
+    ) -> None:
+        super().__init__(name, title, lambda text: build(runs_of(text)))
+        self.check = check
+
+    def restore(self, *specs: RunSpec) -> list[Any]:
+        """The tab built anew, filled with accepted specs.
+
+        Raises:
+            VarSpacesError: if it does not take them together.
+        """
+        self.check(specs)
+        runs = [json.loads(spec.to_json()) for spec in specs]
+        return [json.dumps({"runs": runs, "number": next(_numbers)})]
+
+
+def runs_of(text: str) -> list[RunSpec]:
+    """The runs that a tab begins with.
+
+    Raises:
+        VarSpacesError: if one of them is damaged.
+    """
+    if not text:
+        return []
+    found = codecs.parse_json(text, "What the tab begins with")
+    runs = found.get("runs") if isinstance(found, dict) else None
+    if not isinstance(runs, list) or len(runs) > MOST_RUNS:
+        raise VarSpacesError("What the tab begins with is damaged: reload the page.")
+    return [RunSpec.from_json(codecs.canonical(run)) for run in runs]

@@ -1,0 +1,43 @@
+"""The page's own scripts as one file, which browsers keep: ``js/*.js`` and what they read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from var_spaces.ui.form.schema import schema
+
+FOLDER = Path(__file__).with_name("js")
+FIRST = "share.js"  # makes ``varSpaces``
+PATH = "/var-spaces.js"
+YEAR = 31_536_000  # seconds; another script has another address
+
+
+@cache
+def script() -> str:
+    """All scripts, and the schema of the methods."""
+    others = sorted(path for path in FOLDER.glob("*.js") if path.name != FIRST)
+    texts = [path.read_text(encoding="utf-8") for path in (FOLDER / FIRST, *others)]
+    return "\n".join([*texts, f"varSpaces.schema = {json.dumps(schema())};", ""])
+
+
+def head() -> str:
+    """For the head of the page; the address is relative, as the page may lie anywhere."""
+    version = hashlib.sha256(script().encode()).hexdigest()[:12]
+    return f'<script src="{PATH.removeprefix("/")}?v={version}"></script>'
+
+
+def script_route() -> Route:
+    """Where the browser finds it."""
+
+    async def answer(request: Request) -> Response:
+        kept = {"cache-control": f"public, max-age={YEAR}, immutable"}
+        return Response(script(), media_type="text/javascript", headers=kept)
+
+    return Route(PATH, answer)
