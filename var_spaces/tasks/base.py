@@ -119,6 +119,11 @@ class Task(Part):
         """An adapter that looks at a picture needs ``"picture:FIELD"``."""
         return frozenset(f"picture:{name}" for name in self.picture_fields())
 
+    @property
+    def starts_from(self) -> str:
+        """Field of the picture that people compare the result with; empty if there is none."""
+        return MAIN if MAIN in self.pictures() else ""
+
     def seen(self, name: str, height: int, width: int, pictures: Pictures) -> np.ndarray | None:
         """A picture as the adapter of a run sees it, ``(h, w, 3)`` or ``(h, w)`` uint8.
 

@@ -63,6 +63,10 @@ class Control(TextTask):
         """The field of the picture that was handed in."""
         return "source" if self.map is None else "map"
 
+    @property
+    def starts_from(self) -> str:
+        return self.handed
+
     def resolve(self, card: Card) -> Self:
         adapter = parse("adapter", card.adapter) if card.adapter else None
         if adapter is not None and "control" in adapter.offers:

@@ -9,11 +9,14 @@ import pytest
 
 from tests.controls import write_control
 from tests.infinity import write_models
+from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import digest
 from var_spaces.tasks.plan import plan
 from var_spaces.ui.form import fits
 from var_spaces.ui.form.form import Form
+from var_spaces.ui.run.handlers import before
+from var_spaces.ui.run.pixels import preview
 from var_spaces.zoo.cards import get_card
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -52,3 +55,16 @@ def test_a_picture_or_a_map(field):
 def test_one_of_them_is_needed(given):
     with pytest.raises(VarSpacesError, match="give either a picture"):
         plan(request(**given)[0])
+
+
+@pytest.mark.parametrize("field", ["source", "map"])
+def test_the_map_stands_beside_the_result(field):
+    """As the model sees it, whichever way it came: a slider goes from it to the picture."""
+    lines = np.zeros((8, 8, 3), np.uint8)
+    lines[:, 3] = 255
+    spec, pictures = request(**{field: lines, "control": "canny"})
+    planned = plan(spec)
+    kind = methods.parse("control", "canny")
+    found = kind.read(lines) if field == "map" else kind.extract(lines)
+    assert before(planned, pictures) == preview(kind.as_picture(found))
+    assert before(planned, {}) == ""

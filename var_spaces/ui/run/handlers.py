@@ -17,7 +17,6 @@ import numpy as np
 
 from var_spaces import api, methods
 from var_spaces.errors import VarSpacesError
-from var_spaces.pictures import fit
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.edit import rectangle_mask
 from var_spaces.tasks.plan import Plan, plan
@@ -144,12 +143,13 @@ def _start(model: str, chosen: Example, drawn_on: bool) -> Any:
 
 def before(planned: Plan, pictures: Mapping[str, np.ndarray]) -> str:
     """The picture a run starts from as the model sees it; empty if it starts from none."""
-    source = pictures.get(planned.spec.inputs.get("source", ""))
-    if source is None:
+    task, field = planned.task, planned.task.starts_from
+    if not field or getattr(task, field) not in pictures:
         return ""
     side, (height, width) = planned.card.resolution, planned.schedule.last
     per_token = side // planned.card.schedule.last[0]
-    return preview(fit(source, height * per_token, width * per_token))
+    seen = task.seen(field, height * per_token, width * per_token, pictures)
+    return "" if seen is None else preview(seen)
 
 
 def first_model(tab: str) -> str | None:
