@@ -1,5 +1,6 @@
 # make demo    serve the app on this computer
 # make test    run the tests             (make test ARGS="-k spec" runs some)
+# make test-scale  install Ray (0.4 GB) and run the tests of clusters
 # make lint    check style and format    (make format repairs)
 # make bench   run the benchmarks
 #
@@ -12,10 +13,13 @@ ARGS ?=
 # files run side by side, each in one process; those of the page last
 SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test test-scale lint format bench clean
 
 demo: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
+
+test-scale: $(VENV)/.scale
+	VAR_SPACES_TEST_SCALE=1 $(BIN)/python -m pytest -rsR tests/scale $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -rsR $(SIDE_BY_SIDE) $(ARGS)
@@ -45,4 +49,8 @@ $(VENV)/.app: requirements.txt
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.scale: $(VENV)/.dev requirements-scale.txt
+	$(BIN)/python -m pip install --quiet -r requirements-scale.txt
 	@touch $@

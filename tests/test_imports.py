@@ -51,6 +51,7 @@ OPTIONAL = {
     "bitsandbytes",
     "open_clip",
     "pyarrow",
+    "ray",
     "resvg_py",
     "spaces",
     "timm",

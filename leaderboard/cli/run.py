@@ -23,6 +23,7 @@ from var_spaces.cli.table import printable, table
 from var_spaces.zoo.cards import get_card
 
 MODEL = "var-small"
+ENGINES = ("local", "ray")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -55,6 +56,8 @@ def _add_plain(parser: Parser) -> None:
     parser.add_argument("--dtype", metavar="TYPE", help="of the weights (default float32)")
     parser.add_argument("--batch", type=int, metavar="N", help=f"images at once, default {BATCH}")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, ...")
+    parser.add_argument("--engine", choices=ENGINES, help="default local; torchrun starts many")
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster; default: here")
     parser.add_argument("--store", metavar="PLACE", help="folder or hf://datasets/OWNER/NAME")
     parser.add_argument("--work", metavar="FOLDER", type=Path, help=f"default {WORK}")
     parser.add_argument("--submitter", metavar="NAME", help="who ran it")
@@ -73,15 +76,15 @@ def _jobs(parser: Parser, base: dict[str, Any], options: dict[str, Any]) -> list
 
 
 def _run(job: Job, options: dict[str, Any]) -> None:
-    from leaderboard.runner.run import run as run_job
+    more = {key: options[key] for key in ("device", "submitter", "note") if key in options}
+    if options.get("engine") == "ray":
+        from leaderboard.runner.cluster import run_on_ray
 
-    done = run_job(
-        job,
-        device=options.get("device"),
-        progress=show_progress,
-        submitter=options.get("submitter", ""),
-        note=options.get("note", ""),
-    )
+        done = run_on_ray(job, address=options.get("address"), progress=show_progress, **more)
+    else:
+        from leaderboard.runner.run import run as run_job
+
+        done = run_job(job, progress=show_progress, **more)
     if done is None:
         return
     result, samples = done

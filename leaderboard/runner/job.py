@@ -156,6 +156,13 @@ class Job:
         """File of the time a batch took."""
         return self.folder / "drawn" / f"{number:06d}.json"
 
+    def files(self, number: int) -> list[Path]:
+        """All files of a batch, its twin with the full cache included, in the order in which they
+        may appear."""
+        drawn = [f for j in (self.full, self) if j for f in (j.drawn(number), j.seconds(number))]
+        values = [self.values(folder, number) for folder, _ in self.metrics]
+        return list(dict.fromkeys([*drawn, *values]))
+
     def values(self, metric: str, number: int) -> Path:
         """File of the values of a batch under a metric."""
         return self.folder / "values" / metric / f"{number:06d}.npy"

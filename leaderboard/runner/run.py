@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,9 +52,8 @@ def run(
     job.check()
     group = processes(device)
     zoo = zoo_of(job)
-    if group.main:  # a picture that cannot be read is known before hours of drawing
-        for metric in job.suite.metrics():
-            real_of(job, metric, group.device)
+    if group.main:
+        prepare(job, group.device)
     for part in filter(None, (job.full, job)):
         part.open()
         _draw(part, group, zoo, progress)
@@ -68,26 +67,31 @@ def run(
     )
 
 
+def prepare(job: Job, device: torch.device) -> None:
+    """Look at the real images first: one that cannot be read is known before hours of drawing."""
+    for metric in job.suite.metrics():
+        real_of(job, metric, device)
+
+
 def _draw(job: Job, group: Processes, zoo: Residency, progress: Progress) -> None:
     todo = [n for n in range(len(job.batches)) if group.mine(n) and not job.seconds(n).exists()]
-    for number in todo[:WARM_UPS] if job.timed else []:  # the first ones are slower
-        run_batch(job, job.batches[number], zoo, group.device)
+    warm_up(job, todo, zoo, group.device)
     for done, number in enumerate(todo, 1):
         draw(job, number, zoo, group.device)
         progress(f"draw {job.entry.label}", done, len(todo))
+
+
+def warm_up(job: Job, todo: Sequence[int], zoo: Residency, device: torch.device) -> None:
+    """Draw some batches and forget them, where times count: the first ones are slower."""
+    for number in todo[:WARM_UPS] if job.timed else []:
+        run_batch(job, job.batches[number], zoo, device)
 
 
 def _measure(job: Job, group: Processes, zoo: Residency, progress: Progress) -> None:
     context = context_of(job, zoo, group.device)
     numbers = [n for n in range(len(job.batches)) if group.mine(n)]
     for done, number in enumerate(numbers, 1):
-        missing = [(f, m) for f, m in job.metrics if not job.values(f, number).exists()]
-        batch = load(job, number) if missing else None
-        for folder, metric in missing:
-            buffer = io.BytesIO()
-            np.save(buffer, metric.measure(batch, context))
-            write_file(job.values(folder, number), buffer.getvalue())
-        if missing:
+        if measure(job, number, context):
             progress("measure", done, len(numbers))
 
 
@@ -106,6 +110,17 @@ def context_of(job: Job, zoo: Residency, device: torch.device) -> Context:
             return to_uint8(tokenizer.reconstruct(pixels))
 
     return Context(device, job.suite.pictures(), reconstruct)
+
+
+def measure(job: Job, number: int, context: Context) -> bool:
+    """Measure what is missing of a batch that was drawn; whether anything was."""
+    missing = [(f, m) for f, m in job.metrics if not job.values(f, number).exists()]
+    batch = load(job, number) if missing else None
+    for folder, metric in missing:
+        buffer = io.BytesIO()
+        np.save(buffer, metric.measure(batch, context))
+        write_file(job.values(folder, number), buffer.getvalue())
+    return bool(missing)
 
 
 def zoo_of(job: Job) -> Residency:
