@@ -31,16 +31,22 @@ from var_spaces.evaluators.parser import SceneParser, embedded_parser
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import pack
+from var_spaces.training.data.distinct import SEEN, tint_differences
 from var_spaces.training.data.frozen_prompts import CATEGORIES, PER_CATEGORY, facts_of
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import atlas_splits
-from var_spaces.training.data.scene import Scene
+from var_spaces.training.data.scene import Object, Scene
 
 ROOT = Path(__file__).parents[2]
 CAT = Seen("cat", "flat", "top left")
 DOG = Seen("dog", "flat", "bottom right", "blue")
 WHITE = ("white", "white")
 ATLAS = Atlas.load()
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def every_prompt(request) -> list[Prompt]:
+    return read_prompts(version=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +102,8 @@ def test_a_thing_of_the_right_colour_must_stand_there():
     assert checks(caption, Facts((CAT, grey, DOG), WHITE))["place"] is True
 
 
-def test_the_frozen_prompts(prompts, tmp_path):
+def test_the_frozen_prompts(every_prompt, tmp_path):
+    prompts = every_prompt
     groups = by_category(prompts)
     assert {name: len(group) for name, group in groups.items()} == dict.fromkeys(
         CATEGORIES, PER_CATEGORY
@@ -178,6 +185,28 @@ def test_the_embedded_parser_reads_its_scenes(prompts):
     assert {seen.concept for facts in parser(images) for seen in facts.things} <= set(
         parser.card["concepts"]
     )
+
+
+def test_the_second_parser_knows_things_by_their_shape():
+    """On real scenes of every category, tinted ones too; 98 % over all prompts."""
+    some = read_prompts(12, version=2)
+    images = render(ATLAS, pack(ATLAS, [Scene.from_dict(p.scene) for p in some]))
+    found = score(some, embedded_parser(version=2)(images))
+    assert found[OVERALL]["accuracy"] > 0.94
+    assert min(row["accuracy"] for row in found.values()) >= 0.8
+    first = score(some, embedded_parser()(images))
+    assert found["colour"]["accuracy"] > first["colour"]["accuracy"] + 0.3
+
+
+def test_colours_that_are_asked_for_can_be_seen():
+    tinted = [p for p in read_prompts(25, version=2) if "colour" in p.category]
+    scenes = [Scene.from_dict(prompt.scene) for prompt in tinted]
+    assert min(tint_differences(ATLAS, scenes)) >= SEEN
+    orange = {"concept": "fire", "style": "flat", "tint": "orange"}
+    alike = Scene("white", (Object(**orange),))
+    assert tint_differences(ATLAS, [alike])[0] < SEEN
+    plain = Scene("white", (Object("fire", "flat"),))
+    assert tint_differences(ATLAS, [plain]) == [1.0]
 
 
 def test_a_missing_parser_is_named(tmp_path):

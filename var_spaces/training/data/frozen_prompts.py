@@ -17,6 +17,7 @@ from var_spaces.evaluators.compose import Prompt, dump
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import unpack
 from var_spaces.training.data.captions import CaptionRecipe, CaptionWriter, colour_name
+from var_spaces.training.data.distinct import SEEN, tint_differences
 from var_spaces.training.data.recipes import COMPOSED, EASY, Recipe
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.scene import Scene
@@ -69,16 +70,22 @@ CATEGORIES: dict[str, Category] = {
 style and background together, from the easy recipe."""
 
 
-def make_prompts(atlas: Atlas) -> list[Prompt]:
-    """The prompts of all categories, no text twice."""
+def make_prompts(atlas: Atlas, version: int = 2) -> list[Prompt]:
+    """The prompts of all categories, no text twice.
+
+    Args:
+        version: since 2 every colour that is asked for can be told apart from all others and from
+            the thing's own (see :mod:`.distinct`).
+    """
     prompts = []
     for seed, (name, category) in enumerate(CATEGORIES.items(), SEED):
         sampler = SceneSampler(atlas, category.scenes)
         scenes = unpack(atlas, sampler.batch(seed, 0, DRAWN))
         captions = CaptionWriter(atlas, category.said).batch(scenes, seed, 0)
+        least = tint_differences(atlas, scenes) if version > 1 else [1.0] * len(scenes)
         found: dict[str, Prompt] = {}
-        for scene, caption in zip(scenes, captions, strict=True):
-            if category.kept(caption):
+        for scene, caption, difference in zip(scenes, captions, least, strict=True):
+            if category.kept(caption) and difference >= SEEN:
                 record = json.loads(scene.to_json())
                 found.setdefault(caption.text, Prompt(name, caption, facts_of(scene), record))
         prompts += list(found.values())[:PER_CATEGORY]
@@ -109,8 +116,9 @@ def main(argv: list[str] | None = None) -> int:
     """Command line entry. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Write the frozen prompts.")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--version", type=int, choices=(1, 2), default=2)
     options = parser.parse_args(argv)
-    prompts = make_prompts(Atlas.load())
+    prompts = make_prompts(Atlas.load(), options.version)
     options.out.write_text(dump(prompts), encoding="utf-8")
     print(f"wrote {len(prompts)} prompts")
     return 0

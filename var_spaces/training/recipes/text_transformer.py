@@ -177,7 +177,7 @@ class TextTransformerRecipe(Recipe):
         tokenizer = plan.model(config.tokenizer, "bitwise")
         encoder = load_minilm(device=plan.device, max_length=config.text_tokens)
         start = plan.model(config.start, "infinity") if config.start else None
-        judge = plan.options.evaluators / "parser"
+        judge = plan.options.evaluators / "parser-2"
         return cls(tokenizer, encoder, config, plan.seed, plan.device, start, judge)
 
     def card(self) -> dict[str, Any]:
@@ -251,7 +251,7 @@ class TextTransformerRecipe(Recipe):
     def composition(self, model: nn.Module) -> dict[str, float]:
         """Share (0..1) of frozen prompts whose picture shows what they say, by category."""
         try:
-            prompts = read_prompts(self.final.compose)
+            prompts = read_prompts(self.final.compose, version=2)
             texts = [prompt.text for prompt in prompts]
             pictures = draw_prompts(self.tokenizer, model, self.encoder, texts, DEFAULTS)
         except ModuleNotFoundError as error:  # a training machine without pydantic
