@@ -45,6 +45,7 @@ from var_spaces.zoo.residency import LoadedModel, Residency
 USUAL = SubjectSettings()
 TUNED: dict[str, SubjectSettings] = {
     "ARBooth": USUAL,
+    "published drop and weight": replace(USUAL, drop_text=0.1, prior_weight=0.5),
     "without the prior": replace(USUAL, prior="none"),
     "without scale weights": replace(USUAL, fine=1.0),
     "all layers": replace(USUAL, layers=SubjectLayers(sa=True)),

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from var_spaces.adapters.overlay import LowRank, low_rank, with_low_rank, with_weights
+from var_spaces.adapters.low_rank import Update, fresh_updates, updated
+from var_spaces.adapters.overlay import with_weights
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.text_features import TextFeatures
@@ -68,10 +69,12 @@ def test_weights_of_a_shell_are_trained_alone(model, inputs):
 
 def test_low_rank_layers_start_from_nothing_and_merge(model, inputs):
     plain = model(*inputs)
-    layers = low_rank(model, lambda name: ".sa." in name or ".ca." in name, rank=2, alpha=4)
+    layers = fresh_updates(model, lambda name: ".sa." in name or ".ca." in name, rank=2, alpha=4)
     assert {name.rsplit(".", 1)[1] for name in layers} == {"mat_qkv", "proj", "mat_q", "mat_kv"}
-    assert not any("text_proj" in n for n in low_rank(model, lambda n: n.startswith("b"), 2, 4))
-    shell = with_low_rank(model, layers)
+    assert not any(
+        "text_proj" in n for n in fresh_updates(model, lambda n: n.startswith("b"), 2, 4)
+    )
+    shell = updated(model, layers)
     assert torch.equal(shell(*inputs), plain)
     merged = {}
     for name, layer in layers.items():
@@ -83,7 +86,7 @@ def test_low_rank_layers_start_from_nothing_and_merge(model, inputs):
 
 
 def test_low_rank_parameters_are_few():
-    layer = LowRank(20, 30, rank=3, alpha=3)
+    layer = Update(20, 30, rank=3)
     assert sum(p.numel() for p in layer.parameters()) == 3 * (20 + 30)
 
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from var_spaces.adapters.base import Adapter, Given, Loaded, Prepared
-from var_spaces.adapters.overlay import low_rank, with_low_rank, with_weights
+from var_spaces.adapters.low_rank import fresh_updates, updated
+from var_spaces.adapters.overlay import with_weights
 from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.rope import Rotary
@@ -158,12 +159,12 @@ class ToyPrepared(Prepared):
             scale = 1 + self.toy.weight
             return with_weights(backbone, {n: weights[n] * scale for n in names})
         if self.toy.other == "low-rank":
-            layers = low_rank(backbone, lambda name: f"{name}.weight" in names, 2, 2.0)
+            layers = fresh_updates(backbone, lambda name: f"{name}.weight" in names, 2, 2.0)
             for number, layer in enumerate(layers.values()):
                 layer.up.weight.data = self.toy.weight * noise(number, *layer.up.weight.shape)
                 layer.down.weight.data = noise(number + 9, *layer.down.weight.shape)
                 layer.requires_grad_(False)
-            return with_low_rank(backbone, layers)
+            return updated(backbone, layers)
         return backbone
 
     def text(self, prompts, row, encode):

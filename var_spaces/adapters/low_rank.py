@@ -1,12 +1,12 @@
 """Low-rank updates that are parameters of their own (LoRA, https://arxiv.org/abs/2106.09685).
 
-Unlike :class:`var_spaces.adapters.overlay.LowRank` an update knows no model: an adapter is built
-from sizes, and meets its base model when a run starts.
+An update knows no model: an adapter is built from sizes, and meets its base model when a run
+starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,17 +15,22 @@ from var_spaces.adapters.overlay import with_modules
 
 
 class Update(nn.Module):
-    """``up(down(x))`` through ``rank`` channels; zero at the start."""
+    """``up(down(x))`` through ``rank`` channels; zero at the start.
 
-    def __init__(self, inputs: int, outputs: int, rank: int) -> None:
+    Args:
+        factor: on it; LoRA's alpha over its rank.
+    """
+
+    def __init__(self, inputs: int, outputs: int, rank: int, factor: float = 1.0) -> None:
         super().__init__()
+        self.factor = factor
         self.down = nn.Linear(inputs, rank, bias=False)
         self.up = nn.Linear(rank, outputs, bias=False)
         nn.init.normal_(self.down.weight, std=inputs**-0.5)
         nn.init.zeros_(self.up.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.up(self.down(x.to(self.down.weight.dtype)))
+        return self.up(self.down(x.to(self.down.weight.dtype))) * self.factor
 
 
 class Updated(nn.Module):
@@ -51,3 +56,14 @@ def updated(module: nn.Module, updates: Mapping[str, nn.Module]) -> nn.Module:
         module,
         {name: Updated(module.get_submodule(name), update) for name, update in updates.items()},
     )
+
+
+def fresh_updates(
+    model: nn.Module, wanted: Callable[[str], bool], rank: int, alpha: float
+) -> dict[str, Update]:
+    """Updates of all linear layers of a model whose name is ``wanted``, by name."""
+    return {
+        name: Update(layer.in_features, layer.out_features, rank, alpha / rank)
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and wanted(name)
+    }

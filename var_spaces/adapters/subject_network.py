@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from var_spaces.adapters.block_names import numbered, own_name
-from var_spaces.adapters.overlay import LowRank, low_rank, with_low_rank, with_modules
+from var_spaces.adapters.low_rank import Update, fresh_updates, updated
+from var_spaces.adapters.overlay import with_modules
 from var_spaces.adapters.subject_layers import SubjectLayers
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
@@ -33,7 +34,7 @@ class SubjectNetwork(nn.Module):
             model = Infinity(_flat(base))
         self.blocks = nn.ModuleList(nn.Module() for _ in range(base.depth))
         if layers.rank:
-            thin = low_rank(model, lambda name: layers.holds(name), layers.rank, layers.alpha)
+            thin = fresh_updates(model, lambda name: layers.holds(name), layers.rank, layers.alpha)
             for name, layer in thin.items():
                 _place(self, name, layer)
         else:
@@ -56,10 +57,10 @@ class SubjectNetwork(nn.Module):
         layers = {
             name: layer
             for name, layer in self.blocks.named_modules(prefix="blocks")
-            if isinstance(layer, LowRank) or (name.count(".") == 2 and not self.layers.rank)
+            if isinstance(layer, Update) or (name.count(".") == 2 and not self.layers.rank)
         }
         named = {own_name(name, model.config): layer for name, layer in layers.items()}
-        return with_low_rank(model, named) if self.layers.rank else with_modules(model, named)
+        return updated(model, named) if self.layers.rank else with_modules(model, named)
 
     def adapt_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A file's tensors as this module spells them; of a whole model's only what is learned."""

@@ -27,12 +27,13 @@ class SubjectSettings:
         fine: weight of the tokens of the other scales, 0..1.
         prior: how the student follows the teacher on the class prompt: "joint" (published),
             "per-bit", "hard", or "none".
-        prior_weight, temperature: of that loss.
+        prior_weight, temperature: of that loss; published 0.5 and 1.
         pool: pictures of the class that the teacher draws before training; 0 draws anew for every
             update, as published.
         published_teacher: the teacher of the public code, whose scales do not see each other.
         teacher_temperature, teacher_top_p: how it draws.
-        drop_text: share of pictures trained with the learned empty text.
+        drop_text: share of pictures trained with the learned empty text; published 0.1. It pulls
+            what guidance subtracts towards the subject, and plain pictures of the class suffer.
         flips: highest rate of flipped bits (self-correction).
         precision: "float32", or "bfloat16" weights without float32 copies, as published.
         frame: prompt, with {} for the subject or its class.
@@ -48,13 +49,13 @@ class SubjectSettings:
     coarse: int = 0
     fine: float = 0.5
     prior: str = "joint"
-    prior_weight: float = 0.5
+    prior_weight: float = 2.0
     temperature: float = 1.0
     pool: int = 16
     published_teacher: bool = False
     teacher_temperature: float = 0.5
     teacher_top_p: float = 0.97
-    drop_text: float = 0.1
+    drop_text: float = 0.0
     flips: float = 0.3
     precision: str = "float32"
     frame: str = "a photo of {}"
@@ -86,7 +87,14 @@ class SubjectSettings:
 
 
 PUBLISHED = SubjectSettings(
-    steps=501, lr=6e-3 / 256, rows_lr=6e-3 / 256, coarse=8, pool=0, precision="bfloat16"
+    steps=501,
+    lr=6e-3 / 256,
+    rows_lr=6e-3 / 256,
+    coarse=8,
+    prior_weight=0.5,
+    pool=0,
+    drop_text=0.1,
+    precision="bfloat16",
 )
 """As the public code trains Infinity 2B, but for the teacher, which sees all scales."""
 
