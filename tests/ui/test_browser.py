@@ -144,7 +144,10 @@ def test_a_saved_picture_brings_its_settings_back(open_page, tmp_path):
 def test_a_bad_file_gives_one_clear_message(open_page, tmp_path):
     page = open_page()
     toasts = page.locator(".toast-body.error")
-    bad = {"cut": (b"\x89PNG\r\n\x1a\n", "is cut"), "gif": (b"GIF89a", "not a PNG file")}
+    bad = {
+        "cut": (b"\x89PNG\r\n\x1a\n", "is cut"),
+        "gif": (b"GIF89a", "is a GIF file, which carries no run spec"),
+    }
     for name, (data, message) in bad.items():
         path = tmp_path / f"{name}.png"
         path.write_bytes(data)
