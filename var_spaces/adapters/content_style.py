@@ -19,8 +19,6 @@ from var_spaces.methods import register
 if TYPE_CHECKING:
     from torch import nn
 
-CONTENT, STYLE = "<content>", "<style>"
-
 
 @register
 class ContentStyle(Adapter):
@@ -51,8 +49,7 @@ class ContentStyle(Adapter):
         return ContentStyleNetwork(self, config)
 
     def prepare(self, model: Loaded, given: Given) -> Prepared:
-        from var_spaces.adapters.content_style_run import ContentStyleRun
+        from var_spaces.adapters.content_style_run import ContentStyleRun, asked
 
         prompt = getattr(given.inputs, "prompt", "")
-        seen = tuple(name for name in (STYLE, CONTENT) if name in prompt)
-        return ContentStyleRun(self, model.own, model.text_encoder, seen)
+        return ContentStyleRun(self, model.own, model.text_encoder, asked(prompt))

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from var_spaces.adapters.base import Prepared
-from var_spaces.adapters.content_style import CONTENT, STYLE, ContentStyle
 from var_spaces.adapters.content_style_network import ContentStyleNetwork
 from var_spaces.adapters.rectification import projector, rectify
 from var_spaces.backbones.extension import IDENTITY, Extension
@@ -20,11 +19,18 @@ from var_spaces.cache.beside import Attend, Beside, scales_of_tokens, with_besid
 from var_spaces.schedule import ScaleSchedule
 
 if TYPE_CHECKING:
+    from var_spaces.adapters.content_style import ContentStyle
     from var_spaces.backbones.infinity import TextContext
     from var_spaces.conditioning.packed_encoder import PackedEncoder
     from var_spaces.decoding.backbone import BatchRow, Encode
 
-PLACES = re.compile(f"({CONTENT}|{STYLE})")
+WORDS = ("<style>", "<content>")
+PLACES = re.compile(f"({'|'.join(WORDS)})")
+
+
+def asked(prompt: str) -> tuple[str, ...]:
+    """Which of ``<style>`` and ``<content>`` a prompt asks for."""
+    return tuple(word for word in WORDS if word in prompt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +92,7 @@ class ContentStyleRun(Prepared):
             return IDENTITY
         memory = context.memory[0].keys
         heads, count = memory.shape[1], memory.shape[0]
-        kinds = [(STYLE, CONTENT).index(name) for name in self.seen]
+        kinds = [WORDS.index(word) for word in self.seen]
         starts = [(0, self.adapter.content_scale)[kind] for kind in kinds]
         keys, values = (
             part[kinds].flatten(0, 1).unflatten(-1, (heads, -1)).transpose(0, 1).to(memory)
