@@ -36,7 +36,7 @@ from var_spaces.decoding.setup import RunSetup
 from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.events import ImageReady
 from var_spaces.training.images.pictures import grid
-from var_spaces.training.subjects.command import as_batch
+from var_spaces.training.personal import as_batch
 from var_spaces.training.subjects.settings import LORA, SubjectSettings
 from var_spaces.training.subjects.tuning import SubjectTuning
 from var_spaces.zoo.cards import get_card

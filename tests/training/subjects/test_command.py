@@ -73,7 +73,7 @@ def test_stopped_in_the_middle_keeps_what_there_is(folders, monkeypatch, capsys)
 
     monkeypatch.setattr(SubjectTuning, "_update", interrupted)
     assert main(command(folders)) == 0
-    assert "stopped after 1 iterations" in capsys.readouterr().out
+    assert "stopped after 1 steps" in capsys.readouterr().out
     card = json.loads((folders / "own" / "my-dog" / "card.json").read_text("utf-8"))
     assert card["training"]["steps"] == 1
     assert [path.name for path in (folders / "own").iterdir()] == ["my-dog"]
