@@ -25,6 +25,7 @@ class ToyControl(TextTask):
 
     name = "test-control"
     title = "For tests"
+    tab = ""
 
     map: str = picture("content hash of the map")
     region: str | None = picture("content hash of a region", "mask", optional=True)

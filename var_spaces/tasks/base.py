@@ -55,7 +55,7 @@ class Task(Part):
     """Base class of tasks; fields are the inputs of the run spec."""
 
     kind = "task"
-    tab: ClassVar[str] = "generate"  # where the page offers it
+    tab: ClassVar[str] = "generate"  # where the page offers it; empty: nowhere
     # field that may be given several times: runs of which each starts from the result before
     step: ClassVar[str] = ""
 

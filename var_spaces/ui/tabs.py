@@ -33,8 +33,8 @@ WORDS: Mapping[str, TabWords] = {
 
 
 def names() -> tuple[str, ...]:
-    """Tabs that have a task."""
-    found = {methods.get("task", name).tab for name in methods.names("task")}
+    """Tabs that have a task; a task without a tab is none of the page's."""
+    found = {methods.get("task", name).tab for name in methods.names("task")} - {""}
     known = [tab for tab in WORDS if tab in found]
     return (*known, *sorted(found.difference(WORDS)))
 

@@ -164,7 +164,7 @@ def _annotation(fields: Sequence[Field | MethodField]) -> Any:
     if fields[0].role == "model":
         return str
     if fields[0].is_picture:
-        return PICTURE
+        return PICTURE if fields[0].option.required else PICTURE | None
     lists = [list[f.option.type] for f in fields if f.option.many]
     return reduce(or_, [*(f.option.type for f in fields), *lists, None])
 
