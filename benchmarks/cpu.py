@@ -1,6 +1,6 @@
 """What the CPU path takes, against torch's own order of sums and one image per batch.
 
-    python benchmarks/cpu.py [--threads 1] [--runs 5]
+    python benchmarks/cpu.py [--threads 1] [--runs 5] [--images 1 8]
 
 CPU seconds of this process, medians of several runs, both sides in one process and in turn.
 Published sizes have random weights, since the time does not depend on them; "plain" turns off
@@ -127,10 +127,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--images", type=int, nargs="+", default=[1, 8], help="of VAR-d16 at once")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    rows, data = [], {}
-    for name, images in (("VAR-d16, 256 px, 1 image", 1), ("VAR-d16, 256 px, 8 images", 8)):
+    rows = []
+    for images in args.images:
+        name = f"VAR-d16, 256 px, {images} at once"
         fast, slow, given, wanted = in_turn(var_d16(images), args.runs)
         same = all(map(torch.equal, given[0], wanted[0]))
         apart = int(np.abs(given[1].astype(int) - wanted[1]).max())
@@ -157,7 +159,8 @@ def main() -> None:
         "grey levels",
     )
     data = [dict(zip(head, row, strict=True)) for row in rows]
-    command = f"python benchmarks/cpu.py --threads {args.threads} --runs {args.runs}"
+    command = f"python benchmarks/cpu.py --threads {args.threads} --runs {args.runs} --images "
+    command += " ".join(map(str, args.images))
     text = table(head, rows) + "\n\n" + (__doc__ or "").split("\n\n", 2)[2].strip()
     print(write("cpu", "The CPU path", command, data, text))
 
