@@ -1,4 +1,4 @@
-"""The page with its server for agents (MCP): bad arguments are refused, and nothing else happens."""
+"""The page and its server for agents (MCP): bad arguments are refused, nothing else happens."""
 
 from __future__ import annotations
 
