@@ -7,9 +7,8 @@ import dataclasses
 import pytest
 import torch
 
+from tests.published_recipe import is_decayed, lr_factor, weight_decay, weight_decay_groups
 from var_spaces.backbones.var import VAR, VARConfig
-from var_spaces.training.engine.param_groups import is_decayed, weight_decay_groups
-from var_spaces.training.engine.schedules import lr_factor, weight_decay
 from var_spaces.training.losses.tokens import token_losses, var_loss
 
 pytestmark = pytest.mark.golden("var_train")

@@ -6,9 +6,11 @@ leave the encoder behind. It holds for all optimisers of a run.
 
 from __future__ import annotations
 
-from var_spaces.errors import VarSpacesError, did_you_mean
-from var_spaces.training.engine.schedules import WARMUP_START, cosine, linear_after
+import math
 
+from var_spaces.errors import VarSpacesError, did_you_mean
+
+WARMUP_START = 0.005
 SHAPES = ("constant", "linear", "cosine")
 HOLD, END = 0.3, 0.01
 
@@ -39,9 +41,10 @@ def annealing(
     p = min((now - warmup) / (total - warmup), 1.0) if total > warmup else 1.0
     if shape == "constant" or p < hold:
         return 1.0
-    if shape == "linear":
-        return linear_after(hold, p, end)
-    return cosine((p - hold) / (1 - hold), end)
+    left = (1 - p) / (1 - hold)  # from 1 to 0
+    if shape == "cosine":
+        left = 0.5 - 0.5 * math.cos(math.pi * left)
+    return end + (1 - end) * left
 
 
 def check_shape(shape: str) -> None:

@@ -64,32 +64,6 @@ def position_weights(kind: str, schedule: ScaleSchedule) -> Tensor:
     return (per_scale / lengths).repeat_interleave(torch.tensor(schedule.lengths))
 
 
-def drop_labels(
-    labels: Tensor, null_label: int, rate: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Labels ``(B,)`` with a share ``rate`` replaced by "no class", for guidance-free training.
-
-    The reference draws this inside its forward in training and evaluation alike; here the caller
-    decides, so a validation loss can be measured on true labels.
-    """
-    draw = torch.rand(labels.shape, device=labels.device, generator=generator)
-    return torch.where(draw < rate, null_label, labels)
-
-
-@torch.no_grad()
-def token_metrics(logits: Tensor, ids: Tensor, schedule: ScaleSchedule) -> dict[str, float]:
-    """Mean loss (nats) and accuracy (0..1) over all tokens and over the last scale."""
-    losses = token_losses(logits, ids)
-    hits = (logits.argmax(-1) == ids).float()
-    last = schedule.span(schedule.num_scales - 1)
-    return {
-        "loss": losses.mean().item(),
-        "accuracy": hits.mean().item(),
-        "loss_last": losses[:, last].mean().item(),
-        "accuracy_last": hits[:, last].mean().item(),
-    }
-
-
 @torch.no_grad()
 def loss_per_scale(losses: Tensor, schedule: ScaleSchedule) -> Sequence[float]:
     """Mean of per-token losses ``(B, L)`` within every scale."""

@@ -1,7 +1,5 @@
-"""Learning-rate and weight-decay schedules of the published VAR recipe.
-
-All are functions of the progress of a run, so a run can be measured in iterations or in seconds.
-"""
+"""The published VAR recipe, which the embedded models do not follow: decayed parameters, and
+schedules of learning rate and weight decay as functions of the progress of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +8,51 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from var_spaces.errors import VarSpacesError
+from torch import nn
+
+# Embeddings of places and tables of gates, recognised by parts of their names.
+NO_DECAY = (
+    "pos_1LC",
+    "pos_start",
+    "start_pos",
+    "pos_embed",
+    "lvl_embed",
+    "ada_gss",
+    "scale_mul",
+    "cls_token",
+    "start_token",
+    "task_token",
+    "cfg_uncond",
+    "gamma",
+    "beta",
+    "moe_bias",
+)
+
+
+def is_decayed(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay applies: not to vectors, biases and what :data:`NO_DECAY` names."""
+    return (
+        parameter.ndim > 1
+        and not name.endswith("bias")
+        and not any(part in name for part in NO_DECAY)
+    )
+
+
+def weight_decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Two parameter groups for an optimiser: decayed and not decayed.
+
+    ``wd_scale`` (1 or 0) lets a schedule change the decay: ``weight_decay = value * wd_scale``.
+    """
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            (decayed if is_decayed(name, parameter) else free).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": weight_decay, "wd_scale": 1.0},
+        {"params": free, "weight_decay": 0.0, "wd_scale": 0.0},
+    ]
+
 
 # (progress after warm-up 0..1, final factor) -> factor on the peak learning rate
 Decay = Callable[[float, float], float]
@@ -54,17 +96,14 @@ def decay(name: str) -> Decay:
     """A decay by name: cos, lin, lin0, lin00, exp, or linX with X in (0, 1), e.g. lin0.8.
 
     Raises:
-        VarSpacesError: for another name.
+        ValueError: for another name.
     """
     if name in DECAYS:
         return DECAYS[name]
     bend = re.fullmatch(r"lin(0?\.\d+)", name)
     if bend and 0 < float(bend[1]) < 1:
         return partial(bent_line, float(bend[1]))
-    raise VarSpacesError(
-        f"Unknown learning-rate schedule '{name}'; choose {', '.join(DECAYS)} or linX with "
-        "0 < X < 1, such as lin0.8."
-    )
+    raise ValueError(name)
 
 
 def lr_factor(
