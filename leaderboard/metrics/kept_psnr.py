@@ -6,8 +6,8 @@ import numpy as np
 
 from leaderboard.metrics.base import Batch, Context
 from leaderboard.metrics.per_image import PerImage
-from leaderboard.metrics.psnr import LIMIT
 from leaderboard.sources import pictures
+from var_spaces.evaluators.similarity import psnr
 from var_spaces.methods import register
 from var_spaces.tasks.edit import rectangle_mask
 
@@ -31,8 +31,5 @@ class KeptPsnr(PerImage):
         for item, image in zip(batch.items, batch.images, strict=True):
             region = rectangle_mask(item.inputs["rectangle"], *image.shape[:2])
             kept = region if item.facts["kept"] == "inside" else ~region
-            difference = image.astype(np.float64) - known[item.facts["source"]]
-            with np.errstate(divide="ignore"):
-                ratio = 10 * np.log10(255.0**2 / np.square(difference[kept]).mean())
-            found.append(min(ratio, LIMIT))
+            found.append(psnr(image[kept], known[item.facts["source"]][kept]))
         return np.array(found)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leaderboard.metrics.psnr import LIMIT
 from var_spaces import RunSpec
 from var_spaces.compare.difference import Divergence, difference
 from var_spaces.compare.interleave import interleave
-from var_spaces.compare.similarity import heat, psnr, ssim
+from var_spaces.compare.similarity import heat, ssim
 from var_spaces.compare.trace import Trace
 from var_spaces.errors import VarSpacesError
+from var_spaces.evaluators.similarity import LIMIT, psnr
 from var_spaces.events import Finished, ScaleDone
 
 SPEC = RunSpec(model="tiny-var", inputs={"class": "key"}, seed=4)

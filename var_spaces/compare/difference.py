@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboard.metrics.psnr import LIMIT
-from var_spaces.compare.similarity import psnr, ssim
+from var_spaces.compare.similarity import ssim
 from var_spaces.compare.trace import Trace
+from var_spaces.evaluators.similarity import LIMIT, psnr
 
 
 @dataclass(frozen=True)

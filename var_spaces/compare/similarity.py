@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from leaderboard.metrics.psnr import LIMIT
-from leaderboard.metrics.ssim import RADIUS
-from leaderboard.metrics.ssim import ssim as batch_ssim
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB over all pixels and channels, at most 99."""
-    error = np.square(a.astype(np.float64) - b).mean()
-    return LIMIT if error == 0 else min(LIMIT, float(10 * np.log10(255.0**2 / error)))
+from var_spaces.evaluators.similarity import RADIUS
+from var_spaces.evaluators.similarity import ssim as batch_ssim
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Structural similarity (Wang et al. 2004), at most 1; None below 11 pixels along a side."""
+    """Structural similarity, at most 1; None below 11 pixels along a side."""
     if min(a.shape[:2]) < 2 * RADIUS + 1:
         return None
     return float(batch_ssim(a[None], b[None])[0])

@@ -20,6 +20,7 @@ import numpy as np
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.claims import Facts, Seen
+from var_spaces.evaluators.similarity import psnr, ssim_map
 
 PAIRS = Path(__file__).resolve().parents[2] / "assets" / "atlas" / "edit_pairs.json"
 FORMAT = 1
@@ -134,8 +135,7 @@ def kept_psnr(image: np.ndarray, source: np.ndarray, mask: np.ndarray) -> float:
     """PSNR in dB with the source outside the mask, at most 50; NaN where the mask is everything."""
     if mask.all():
         return float("nan")
-    error = np.square(image[~mask].astype(np.float64) - source[~mask]).mean()
-    return float(min(10 * np.log10(255.0**2 / error), LIMIT)) if error else LIMIT
+    return psnr(image[~mask], source[~mask], LIMIT)
 
 
 def kept_ssim(image: np.ndarray, source: np.ndarray, mask: np.ndarray) -> float:
@@ -147,27 +147,4 @@ def kept_ssim(image: np.ndarray, source: np.ndarray, mask: np.ndarray) -> float:
     if mask.all():
         return float("nan")
     other = np.where(mask[..., None], source, image)
-    return float(_ssim_map(other, source)[~mask].mean())
-
-
-def _ssim_map(image: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """SSIM (Wang et al. 2004) at every pixel, mean over channels, ``(H, W)``; edges reflected."""
-    import torch
-    import torch.nn.functional as F
-
-    radius, sigma = 5, 1.5
-    at = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    line = torch.exp(-(at**2) / (2 * sigma**2))
-    window = torch.outer(line, line)[None, None] / line.sum() ** 2
-
-    def blur(x: torch.Tensor) -> torch.Tensor:
-        return F.conv2d(F.pad(x, (radius,) * 4, "reflect"), window)
-
-    a, b = (torch.from_numpy(x).permute(2, 0, 1)[:, None].double() for x in (image, other))
-    mean_a, mean_b = blur(a), blur(b)
-    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
-    covariance = blur(a * b) - mean_a * mean_b
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    bottom = (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
-    return (top / bottom).mean(0)[0].numpy()
+    return float(ssim_map(other[None], source[None], whole=True)[0][~mask].mean())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from leaderboard.metrics.psnr import LIMIT
 from var_spaces import methods
 from var_spaces.compare.difference import Difference
 from var_spaces.compare.interleave import LETTERS
+from var_spaces.evaluators.similarity import LIMIT
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare.comparing import Board, Pair
 from var_spaces.ui.form.values import KINDS
