@@ -9,8 +9,7 @@ from typing import Any
 
 from leaderboard.subjects import Subject
 from leaderboard.suites.base import Item
-
-IT = "<it>"  # in prompts: the subject
+from var_spaces.adapters.subject_layers import IT
 
 
 @dataclass(frozen=True)

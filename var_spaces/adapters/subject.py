@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-IT = "<it>"  # the subject, in prompts
-
-
 @register
 class Subject(Adapter):
     """Learned rows of text, and other weights of the layers that take a subject in best."""

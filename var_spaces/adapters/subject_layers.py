@@ -11,6 +11,7 @@ from var_spaces.errors import VarSpacesError
 # Parts of a block that may get weights of their own. Nothing else is ever trained: modulation,
 # norms, embeddings, the head and what reads the text stay those of the base model.
 PARTS = ("ca", "ffn", "sa")
+IT = "<it>"  # the subject, in prompts
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from var_spaces.adapters.base import Prepared
-from var_spaces.adapters.subject import IT, Subject
+from var_spaces.adapters.subject_layers import IT
 from var_spaces.adapters.subject_network import SubjectNetwork
 from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.extension import IDENTITY, Extension
@@ -18,6 +18,7 @@ from var_spaces.cache.beside import scales_of_tokens
 from var_spaces.schedule import ScaleSchedule
 
 if TYPE_CHECKING:
+    from var_spaces.adapters.subject import Subject
     from var_spaces.decoding.backbone import Backbone, BatchRow, Encode, Tokenizer
 
 

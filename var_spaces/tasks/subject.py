@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from var_spaces.adapters.subject_layers import IT
 from var_spaces.conditioning.prompts import clean_prompt
 from var_spaces.methods import register
 from var_spaces.tasks.base import Pictures, picture
@@ -15,7 +16,6 @@ from var_spaces.tasks.text_to_image import TextTask
 if TYPE_CHECKING:
     from var_spaces.zoo.cards import Card
 
-IT = "<it>"  # the thing, in prompts
 WORKING_SIDE = 256  # pixels of the longer side at which a background is looked for
 
 

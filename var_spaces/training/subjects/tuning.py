@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from var_spaces.adapters.subject_layers import IT
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.losses.self_correction import BitFlips
@@ -217,7 +218,6 @@ class SubjectTuning:
         return torch.randperm(count, generator=self.generator)[:size].to(self.device)
 
     def _subject_text(self, count: int) -> TextFeatures:
-        from var_spaces.adapters.subject import IT
         from var_spaces.decoding.backbone import FULL
 
         prompt = self.settings.frame.format(IT)
