@@ -55,6 +55,7 @@ def test_filters_are_in_the_address(open_page):
     page = open_page(query="?tab=leaderboard&search=ha")
     search = page.locator("#board-search input, #board-search textarea").first
     expect(search).to_have_value("ha")
+    expect(page.locator("#board-table")).to_contain_text(re.compile(r"\w"))  # it has answered
     search.press("End")
     search.press_sequentially("ck")
     expect(page).to_have_url(re.compile(r"\?tab=leaderboard&search=hack$"))
