@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 if "VAR_SPACES_TEST_SCALE" not in os.environ:  # clusters beside other tests take every core
     pytest.skip("clusters are tested by: make test-scale", allow_module_level=True)
@@ -46,7 +47,11 @@ def cluster(tiny_models):
         made.other = made.add_node(num_cpus=2, object_store_memory=100 << 20)
         made.wait_for_nodes()
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+        # Sums of several threads round otherwise: one process is one with the threads of an actor.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
         yield made
+        torch.set_num_threads(threads)
         ray.shutdown()
         made.shutdown()
 
