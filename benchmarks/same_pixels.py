@@ -5,8 +5,9 @@ python benchmarks/same_pixels.py --repo OTHER_CHECKOUT --out old.json
 python benchmarks/same_pixels.py --compare old.json new.json
 
 Every embedded model, cache policy (at 30 %), strategy, task, guidance rule and sampler draws a
-picture; its tokens, its pixels, the id of its run and its link are noted. Machines and versions of
-torch round differently, so both tables have to come from one machine.
+picture; its tokens, its pixels, the id of its run and its link are noted. Machines, versions of
+torch and numbers of threads round differently, so both tables have to come from one machine and
+from as many threads.
 """
 
 from __future__ import annotations
