@@ -19,7 +19,7 @@ from decoding_cost import Operations
 from report import table, write
 
 from var_spaces.adapters.reference_attention import ReferenceAttention
-from var_spaces.adapters.reference_stream import PreparedControl
+from var_spaces.adapters.reference_run import PreparedControl
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.cache.kv import KVCache
 from var_spaces.decoding.backbone import batch_rows

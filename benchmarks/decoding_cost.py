@@ -19,7 +19,6 @@ from torch.utils.flop_counter import flop_registry
 
 from var_spaces.backbones.var import VAR
 from var_spaces.cache.full import Full
-from var_spaces.decoding.base import DecodingStrategy
 from var_spaces.decoding.conditioning import ClassConditioning
 from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.loop.noise import SeededNoise
@@ -28,6 +27,7 @@ from var_spaces.decoding.setup import RunSetup
 from var_spaces.decoding.strategies.collaborative import Collaborative
 from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.decoding.strategies.supernet import Supernet
+from var_spaces.decoding.strategy import DecodingStrategy
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.manifest import build
 

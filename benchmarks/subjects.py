@@ -21,9 +21,11 @@ import numpy as np
 import torch
 from report import fingerprint, table, write
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Batch, Context, Cost
-from leaderboard.subjects import Subject, subject
-from leaderboard.suites.base import Item, get_suite
+from leaderboard.subjects import subject
+from leaderboard.subjects.base import Subject
+from leaderboard.suites.base import get_suite
 from var_spaces import methods
 from var_spaces.adapters.base import Given, Loaded, Prepared
 from var_spaces.adapters.echo_run import EchoRun, Seen

@@ -6,7 +6,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,37 @@ def test_imports_point_down(path):
         other = part(module)
         assert other in HEIGHT, f"{path}:{line} imports {module}, which has no place in LAYERS"
         assert other == own or HEIGHT[other] < HEIGHT[own], f"{path}:{line}: {own} imports {module}"
+
+
+def test_no_circles():
+    """Two files that need each other are one file, or a third one is missing: for types, too."""
+    modules = {name_of(path): path for path in [*top_modules(), *sources()]}
+    needs = {
+        name: {other for other in needed(path, modules) if other != name}
+        for name, path in modules.items()
+    }
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def name_of(path: Path) -> str:
+    names = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+def needed(path: Path, modules: Collection[str]) -> Iterator[str]:
+    """Files of this project that one imports anywhere, for types as well.
+
+    ``var_spaces`` itself, which everything loads and which loads nothing, is left out.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from {name if name in modules else node.module for name in names} & set(modules)
+        elif isinstance(node, ast.Import):
+            yield from {alias.name for alias in node.names} & set(modules)
 
 
 def test_only_the_page_imports_gradio():

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leaderboard.extractors.base import Extractor, Network
+    from leaderboard.item import Item
     from leaderboard.references.base import RealFeatures, Reference
-    from leaderboard.suites.base import Item
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from leaderboard.metrics.base import Batch, Context, Metric, Value
 from var_spaces import methods
 
 if TYPE_CHECKING:
+    from leaderboard.item import Item
     from leaderboard.references.base import RealFeatures
-    from leaderboard.suites.base import Item
 
 NO_KIND = -1.0  # position of an image whose control is none of the metric's
 

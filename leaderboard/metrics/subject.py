@@ -29,8 +29,8 @@ from var_spaces.methods import register
 
 if TYPE_CHECKING:
     from leaderboard.extractors.base import Extractor
+    from leaderboard.item import Item
     from leaderboard.references.base import RealFeatures
-    from leaderboard.suites.base import Item
 
 GROUPS = ("prompts", "prior", "diversity")
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Batch, Cost
 from leaderboard.runner.job import Job
-from leaderboard.suites.base import Item
 from var_spaces.events import Finished, ScaleDone
 from var_spaces.spec import write_file
 from var_spaces.tasks.plan import plan

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.entry import Entry
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import write_file

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from leaderboard.extractors.files import data_file
-from leaderboard.subjects import Subject
+from leaderboard.subjects.base import Subject
 from var_spaces.errors import VarSpacesError
 
 DREAMBENCH = "dreambooth/dataset"

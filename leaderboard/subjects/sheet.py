@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaderboard.subjects import Subject
+from leaderboard.subjects.base import Subject
 from var_spaces.pictures import read
 
 if TYPE_CHECKING:

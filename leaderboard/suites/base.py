@@ -9,33 +9,17 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.references.base import Reference
 from var_spaces import codecs, methods
 from var_spaces.methods import Method
-from var_spaces.validation import FrozenDict
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image of a suite.
-
-    Attributes:
-        index: its number; with the suite's seed it decides the noise.
-        inputs: of the suite's task.
-        facts: what metrics check it against: ``caption``, ``class``, ``style``, ...
-    """
-
-    index: int
-    inputs: Mapping[str, Any]
-    facts: Mapping[str, Any] = FrozenDict()
 
 
 class Suite(Method):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leaderboard.suites.base import Item
+from leaderboard.item import Item
 from var_spaces.training.data.words import article
 
 STYLES = ("soft", "blob", "glossy", "flat", "round")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 
 from leaderboard.extractors.files import data_file
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.clip_score import ClipScore
 from leaderboard.metrics.cmmd import Cmmd
@@ -20,7 +21,7 @@ from leaderboard.metrics.psnr import Psnr
 from leaderboard.metrics.token_agreement import TokenAgreement
 from leaderboard.references.base import Reference
 from leaderboard.references.image_folder import ImageFolder
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces.methods import register
 
 NAME = "coco/annotations/captions_val2017.json"

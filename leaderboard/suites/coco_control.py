@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboard.extractors.files import data_file
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.clip_score import ClipScore
 from leaderboard.metrics.cmmd import Cmmd
@@ -19,7 +20,7 @@ from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.references.base import Reference
 from leaderboard.references.image_folder import ImageFolder
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.coco_5k import CAPTIONS_URL, IMAGES_URL, NAME
 from var_spaces.methods import register
 

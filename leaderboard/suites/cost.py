@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.kv_bytes import KvHistory, KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.machine import PeakMemory, Throughput
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.classes import numbered_items
 from var_spaces.methods import register
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from leaderboard.extractors.files import data_file
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.dpg import Dpg
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces.methods import register
 
 NAME = "dpg/dpg_bench.csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
@@ -17,7 +18,7 @@ from leaderboard.metrics.subject import (
 )
 from leaderboard.subjects import subject
 from leaderboard.subjects.folders import dreambench_templates, dreambench_words
-from leaderboard.suites.base import Item, Suite, grouped
+from leaderboard.suites.base import Suite, grouped
 from leaderboard.suites.subject_items import Asked, Shown, items
 from var_spaces.methods import register
 

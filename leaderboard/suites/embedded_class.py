@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.clip_score import ClipScore
 from leaderboard.metrics.cmmd import Cmmd
@@ -16,7 +17,7 @@ from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.precision_recall import Precision, Recall
 from leaderboard.references.atlas import AtlasScenes
 from leaderboard.references.base import Reference
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.classes import class_items
 from var_spaces.methods import register
 from var_spaces.training.data.index import CORE_64

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from leaderboard.controls import controlled, pictures
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.clip_score import ClipScore
 from leaderboard.metrics.cmmd import Cmmd
@@ -19,7 +20,7 @@ from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.references.atlas import AtlasScenes
 from leaderboard.references.base import Reference
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces.methods import register
 
 if TYPE_CHECKING:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.judged import ClassAccuracy, StyleAccuracy
 from leaderboard.metrics.kept_psnr import KeptPsnr
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.sources import pictures, sources
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces.methods import register
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from leaderboard import edit_pairs
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.edit_done import EditDone
 from leaderboard.metrics.edit_kept import EditKeptPsnr, EditKeptSsim
 from leaderboard.metrics.edit_nearer import EditNearer
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces.methods import register
 
 if TYPE_CHECKING:

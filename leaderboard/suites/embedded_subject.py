@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
@@ -20,8 +21,9 @@ from leaderboard.metrics.subject import (
     SubjectDiversity,
     SubjectPrompt,
 )
-from leaderboard.subjects import Subject, sheet
-from leaderboard.suites.base import Item, Suite, grouped
+from leaderboard.subjects import sheet
+from leaderboard.subjects.base import Subject
+from leaderboard.suites.base import Suite, grouped
 from leaderboard.suites.subject_items import Asked, Shown, items
 from var_spaces.evaluators.claims import Caption, Thing
 from var_spaces.methods import register

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.clip_score import ClipScore
 from leaderboard.metrics.cmmd import Cmmd
@@ -14,7 +15,7 @@ from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.references.atlas import AtlasScenes
 from leaderboard.references.base import Reference
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces.evaluators.compose import read_prompts
 from var_spaces.methods import register
 

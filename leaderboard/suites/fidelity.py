@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.kv_bytes import KvHistory, KvPeak
 from leaderboard.metrics.latency import Latency
@@ -11,7 +12,7 @@ from leaderboard.metrics.lpips import JudgeDistance
 from leaderboard.metrics.psnr import Psnr
 from leaderboard.metrics.ssim import Ssim
 from leaderboard.metrics.token_agreement import TokenAgreement
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.classes import numbered_items
 from var_spaces.evaluators.compose import read_prompts
 from var_spaces.methods import register

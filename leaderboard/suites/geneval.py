@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leaderboard.extractors.files import data_file
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.geneval import GenEval
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.files import read_json_lines
 from var_spaces.methods import register
 

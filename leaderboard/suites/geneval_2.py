@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard.extractors.files import data_file
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.soft_tifa import SoftTifaAm, SoftTifaGm
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.files import read_json_lines
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register

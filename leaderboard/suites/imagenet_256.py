@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.frechet import Frechet
 from leaderboard.metrics.inception_score import InceptionScore
@@ -12,7 +13,7 @@ from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.precision_recall import Precision, Recall
 from leaderboard.references.adm import AdmReference
 from leaderboard.references.base import Reference
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.classes import numbered_items
 from var_spaces.methods import register
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.diversity import Diversity
 from leaderboard.metrics.frechet import Frechet
@@ -12,7 +13,7 @@ from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.mind import Mind
 from leaderboard.references.adm import AdmReference
 from leaderboard.references.base import Reference
-from leaderboard.suites.base import Item, Suite, grouped
+from leaderboard.suites.base import Suite, grouped
 from leaderboard.suites.classes import numbered_items
 from var_spaces.methods import register
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.clip_direction import ClipDirection
 from leaderboard.metrics.clip_score import ClipScore
@@ -12,7 +13,7 @@ from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.pie_kept_psnr import PieKeptPsnr
 from leaderboard.published_edits import pie_bench
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from var_spaces.methods import register
 
 if TYPE_CHECKING:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.judged import ClassAccuracy, StyleAccuracy
 from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.psnr import Psnr
 from leaderboard.metrics.token_agreement import TokenAgreement
-from leaderboard.suites.base import Item, Suite
+from leaderboard.suites.base import Suite
 from leaderboard.suites.classes import class_items
 from var_spaces.methods import register
 

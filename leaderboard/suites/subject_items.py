@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from leaderboard.subjects import Subject
-from leaderboard.suites.base import Item
+from leaderboard.item import Item
+from leaderboard.subjects.base import Subject
 from var_spaces.adapters.subject_layers import IT
 
 

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from var_spaces.adapters.joint_stream import JointStream
 from var_spaces.adapters.reference_attention import ReferenceAttention
-from var_spaces.adapters.reference_stream import SeenStream
+from var_spaces.adapters.reference_run import SeenStream
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.text_features import TextFeatures

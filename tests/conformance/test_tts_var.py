@@ -12,7 +12,6 @@ from tests.infinity import close, flat, model_of, schedule_of, tokenizer_of
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.cache.full import Full
 from var_spaces.decoding.backbone import batch_rows, blocks
-from var_spaces.decoding.base import DecodingStrategy
 from var_spaces.decoding.guidance.per_scale import ScaleGuidance
 from var_spaces.decoding.loop.backbone_run import every_block
 from var_spaces.decoding.loop.pixels import decode
@@ -21,6 +20,7 @@ from var_spaces.decoding.sampling.bits import BitSampling
 from var_spaces.decoding.search import selection
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.decoding.strategies.plain import PlainSession
+from var_spaces.decoding.strategy import DecodingStrategy
 
 KINDS = ("value", "diff", "sum", "max")
 

@@ -1,9 +1,10 @@
 import pytest
 
-from var_spaces.decoding.base import DecodingStrategy, Sampling
+from var_spaces.decoding.base import Sampling
 from var_spaces.decoding.compat import check_combination
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
 from var_spaces.decoding.strategies.plain import PlainDecoding
+from var_spaces.decoding.strategy import DecodingStrategy
 from var_spaces.errors import VarSpacesError
 
 VAR = {"var-x": ("class-labels", "kv-cache"), "vq-x": ("soft-codes",)}

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests import tiny
-from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Drawn
+from var_spaces.decoding.base import Drawn
 from var_spaces.decoding.conditioning import ClassConditioning
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.loop.backbone_run import BackboneRun
 from var_spaces.decoding.strategies.plain import PlainSession
+from var_spaces.decoding.strategy import DecodingSession, DecodingStrategy
 from var_spaces.errors import VarSpacesError
 
 SWITCH = 3

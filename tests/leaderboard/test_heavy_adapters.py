@@ -13,6 +13,7 @@ from leaderboard.extractors import dino, mask2former, open_clip_models
 from leaderboard.extractors.base import get_extractor
 from leaderboard.extractors.blip_vqa import REPOSITORY as BLIP
 from leaderboard.extractors.qwen3_vl import REPOSITORY as QWEN
+from leaderboard.item import Item
 from leaderboard.metrics.base import Batch, Context, Cost
 from leaderboard.metrics.clip_score import ClipScore
 from leaderboard.metrics.cmmd import Cmmd
@@ -29,7 +30,7 @@ from leaderboard.metrics.mind import Mind
 from leaderboard.metrics.soft_tifa import SoftTifaAm, SoftTifaGm, spellings
 from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import statistics
-from leaderboard.suites.base import Item, get_suite
+from leaderboard.suites.base import get_suite
 from tests.leaderboard.networks import Networks, tiny_clip
 from var_spaces.errors import VarSpacesError
 

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from leaderboard.item import Item
 from leaderboard.metrics.base import Batch, Context, Cost
 from leaderboard.metrics.bootstrap import mean_interval, resampled_means, spread_interval
 from leaderboard.metrics.clip_score import ClipScore, cosines
@@ -30,7 +31,6 @@ from leaderboard.metrics.ssim import Ssim
 from leaderboard.metrics.token_agreement import TokenAgreement
 from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import statistics
-from leaderboard.suites.base import Item
 from var_spaces import methods
 
 RANDOM = np.random.default_rng(0)

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from leaderboard.item import Item
 from leaderboard.metrics.composition import Composition
 from leaderboard.metrics.dpg import share_of_yes
 from leaderboard.metrics.geneval import Detected, GenEval, reasons, relations
-from leaderboard.suites.base import Item, get_suite
+from leaderboard.suites.base import get_suite
 from leaderboard.suites.dpg import read_questions
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from var_spaces.adapters.content_style import ContentStyle
+
+class Sizes(Protocol):
+    """What the network reads of its adapter, see ``content_style.py``."""
+
+    text_rows: int
+    rank: int
+    slots: int
 
 
 class ContentStyleNetwork(nn.Module):
@@ -22,7 +27,7 @@ class ContentStyleNetwork(nn.Module):
             are neither normalised nor rotated.
     """
 
-    def __init__(self, adapter: ContentStyle, config: Any) -> None:
+    def __init__(self, adapter: Sizes, config: Any) -> None:
         super().__init__()
         shape = (adapter.text_rows, config.text_dim)
         self.content, self.style = (nn.Parameter(torch.zeros(shape)) for _ in range(2))

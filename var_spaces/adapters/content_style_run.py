@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -19,7 +19,6 @@ from var_spaces.cache.beside import Attend, Beside, scales_of_tokens, with_besid
 from var_spaces.schedule import ScaleSchedule
 
 if TYPE_CHECKING:
-    from var_spaces.adapters.content_style import ContentStyle
     from var_spaces.backbones.infinity import TextContext
     from var_spaces.conditioning.packed_encoder import PackedEncoder
     from var_spaces.decoding.backbone import BatchRow, Encode
@@ -33,6 +32,15 @@ def asked(prompt: str) -> tuple[str, ...]:
     return tuple(word for word in WORDS if word in prompt)
 
 
+class Choices(Protocol):
+    """What a run reads of its adapter, see ``content_style.py``."""
+
+    content: str
+    style: str
+    slots: int
+    content_scale: int
+
+
 @dataclass(frozen=True, eq=False)
 class ContentStyleRun(Prepared):
     """See :class:`var_spaces.adapters.base.Prepared`.
@@ -43,7 +51,7 @@ class ContentStyleRun(Prepared):
         seen: which of ``<style>`` and ``<content>`` the prompt asks for.
     """
 
-    adapter: ContentStyle
+    adapter: Choices
     own: ContentStyleNetwork
     encoder: PackedEncoder
     seen: tuple[str, ...]

@@ -1,7 +1,8 @@
 """Control by reference attention: ScaleWeaver (https://arxiv.org/abs/2510.14882) on Infinity.
 
 A control map (edges, a sketch, tones, ...) runs through the blocks beside the image, once per run;
-image tokens see it through a second softmax. Weights and forward pass: ``reference_stream.py``.
+image tokens see it through a second softmax. Weights and forward pass: ``reference_stream.py``;
+at work in a run: ``reference_run.py``.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class ReferenceAttention(Adapter):
         Raises:
             VarSpacesError: if the adapter was not trained for this kind of map.
         """
-        from var_spaces.adapters.reference_stream import PreparedControl, control_tokens
+        from var_spaces.adapters.reference_run import PreparedControl, control_tokens
 
         task, schedule = given.inputs, given.schedule
         kind = self.number(task.control)

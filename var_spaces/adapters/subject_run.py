@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,8 +18,16 @@ from var_spaces.cache.beside import scales_of_tokens
 from var_spaces.schedule import ScaleSchedule
 
 if TYPE_CHECKING:
-    from var_spaces.adapters.subject import Subject
     from var_spaces.decoding.backbone import Backbone, BatchRow, Encode, Tokenizer
+
+
+class Choices(Protocol):
+    """What a run reads of its adapter, see ``subject.py``."""
+
+    word: str
+    placeholder: str
+    level_every_chunk: bool
+    next_input: str
 
 
 class SubjectRun(Prepared):
@@ -30,7 +38,7 @@ class SubjectRun(Prepared):
         backbone: the base model.
     """
 
-    def __init__(self, adapter: Subject, own: SubjectNetwork, backbone: Any) -> None:
+    def __init__(self, adapter: Choices, own: SubjectNetwork, backbone: Any) -> None:
         self.adapter, self.own = adapter, own
         self.levels, config = backbone.lvl_embed.weight, backbone.config
         starts = range(0, config.depth, config.depth // config.chunks)[1:]

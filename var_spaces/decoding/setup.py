@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from var_spaces.cache.base import CachePolicy
 from var_spaces.decoding.backbone import Adapting, Backbone, BatchRow, Condition, Tokenizer
-from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
+from var_spaces.decoding.base import Guidance, Sampling
 from var_spaces.decoding.loop.noise import Noise
 from var_spaces.decoding.search.scoring import Asked
 from var_spaces.schedule import ScaleSchedule
 
 # (what, scale, tensor); see loop.py for what is reported
 Observer = Callable[[str, int, Tensor], None]
+
+
+class Deciding(Protocol):
+    """What a run asks of its :class:`var_spaces.decoding.strategy.DecodingStrategy`."""
+
+    def session(self, setup: RunSetup, images: Sequence[int]) -> Any:
+        """Start the run of some of its images: a ``DecodingSession``."""
+        ...
 
 
 class Conditioning(Protocol):
@@ -77,7 +85,7 @@ class RunSetup:
     sampling: Sampling
     guidance: Guidance
     cache: CachePolicy
-    decoding: DecodingStrategy
+    decoding: Deciding
     extra: Mapping[str, Backbone] = field(default_factory=dict)
     asked: tuple[Asked, ...] = ()
     substitution: Substitution | None = None

@@ -18,7 +18,8 @@ from var_spaces.zoo.cards import Card, cards, get_card
 if TYPE_CHECKING:
     from var_spaces.adapters.base import Adapter
     from var_spaces.cache.base import CachePolicy
-    from var_spaces.decoding.base import DecodingStrategy, Guidance, Sampling
+    from var_spaces.decoding.base import Guidance, Sampling
+    from var_spaces.decoding.strategy import DecodingStrategy
 
 MAX_TOKENS = 16_384
 

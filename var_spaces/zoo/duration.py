@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 
 from var_spaces import methods
-from var_spaces.decoding.base import DecodingStrategy
+from var_spaces.decoding.strategy import DecodingStrategy
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card, base_of, get_card
 from var_spaces.zoo.estimate import weight_bytes

@@ -17,7 +17,8 @@ import torch
 
 from var_spaces import methods
 from var_spaces.cache.base import CachePolicy
-from var_spaces.decoding.base import DecodingStrategy, Guidance
+from var_spaces.decoding.base import Guidance
+from var_spaces.decoding.strategy import DecodingStrategy
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card, base_of, get_card
 from var_spaces.zoo.environment import NO_QUANT, TYPES, known_dtype, known_quant

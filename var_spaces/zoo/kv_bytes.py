@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from var_spaces.cache.base import CachePolicy
-from var_spaces.decoding.base import ScaleWork
+from var_spaces.decoding.strategy import ScaleWork
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 

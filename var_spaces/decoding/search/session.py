@@ -47,7 +47,7 @@ class Criteria:
 
 
 class SearchSession(PlainSession):
-    """See :class:`var_spaces.decoding.base.DecodingSession`."""
+    """See :class:`var_spaces.decoding.strategy.DecodingSession`."""
 
     def __init__(
         self, setup: RunSetup, images: Sequence[int], stages: Stages, criteria: Criteria

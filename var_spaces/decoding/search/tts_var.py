@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from var_spaces import methods
-from var_spaces.decoding.base import DecodingStrategy, ScaleWork
 from var_spaces.decoding.search.stages import Stages
+from var_spaces.decoding.strategy import DecodingStrategy, ScaleWork
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 

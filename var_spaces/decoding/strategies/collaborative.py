@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from var_spaces import methods
-from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Draw, Drawn, ScaleWork
+from var_spaces.decoding.base import Drawn
+from var_spaces.decoding.strategy import DecodingSession, DecodingStrategy, Draw, ScaleWork
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from var_spaces.decoding.base import DecodingStrategy, Draw, Drawn, ScaleWork
+from var_spaces.decoding.base import Drawn
 from var_spaces.decoding.strategies.plain import PlainSession
+from var_spaces.decoding.strategy import DecodingStrategy, Draw, ScaleWork
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 from var_spaces.schedule import MAX_SCALES, ScaleSchedule

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from var_spaces.decoding.base import DecodingSession, DecodingStrategy, Draw, Drawn
+from var_spaces.decoding.base import Drawn
+from var_spaces.decoding.strategy import DecodingSession, DecodingStrategy, Draw
 from var_spaces.methods import register
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -16,7 +16,6 @@ from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.base import CodebookMethod
 from var_spaces.training.engine import models
 from var_spaces.training.engine.config import TrainConfig, build
-from var_spaces.training.engine.recipe import Recipe
 from var_spaces.training.images.folder import FolderSource, Prepared, prepare
 
 # Sections of a recipe file beside [train] that decide what is trained.
@@ -69,6 +68,15 @@ class Options:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+class Kind(Protocol):
+    """What a plan reads of a class of recipes; see ``recipe.py``."""
+
+    name: str
+    role: str
+    settings: type
+    network: type | None
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """What a recipe is built from.
@@ -80,7 +88,7 @@ class Plan:
     """
 
     data: dict[str, Any]
-    recipe: type[Recipe]
+    recipe: Kind
     options: Options
     stands_on: dict[str, str] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ from var_spaces.training.images.pictures import grid
 
 if TYPE_CHECKING:
     from var_spaces.cache.base import CachePolicy
-    from var_spaces.decoding.base import DecodingStrategy
+    from var_spaces.decoding.strategy import DecodingStrategy
 
 SEED = 1
 BATCH = 32

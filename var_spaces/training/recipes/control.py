@@ -115,7 +115,7 @@ class Controlled(nn.Module):
 
     def forward(self, batch: Batch, dropped: Tensor | None = None) -> Tensor:
         """Logits ``(B, L, n, 2)`` under teacher forcing."""
-        from var_spaces.adapters.reference_stream import teach
+        from var_spaces.adapters.reference_run import teach
 
         extension = teach(self.stream, self.backbone, batch.control, batch.kinds)
         return self.backbone(
@@ -186,7 +186,7 @@ class ControlRecipe(Recipe):
         Args:
             kind: of all maps; None lets the kinds go round.
         """
-        from var_spaces.adapters.reference_stream import control_tokens
+        from var_spaces.adapters.reference_run import control_tokens
 
         drawn = scenes.batch(seed, start, count, self.device)
         written = self.writer.batch(unpack(self.atlas, drawn.to("cpu")), seed, start)
@@ -234,7 +234,7 @@ class ControlRecipe(Recipe):
 
     def sample_grid(self, model: nn.Module) -> Image.Image:
         """Per kind a row of maps and one of unselected images, fixed seed."""
-        from var_spaces.adapters.reference_stream import PreparedControl
+        from var_spaces.adapters.reference_run import PreparedControl
 
         schedule, count = model.schedule, self.config.samples
         shown = []

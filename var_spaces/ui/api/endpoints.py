@@ -28,7 +28,8 @@ from var_spaces.pictures import as_mask, check_marked
 from var_spaces.ui import tabs
 from var_spaces.ui.api.services import add_services
 from var_spaces.ui.api.states import run_state
-from var_spaces.ui.form.form import Field, Form
+from var_spaces.ui.form.field import Field
+from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.form.values import KINDS, show, shown_method
 from var_spaces.ui.queue.line import LANE

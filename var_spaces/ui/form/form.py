@@ -9,49 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from var_spaces import methods
 from var_spaces.methods import Option
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import examples, fits
+from var_spaces.ui.form.field import ROLES, Field, Role
 from var_spaces.ui.form.pictures import KEPT, is_empty, taken
 from var_spaces.ui.form.values import KINDS, read, read_methods, show, shown_methods
 from var_spaces.validation import Bounds, bounds
 from var_spaces.zoo.cards import Card, cards
 
 RUN_FIELDS = ("seed", "count", "first")
-
-Role = Literal["model", "task", "input", "run", "methods"]
-ROLES: tuple[Role, ...] = ("model", "task", "input", "run", "methods")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One control of a form.
-
-    Attributes:
-        key: unique in the form: ``model``, ``task``, ``inputs.class``, ``seed``, ``methods`` (one
-            of each kind with its parameters, see ``values.py``).
-        role: what it stands for.
-        option: type, default, range and help.
-        tasks: that have this input.
-        mask: input that is drawn over this picture, if there is one.
-        mask_tasks: tasks that have the mask.
-    """
-
-    key: str
-    role: Role
-    option: Option
-    tasks: tuple[str, ...] = ()
-    mask: str = ""
-    mask_tasks: tuple[str, ...] = ()
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether it holds a picture, which travels beside the spec."""
-        return self.option.content == "picture"
 
 
 @dataclass(frozen=True)

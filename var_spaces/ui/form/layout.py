@@ -14,7 +14,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import fits
 from var_spaces.ui.form.controls import Controls, Section, element_id
-from var_spaces.ui.form.form import Field
+from var_spaces.ui.form.field import Field
 from var_spaces.ui.form.needs import Needs
 from var_spaces.ui.queue.wiring import QUICK
 from var_spaces.ui.words import SECTIONS, label

@@ -11,7 +11,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import as_mask, as_rgb, digest
 
 if TYPE_CHECKING:
-    from var_spaces.ui.form.form import Field
+    from var_spaces.ui.form.field import Field
 
 KEPT = "kept"  # stands for a picture that stays as it is
 EDITOR_SIDE = 512

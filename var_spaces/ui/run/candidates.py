@@ -1,63 +1,22 @@
 """What a search chose from, as HTML: all candidates after a scale, who went on and who did not.
 
-Pure functions of what the page keeps of a :class:`var_spaces.events.Candidates`.
+Pure functions of what the page keeps of a search, see ``choice.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from var_spaces.events import Candidates
-from var_spaces.ui.run import pixels
+from var_spaces.ui.run.choice import Choice
+from var_spaces.ui.run.view import RunView
 from var_spaces.ui.words import plural
 
-if TYPE_CHECKING:
-    from var_spaces.ui.run.view import RunView
-
-SIDE = 64  # pixels
 HOW = {
     "clusters": "one of each look",
     "resampling": "drawn by reward, maybe more than once",
     "best": "it has the best reward and is the picture",
 }
 HEADS = ("Scale", "Picture", "How", "Went on", "Dropped")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Candidates of one image after a scale.
-
-    Attributes:
-        image: position of the image, from 0.
-        why: see :class:`var_spaces.events.Candidates`.
-        pictures: data URIs; only those of the first image are kept.
-        rewards: one per candidate, or empty.
-        times: how often each goes on; 0 is dropped.
-    """
-
-    image: int
-    why: str
-    pictures: tuple[str, ...]
-    rewards: tuple[float, ...]
-    times: tuple[int, ...]
-
-    @classmethod
-    def of(cls, found: Candidates) -> Choice:
-        shown = found.previews if found.image == 0 else ()
-        return cls(
-            image=found.image,
-            why=found.why,
-            pictures=tuple(pixels.preview(image, SIDE) for image in shown),
-            rewards=found.rewards,
-            times=tuple(found.kept.count(n) for n in range(len(found.previews))),
-        )
-
-    def name(self, number: int) -> str:
-        """A candidate by its number, from 1, with its reward."""
-        reward = f" ({self.rewards[number]:.2f})" if self.rewards else ""
-        return f"{number + 1}{reward}"
 
 
 def strip(view: RunView) -> str:

@@ -13,7 +13,7 @@ from var_spaces.record import RunRecord
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.ui.run import pixels
-from var_spaces.ui.run.candidates import Choice
+from var_spaces.ui.run.choice import Choice
 
 Phase = Literal["empty", "loading", "running", "done", "failed"]
 ACTIVE: tuple[Phase, ...] = ("loading", "running")
