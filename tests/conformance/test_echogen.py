@@ -8,11 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.masked_attention import masked_attend
 from var_spaces.adapters.echo_network import EchoNetwork
 from var_spaces.adapters.echo_run import EchoExtension
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.infinity_layers import InfinityBlock
-from var_spaces.backbones.layers import masked_attend
 from var_spaces.backbones.rope import Rotary
 from var_spaces.decoding.guidance.conditions import ConditionGuidance
 from var_spaces.schedule import ScaleSchedule
@@ -39,7 +39,7 @@ class Case:
         plain = {k: v for k, v in state.items() if "control" not in k}
         self.block.load_state_dict(plain)
         visible = self.tensors["image_mask_visible"].bool()
-        self.attend = masked_attend(torch.zeros(visible.shape).masked_fill_(~visible, -torch.inf))
+        self.attend = masked_attend(visible)
         self.rotary = Rotary(self.tensors["rope_cos"], self.tensors["rope_sin"])
         rows = self.tensors["text_kv"].split(config["text_lens"])
         self.text = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.masked_attention import masked_attend
 from var_spaces.adapters.two_softmax import Reference, two_softmax
 from var_spaces.backbones.infinity_layers import RotaryAttention
-from var_spaces.backbones.layers import SelfAttention, masked_attend, modulate
+from var_spaces.backbones.layers import SelfAttention, modulate
 
 pytestmark = pytest.mark.golden("echogen_block")
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from var_spaces.aspect import reference_grid, template_of
+from var_spaces.backbones.block_attention import own_scale
 from var_spaces.backbones.extension import Extension
-from var_spaces.backbones.layers import masked_attend
 from var_spaces.backbones.rope import Rotary, grid_angles
 from var_spaces.cache.beside import Attend, Beside, scales_of_tokens, with_beside
 from var_spaces.schedule import ScaleSchedule
@@ -193,5 +193,5 @@ def source_reference(
     scales = range(last, last + 1)  # whose level embedding the source has, and its size
     alone = _SourcePass(positions.source)
     x = model.embed_scale(tokens, last, context)
-    model.teach(x, scales, replace(context, extension=alone), masked_attend(None))
+    model.teach(x, scales, replace(context, extension=alone), own_scale)
     return SourceReference(schedule, tuple(alone.kept), positions.target, aligned)

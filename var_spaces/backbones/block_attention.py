@@ -13,9 +13,9 @@ from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from var_spaces.backbones.dense_attention import dense_attention
 from var_spaces.cache.beside import Attend, Beside, RawQueries, joined
 
 Pattern = Literal["diagonal", "causal"]
@@ -32,7 +32,7 @@ def own_scale(
 ) -> Tensor:
     """Attention of one scale to itself, without a cache."""
     k, v, mask = joined(beside, Beside(k, v), q.shape[2])
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    return dense_attention(q, k, v, mask, scale)
 
 
 def block_attend(lengths: Sequence[int], pattern: Pattern = "diagonal") -> Attend:
@@ -75,7 +75,7 @@ def per_block_attention(
         near = beside and beside.of_queries(slice(start, end))
         keys, values, mask = joined(near, Beside(k[:, :, seen], v[:, :, seen]), end - start)
         own = q[:, :, start:end]
-        parts.append(F.scaled_dot_product_attention(own, keys, values, attn_mask=mask, scale=scale))
+        parts.append(dense_attention(own, keys, values, mask, scale))
     return torch.cat(parts, 2)
 
 

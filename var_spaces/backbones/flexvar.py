@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from var_spaces.backbones.block_attention import block_attend
 from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.flexvar_config import FlexVARConfig
-from var_spaces.backbones.layers import block_causal_bias, compute_dtype, masked_attend
 from var_spaces.backbones.var import VAR, Extend
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
@@ -113,9 +113,8 @@ class FlexVAR(VAR):
         x = torch.cat((self._first(context.cond), self._rest(tokens)), dim=1)
         x = x + torch.cat(context.places[: len(scales)], dim=1)
 
-        front = context.extension.front
-        bias = block_causal_bias(schedule, front).to(x.device, compute_dtype(self.head.weight))
-        attend = masked_attend(bias[: front + length, : front + length])
+        first, *others = schedule.lengths[: len(scales)]
+        attend = block_attend((context.extension.front + first, *others), "causal")
         return self.logits(self.teach(x, scales, context, attend, blocks=blocks), context)
 
 

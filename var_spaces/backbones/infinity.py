@@ -11,12 +11,12 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from var_spaces.backbones.block_attention import block_attend
 from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.infinity_config import InfinityConfig
@@ -29,10 +29,7 @@ from var_spaces.backbones.infinity_layers import (
 )
 from var_spaces.backbones.layers import (
     AdaLNHead,
-    block_causal_bias,
-    compute_dtype,
     initialise_linears,
-    masked_attend,
 )
 from var_spaces.backbones.rope import Rotary, rotary
 from var_spaces.backbones.text_features import TextFeatures
@@ -339,14 +336,6 @@ class Infinity(Walker):
         inputs = [self.embed_scale(part, k, context) for k, part in enumerate(parts, 1)]
         x = torch.cat([self.start(context), *inputs], dim=1)
 
-        front = context.extension.front
-        bias = _bias(schedule, front, x.device).to(compute_dtype(self.head.weight))
-        attend = masked_attend(bias[: front + length, : front + length])
+        first, *others = schedule.lengths[: len(scales)]
+        attend = block_attend((context.extension.front + first, *others), "causal")
         return self.logits(self.teach(x, scales, context, attend), context)
-
-
-@lru_cache(maxsize=16)
-def _bias(schedule: ScaleSchedule, front: int, device: torch.device) -> Tensor:
-    """The block-causal mask of a schedule; see :func:`block_causal_bias`."""
-    with torch.inference_mode(False):
-        return block_causal_bias(schedule, front).to(device)

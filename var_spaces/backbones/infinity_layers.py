@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces.backbones.dense_attention import dense_attention
 from var_spaces.backbones.layers import (
     Attend,
     FeedForward,
@@ -36,9 +37,7 @@ class TextMemory(NamedTuple):
 
     def attend(self, q: Tensor) -> Tensor:
         """Attended values ``(B, H, l, D)`` for queries ``(B, H, l, D)``, scores over root D."""
-        return F.scaled_dot_product_attention(
-            q, self.keys.to(q.dtype), self.values.to(q.dtype), attn_mask=self.mask
-        )
+        return dense_attention(q, self.keys.to(q.dtype), self.values.to(q.dtype), self.mask)
 
     def gather_rows(self, index: Tensor) -> TextMemory:
         mask = None if self.mask is None else self.mask[index]

@@ -1,4 +1,4 @@
-"""What next-scale transformers share: attention, feed-forward, AdaLN block and head, masks.
+"""What next-scale transformers share: attention, feed-forward, AdaLN block and head.
 
 Structure and parameter names follow VAR (https://arxiv.org/abs/2404.02905, §3 and its published
 files). Norms, softmax inputs and the residual stream stay in float32 whatever the dtype of the
@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from var_spaces.backbones.products import Linear, product
-from var_spaces.cache.beside import Attend, Beside, RawQueries, additive
-from var_spaces.schedule import ScaleSchedule
+from var_spaces.cache.beside import Attend
 
 MAX_LOG_SCALE = math.log(100)
 
@@ -25,51 +24,6 @@ MAX_LOG_SCALE = math.log(100)
 def derived_device() -> torch.device | None:
     """Device of buffers that are computed, not loaded: they must hold values on "meta" too."""
     return torch.device("cpu") if torch.get_default_device().type == "meta" else None
-
-
-def block_causal_bias(schedule: ScaleSchedule, front: int = 0) -> Tensor:
-    """Additive mask ``(L, L')``: 0 where a position may look, i.e. its own and coarser scales.
-
-    Elsewhere -inf. ``L'`` is L rounded up to a multiple of 8, the row alignment that fused kernels
-    ask for; a caller uses ``bias[:l, :l]``.
-
-    Args:
-        front: tokens in front of those of scale 0, which count as its own.
-    """
-    device = derived_device()
-    ends = front + torch.tensor(schedule.offsets[1:], device=device)
-    lengths = torch.tensor(schedule.lengths, device=device)
-    lengths[0] += front
-    visible = torch.repeat_interleave(ends, lengths)[:, None]
-    width = -(-(schedule.total + front) // 8) * 8
-    hidden = torch.arange(width, device=device)[None, :] >= visible
-    return torch.zeros(hidden.shape, device=device).masked_fill_(hidden, -math.inf)
-
-
-def masked_attend(bias: Tensor) -> Attend:
-    """Attention of a whole teacher-forced sequence under an additive mask ``(L, L)``."""
-
-    def attend(
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        scale: float,
-        raw: RawQueries | None = None,
-        beside: Beside | None = None,
-    ) -> Tensor:
-        mask = bias
-        if beside is not None:
-            mask = torch.cat((additive(beside.seen(q.shape[2]), bias.dtype), bias), dim=1)
-            k, v = beside.before(k, v)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-
-    return attend
-
-
-def compute_dtype(weight: Tensor) -> torch.dtype:
-    """Dtype in which matrix products with ``weight`` run: autocast's if on, else the weight's."""
-    kind = weight.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
 def modulate(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:

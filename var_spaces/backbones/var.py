@@ -12,17 +12,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from var_spaces.backbones.block_attention import block_attend
 from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.layers import (
     AdaLNBlock,
     AdaLNHead,
-    block_causal_bias,
-    compute_dtype,
     derived_device,
     initialise_linears,
-    masked_attend,
 )
 from var_spaces.backbones.walk import RunBlock, Walker
 from var_spaces.cache.beside import Attend
@@ -84,7 +82,6 @@ class VAR(Walker):
         scales = torch.arange(self.schedule.num_scales, device=device)
         lengths = torch.tensor(self.schedule.lengths, device=device)
         self.register_buffer("levels", scales.repeat_interleave(lengths), persistent=False)
-        self.register_buffer("bias", block_causal_bias(self.schedule), persistent=False)
 
     def build_blocks(self, blocks: list[AdaLNBlock], norm: AdaLNHead, head: nn.Linear) -> None:
         """Keep blocks, last norm and output projection under their published names."""
@@ -214,11 +211,11 @@ class VAR(Walker):
         place = self.lvl_embed(self.levels[:length]) + self.pos_1LC[:, :length]
         x = torch.cat((first, rest), dim=1) + place.float()
 
-        attend = self._masked(length, context.extension.front)
-        early = min(self.schedule.offsets[bridge], length)
+        attend = self._masked(len(scales), context.extension.front)
+        early = self.schedule.offsets[min(bridge, len(scales))]
         if blocks is None or not early:
             return self.logits(self.teach(x, scales, context, attend, blocks=blocks), context)
-        run, attend_early = self.running(scales, context), self._masked(early)
+        run, attend_early = self.running(scales, context), self._masked(min(bridge, len(scales)))
 
         def bridged(b: int, x: Tensor, attend: Attend) -> Tensor:
             if b in blocks:
@@ -227,8 +224,7 @@ class VAR(Walker):
 
         return self.logits(self.teach(x, scales, context, attend, bridged), context)
 
-    def _masked(self, length: int, front: int = 0) -> Attend:
-        """Attention of the first tokens of a sequence."""
-        bias = block_causal_bias(self.schedule, front).to(self.bias) if front else self.bias
-        bias = bias.to(compute_dtype(self.head.weight))
-        return masked_attend(bias[: front + length, : front + length])
+    def _masked(self, scales: int, front: int = 0) -> Attend:
+        """Attention of the first ``scales`` of a sequence."""
+        first, *others = self.schedule.lengths[:scales]
+        return block_attend((front + first, *others), "causal")

@@ -6,7 +6,6 @@ every scale sees in its own size. What stays for a whole run is pinned (:meth:`K
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -118,10 +117,3 @@ def scales_of_tokens(
     numbers = torch.tensor(list(scales), device=device)
     counts = torch.tensor(lengths, device=device)
     return numbers.repeat_interleave(counts, output_size=sum(lengths))  # known: no device is asked
-
-
-def additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """A mask that is True where a query may look, as one to add to scores."""
-    return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(
-        ~visible, -math.inf
-    )

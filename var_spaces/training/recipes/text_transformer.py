@@ -207,7 +207,7 @@ class TextTransformerRecipe(Recipe):
             f = self.tokenizer.latent(render(self.atlas, drawn, self.size))
             bits, latents = self.tokenizer.quantize(f, schedule, flips)
             tokens = self.tokenizer.inputs(latents, schedule)
-            text = TextFeatures.of(self.encoder(captions))
+        text = TextFeatures.of(self.encoder(captions))  # in the precision of the step
         return Batch(captions, text, torch.cat(bits, dim=1), tokens)
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
