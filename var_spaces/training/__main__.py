@@ -45,6 +45,11 @@ def add_options(one: argparse.ArgumentParser) -> None:
     budget.add_argument("--steps", type=int, help="number of steps, for exact reproduction")
     one.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     one.add_argument("--threads", type=int, help="CPU threads (default: all)")
+    one.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the blocks; on CPUs this needs a C++ compiler",
+    )
     one.add_argument("--models", type=Path, default=Path("assets/models"), help="model folders")
     one.add_argument(
         "--evaluators", type=Path, default=Path("assets/evaluators"), help="judge, parser and CLIP"
@@ -84,6 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         export=not args.no_export,
         replace=args.replace,
         tiny=args.tiny,
+        compile=args.compile,
         images=getattr(args, "images", None),
         start=getattr(args, "start", None),
         name=getattr(args, "name", None),

@@ -38,6 +38,7 @@ class Options:
         quiet: print nothing.
         export: write the trained model into ``models``.
         replace: let it take the place of a model that this run did not make.
+        compile: compile the blocks of the network, whatever the recipe says.
         tiny: the smallest batches and evaluations, to try a recipe out.
         images: folder of a person's own images for a tokenizer; None takes the recipe's scenes.
         start: id of a trained model to continue from; None as the recipe says.
@@ -55,6 +56,7 @@ class Options:
     quiet: bool = False
     export: bool = True
     replace: bool = False
+    compile: bool = False
     tiny: bool = False
     images: Path | None = None
     start: str | None = None

@@ -128,6 +128,7 @@ def run_stages(
             quiet=plan.options.quiet,
             digest=plan.digest(),
             fresh=plan.options.fresh,
+            compiled=plan.options.compile,
             curriculum=curriculum,
         )
         model = trainer.run()

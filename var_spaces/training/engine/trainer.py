@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.budget import Budget, lr_factor
+from var_spaces.training.engine.compiling import compile_blocks
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.curriculum import Curriculum
 from var_spaces.training.engine.optim import MuonAdamW
@@ -53,12 +54,14 @@ class Trainer:
         quiet: bool = False,
         digest: str = "",
         fresh: bool = False,
+        compiled: bool = False,
         curriculum: Curriculum | None = None,
     ) -> None:
         """
         Args:
             digest: of recipe and data; a checkpoint of another one is refused.
             fresh: start over where there is a checkpoint.
+            compiled: compile the blocks of the network, see :func:`compile_blocks`.
             curriculum: settings of the recipe by progress; None: they stay.
         """
         self.recipe, self.train, self.budget = recipe, train, budget
@@ -70,6 +73,8 @@ class Trainer:
         self.network, self.accelerator = recipe.model, None
         groups, half = recipe.parameter_groups(train), train.precision == "bf16"
         self.optimizer = MuonAdamW(groups, lr=train.lr, half=half)
+        if compiled:
+            compile_blocks(recipe.model)
         self._distribute()
         self._names = {n for n, p in recipe.model.named_parameters() if p.requires_grad}
         self.ema = average_of(recipe.model)
