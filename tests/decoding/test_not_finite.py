@@ -76,5 +76,5 @@ def test_no_waiting_for_the_check():
     """What a lane returns is still on the device; only the loop reads it, once per scale."""
     from var_spaces.decoding.loop.lane import Lane
 
-    entropy = Lane(tiny.setup(), (0,)).advance(0)
+    entropy = Lane(tiny.setup(), (0,)).advance(0)[0]
     assert isinstance(entropy, torch.Tensor) and entropy.isfinite()

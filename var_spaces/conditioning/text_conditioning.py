@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from var_spaces.backbones.text_features import TextFeatures, concatenate
 from var_spaces.conditioning.text import TextEncoder
@@ -55,3 +55,10 @@ class TextConditioning:
             else:
                 parts[name] = adapter.text(prompts, name, encode) if adapter else encode(prompts)
         return backbone.condition(concatenate(list(parts.values())))
+
+    @property
+    def company(self) -> tuple[str, TextEncoder, str | None]:
+        return "text", self.encoder, self.negative
+
+    def along(self, others: Sequence[Self]) -> Self:
+        return replace(self, prompts=tuple(p for run in (self, *others) for p in run.prompts))

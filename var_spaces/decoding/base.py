@@ -89,12 +89,13 @@ class Sampling(Part):
         """
 
     def entropy(self, logits: Tensor) -> Tensor:
-        """Mean entropy in nats of ``softmax(logits)``: of the guided logits, before any filter.
+        """Mean entropy in nats of ``softmax(logits)``, ``(B,)``: of the guided logits, before any
+        filter.
 
-        A number on the device, which is not waited for; NaN if a logit is NaN or infinite.
+        On the device, and not waited for; NaN if a logit is NaN or infinite.
         """
         log_p = logits.log_softmax(-1)
-        return -(log_p.exp() * log_p).sum(-1).mean()
+        return -(log_p.exp() * log_p).sum(-1).flatten(1).mean(1)
 
 
 class Guidance(Part):

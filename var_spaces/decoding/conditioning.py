@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -36,6 +36,17 @@ class ClassConditioning:
         if self.styles is None or not backbone.num_styles:
             return backbone.condition(labels)
         return backbone.condition(labels, _rows(self.styles, backbone.null_style, rows, device))
+
+    @property
+    def company(self) -> tuple[str, bool]:
+        return "class", self.styles is None
+
+    def along(self, others: Sequence[Self]) -> Self:
+        runs = (self, *others)
+        labels = tuple(label for run in runs for label in run.labels)
+        if self.styles is None:
+            return replace(self, labels=labels)
+        return replace(self, labels=labels, styles=tuple(s for run in runs for s in run.styles))
 
 
 def _rows(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -40,6 +40,15 @@ class Conditioning(Protocol):
             rows: of the batch, a block of images per name.
             adapter: may read words in its own way.
         """
+        ...
+
+    @property
+    def company(self) -> Hashable:
+        """Conditions of which this is the same can be joined."""
+        ...
+
+    def along(self, others: Sequence[Self]) -> Self:
+        """The condition of the images of all, one run after the other."""
         ...
 
 

@@ -6,7 +6,7 @@ image per lane makes an image bit for bit the same in any run; one lane for all 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -43,15 +43,16 @@ class Lane:
         self.tokens: Tensor | None = None
 
     @torch.no_grad()
-    def advance(self, scale: int) -> Tensor:
+    def advance(self, scale: int) -> dict[int, Tensor]:
         """One scale: predict, substitute, accumulate, select rows, prepare the next input.
 
         Returns:
-            Mean entropy of the drawn distributions in nats, on the device; NaN if a number that
-            they were made of was not finite.
+            By image the mean entropy of the distributions that its rows were drawn from, in nats,
+            on the device; NaN if a number that they were made of was not finite.
         """
         setup, tokenizer, schedule = self.setup, self.setup.tokenizer, self.setup.schedule
         drawing = Drawing(setup, scale, self.rows)
+        counts = [sum(row.image == image for row in self.rows) for image in self.images]
         drawn = self.session.predict(scale, self.tokens, drawing)
         ids, codes = drawn.ids, drawn.codes
         if setup.substitution is not None:
@@ -70,7 +71,7 @@ class Lane:
                 f"Decoding '{setup.decoding.name}' left {len(self.rows)} rows for "
                 f"{len(self.images)} images; it must keep one row per image."
             )
-        return drawing.entropy
+        return dict(zip(self.images, drawing.entropy.split(counts), strict=True))
 
     def _gather(self, keep: Tensor) -> None:
         """Go on with rows ``keep``, those of one image together and in the order of the images.
@@ -87,9 +88,24 @@ class Lane:
         self.session.gather_rows(keep)
 
     @torch.no_grad()
-    def pixels(self) -> np.ndarray:
-        """Pixels ``(B, H, W, 3)`` of all rows as they are now."""
-        return decode(self.setup.tokenizer, self.f_hat)
+    def drop(self, images: Collection[int]) -> None:
+        """Go on without some of the images; between two scales."""
+        keep = torch.tensor([b for b, row in enumerate(self.rows) if row.image not in images])
+        self.images = [image for image in self.images if image not in images]
+        self._gather(keep)
+        if self.tokens is not None:
+            self.tokens = self.tokens[keep.to(self.tokens.device)]
+
+    def rows_of(self, images: Collection[int]) -> list[int]:
+        """Rows that belong to some images."""
+        return [b for b, row in enumerate(self.rows) if row.image in images]
+
+    @torch.no_grad()
+    def pixels(self, images: Collection[int]) -> np.ndarray:
+        """Pixels ``(B, H, W, 3)`` of the rows of some images as they are now."""
+        rows = self.rows_of(images)
+        f_hat = self.f_hat if len(rows) == len(self.rows) else self.f_hat[rows]
+        return decode(self.setup.tokenizer, f_hat)
 
     def close(self) -> None:
         """Free caches and latents."""
@@ -104,7 +120,7 @@ class Drawing:
     def __init__(self, setup: RunSetup, scale: int, rows: Sequence[Row]) -> None:
         self.setup, self.scale = setup, scale
         self.rows = [Row(setup.images[row.image], row.slot) for row in rows]
-        self.entropy = torch.zeros(())
+        self.entropy = torch.zeros(len(self.rows))
 
     def __call__(
         self,
@@ -119,7 +135,7 @@ class Drawing:
         if part == 0:
             self.entropy = setup.sampling.entropy(guided)
         else:
-            self.entropy = self.entropy.where(guided.isfinite().all(), torch.nan)
+            self.entropy = self.entropy.where(guided.isfinite().flatten(1).all(1), torch.nan)
 
         def gumbel(tokens: int, vocab: int) -> Tensor:
             return setup.noise.gumbel(self.rows, scale, part, tokens, vocab).to(guided.device)

@@ -16,7 +16,7 @@ every layer (see cache/retention.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -34,44 +34,101 @@ def run(setup: RunSetup) -> Generator[ScaleDone | ImageReady, None, list[Tensor]
     Returns:
         Ids of every scale in the order of ``setup.images``, ``[(B, l_k[, d])]`` on the CPU.
     """
-    lanes: list[Lane] = []
+    walk, everything = Walk(setup), range(len(setup.images))
     try:
-        lanes.extend(Lane(setup, positions) for positions in setup.lanes())
         for scale in range(setup.schedule.num_scales):
-            yield _advance(setup, lanes, scale)
-        for lane in lanes:
-            for position, image in zip(lane.images, lane.pixels(), strict=True):
-                yield ImageReady(setup.images[position], image)
-        per_scale = zip(*(lane.ids for lane in lanes), strict=True)
-        return [torch.cat(ids).cpu() for ids in per_scale]
+            walk.advance(scale)
+            yield walk.done(scale, everything)
+        for position, image in walk.pictures(everything):
+            yield ImageReady(setup.images[position], image)
+        return walk.ids(everything)
     finally:
-        for lane in lanes:
+        walk.close()
+
+
+class Walk:
+    """The images of a setup on their way through the scales, all at the same one.
+
+    They may belong to several runs (see ``tasks/together.py``): then each is told about its own
+    images, and whoever gives up takes its own out.
+    """
+
+    def __init__(self, setup: RunSetup) -> None:
+        self.setup, self.lanes, self.seconds = setup, [], 0.0
+        self.entropies: list[dict[int, Tensor]] = []
+        try:
+            self.lanes.extend(Lane(setup, positions) for positions in setup.lanes())
+        except BaseException:
+            self.close()
+            raise
+
+    def advance(self, scale: int) -> None:
+        """Run one scale of every lane."""
+        started = _now(self.setup.device)
+        self.entropies = [lane.advance(scale) for lane in self.lanes]
+        self.seconds = _now(self.setup.device) - started
+
+    def done(self, scale: int, images: Sequence[int]) -> ScaleDone:
+        """What the scale that was run last has brought for some images.
+
+        Args:
+            images: their positions in the setup.
+
+        Raises:
+            VarSpacesError: if what the model predicted for them is not a number.
+        """
+        setup, lanes = self.setup, self._lanes(images)
+        drawn = [found[image] for found in self.entropies for image in images if image in found]
+        entropy = float(torch.cat(drawn).double().mean())
+        if not np.isfinite(entropy):
+            raise _not_finite(setup, scale)
+        shares = [(lane, len(lane.rows_of(images)), len(lane.rows)) for lane in lanes]
+        return ScaleDone(
+            scale=scale,
+            size=setup.schedule.sizes[scale],
+            tokens=setup.schedule.lengths[scale],
+            seconds=self.seconds,
+            kv_bytes=sum(lane.session.kv_bytes * own // rows for lane, own, rows in shares),
+            kv_full_bytes=sum(
+                lane.session.kv_full_bytes(scale) * own // rows for lane, own, rows in shares
+            ),
+            ids=torch.cat([lane.ids[-1][lane.rows_of(images)] for lane in lanes]),
+            preview=self._pixels(images) if setup.previews else None,
+            entropy=entropy,
+            rows=sum(map(len, drawn)),
+            candidates=tuple(found for lane in lanes for found in lane.session.candidates),
+        )
+
+    def pictures(self, images: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Finished images ``(H, W, 3)`` uint8 with their positions in the setup."""
+        return zip(images, self._pixels(images), strict=True)
+
+    def ids(self, images: Sequence[int]) -> list[Tensor]:
+        """Ids of every scale of some images, ``[(B, l_k[, d])]`` on the CPU."""
+        shares = [(lane, lane.rows_of(images)) for lane in self._lanes(images)]
+        scales = range(self.setup.schedule.num_scales)
+        return [torch.cat([lane.ids[k][rows] for lane, rows in shares]).cpu() for k in scales]
+
+    def drop(self, images: Sequence[int]) -> None:
+        """Go on without some images, and free what they held."""
+        for lane in self._lanes(images):
+            if set(lane.images) <= set(images):
+                lane.close()
+                self.lanes.remove(lane)
+            else:
+                lane.drop(images)
+
+    def close(self) -> None:
+        """Free everything."""
+        for lane in self.lanes:
             lane.close()
-        lanes.clear()
+        self.lanes.clear()
 
+    def _lanes(self, images: Sequence[int]) -> list[Lane]:
+        return [lane for lane in self.lanes if not set(lane.images).isdisjoint(images)]
 
-def _advance(setup: RunSetup, lanes: Sequence[Lane], scale: int) -> ScaleDone:
-    """Run one scale of every lane and report it."""
-    started = _now(setup.device)
-    rows = sum(len(lane.rows) for lane in lanes)
-    entropies = [lane.advance(scale) for lane in lanes]
-    seconds = _now(setup.device) - started
-    drawn = np.average([float(one) for one in entropies], weights=[len(o.images) for o in lanes])
-    if not np.isfinite(drawn):
-        raise _not_finite(setup, scale)
-    return ScaleDone(
-        scale=scale,
-        size=setup.schedule.sizes[scale],
-        tokens=setup.schedule.lengths[scale],
-        seconds=seconds,
-        kv_bytes=sum(lane.session.kv_bytes for lane in lanes),
-        kv_full_bytes=sum(lane.session.kv_full_bytes(scale) for lane in lanes),
-        ids=torch.cat([lane.ids[-1] for lane in lanes]),
-        preview=np.concatenate([lane.pixels() for lane in lanes]) if setup.previews else None,
-        entropy=float(drawn),
-        rows=rows,
-        candidates=tuple(found for lane in lanes for found in lane.session.candidates),
-    )
+    def _pixels(self, images: Sequence[int]) -> np.ndarray:
+        return np.concatenate([lane.pixels(images) for lane in self._lanes(images)])
 
 
 def _not_finite(setup: RunSetup, scale: int) -> VarSpacesError:
