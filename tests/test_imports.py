@@ -24,7 +24,7 @@ LAYERS = [
     {"checkout"},
     {"record"},
     {"events"},
-    {"cache", "tokenizers"},
+    {"cache", "tokenizers", "int8_rows"},
     {"evaluators"},
     {"backbones", "decoding"},
     {"conditioning"},

@@ -51,6 +51,21 @@ def test_the_command_makes_a_model_to_draw_with(trained, tmp_path, monkeypatch, 
     assert api.generate(model="my-var", class_="key")[0].size == (16, 16)
 
 
+def test_in_eight_bits_the_file_is_half_as_large(trained, tmp_path):
+    path, state = trained
+    sizes = {}
+    for dtype in ("float16", "int8"):
+        out = tmp_path / dtype
+        convert(get_card("tiny-var"), out, str(path), dtype)
+        sizes[dtype] = sum(file.stat().st_size for file in weight_files(out))
+        loaded = load_module(read_card(out / "card.json")).state_dict()
+    assert sizes["int8"] < 0.65 * sizes["float16"]
+    for key, value in state.items():
+        far = (loaded[key] - value).abs().max()
+        assert loaded[key].dtype == torch.float32
+        assert far <= value.abs().max() / 127
+
+
 def test_from_the_hub(trained, tmp_path, monkeypatch):
     path, state = trained
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))

@@ -16,7 +16,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("model", metavar="MODEL", help="whose layout, classes and defaults to take")
     parser.add_argument("--from", dest="origin", metavar="FILE", help="or owner/name:file (Hub)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="its name is the new id")
-    parser.add_argument("--dtype", metavar="TYPE", help="float32 (default), bfloat16, float16")
+    types = "float32 (default), bfloat16, float16, int8"
+    parser.add_argument("--dtype", metavar="TYPE", help=types)
     options = parser.read(arguments)
     card, out = get_card(options["model"]), Path(options["out"])
     from var_spaces.zoo.convert import convert

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.int8_rows import unpacked
 
 EVALUATORS = Path(__file__).resolve().parents[2] / "assets" / "evaluators"
 
@@ -35,6 +36,6 @@ def fill(network: nn.Module, folder: Path) -> nn.Module:
     weights: dict[str, Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
         weights |= load_file(path)
-    state = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+    state = {k: v.float() if v.is_floating_point() else v for k, v in unpacked(weights).items()}
     network.load_state_dict(state)
     return network.eval().requires_grad_(False)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import torch
+
 from var_spaces.errors import VarSpacesError
+from var_spaces.int8_rows import packed
 from var_spaces.paths import expanded
 from var_spaces.zoo import hub
 from var_spaces.zoo.cards import CARD, Card
@@ -35,7 +38,8 @@ def convert(
         out: the folder; a model that is there already is replaced.
         origin: a weight file, a folder of them, or ``owner/name:file`` on the Hub; None takes the
             weights of the card itself.
-        dtype: of floating-point weights on disk: float32, bfloat16 or float16.
+        dtype: of floating-point weights on disk: float32, bfloat16, float16, or int8 (matrices in
+            eight bits with a factor per row, the rest in float16).
         max_shard: largest file in bytes.
         notes: gets a line for every wrapper of a trainer that was taken off.
 
@@ -45,7 +49,8 @@ def convert(
     Raises:
         VarSpacesError: if the weights are not there or do not have the layout of the card.
     """
-    kind = TYPES[known_dtype(dtype)]
+    small = dtype == "int8"
+    kind = torch.float16 if small else TYPES[known_dtype(dtype)]
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", out.name):
         raise VarSpacesError(
             f"The folder '{out.name}' gives the model its id: use small letters, digits, - . _"
@@ -55,6 +60,7 @@ def convert(
     files = files_of(card) if origin is None else find(origin)
     state = fitting_state(card, build(card), files, notes)
     described = {name: value for name, value in card.as_json().items() if name not in OWN}
+    state = packed(state) if small else state
     return save_model(out, {**described, "id": out.name}, state, max_shard, kind)
 
 

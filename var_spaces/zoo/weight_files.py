@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.int8_rows import unpacked
 
 State = dict[str, Tensor]
 MAX_HEADER = 16 << 20  # bytes; the largest published models have some 200 kB
@@ -39,7 +40,7 @@ def read_state(
     needed: bool = False,
     notes: list[str] | None = None,
 ) -> State:
-    """All tensors of weight files by key.
+    """All tensors of weight files by key; codes of eight bits become numbers.
 
     Args:
         files: safetensors shards, or one PyTorch file.
@@ -63,7 +64,7 @@ def read_state(
         state |= found
         if len(state) > MAX_TENSORS:
             raise VarSpacesError(f"The weights at {path} are more than {MAX_TENSORS} tensors.")
-    return state
+    return unpacked(state)
 
 
 def without_prefixes(state: State, own: Iterable[str], notes: list[str]) -> State:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.int8_rows import packed
 from var_spaces.training.engine.models import read_card
 from var_spaces.zoo.writer import CARD, save_model
 
@@ -84,7 +85,8 @@ def export(
     }
     folder = plan.target
     try:
-        digest = save_model(folder, card, model.state_dict())
+        weights = model.state_dict()
+        digest = save_model(folder, card, packed(weights) if plan.packed else weights)
         for name, content in recipe.files().items():
             (folder / name).write_bytes(content)
         for name in PICTURES:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from var_spaces.errors import VarSpacesError
 from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.base import CodebookMethod
 from var_spaces.training.engine import models
@@ -108,6 +109,18 @@ class Plan:
     def train(self) -> TrainConfig:
         """[train]."""
         return build(TrainConfig, self.data.get("train", {}), "[train]")
+
+    @property
+    def packed(self) -> bool:
+        """Whether matrices go to disk in eight bits (``stored = "int8"``), not in float16.
+
+        Raises:
+            VarSpacesError: if the recipe file asks for something else.
+        """
+        stored = self.data.get("stored", "float16")
+        if stored not in ("float16", "int8"):
+            raise VarSpacesError(f"stored is '{stored}'; allowed: float16, int8.")
+        return stored == "int8"
 
     @property
     def seed(self) -> int:

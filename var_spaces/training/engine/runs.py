@@ -22,6 +22,7 @@ from var_spaces.training.engine.trainer import Progress, Trainer
 
 TOP_LEVEL = (
     "kind", "id", "title", "minutes", "embedded", "model", "recipe", "codebook", "stages", "train",
+    "stored",
 )  # fmt: skip
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -88,7 +89,7 @@ def make_plan(config: str, options: Options, kind: str | None = None) -> Plan:
             raise VarSpacesError(f"A {recipe.name} has no '{name}': leave out --{name}.")
         data["recipe"] = {**data.get("recipe", {}), name: value}
     plan = Plan(tiny(data, recipe) if options.tiny else data, recipe, options)
-    _ = plan.train, plan.settings  # refuses what is wrong in them
+    _ = plan.train, plan.settings, plan.packed  # refuses what is wrong in them
     plan.data.update(identity(plan))
     return plan
 
