@@ -40,6 +40,18 @@ def test_products_give_the_values_and_gradients_of_the_fused_kernel(mask, scale)
         torch.testing.assert_close(x.grad.float(), y.grad, atol=4e-2, rtol=4e-2)
 
 
+def test_a_query_that_looks_nowhere_gets_zeros():
+    mask = torch.ones(SHAPE[2], KEYS, dtype=torch.bool)
+    mask[1] = False
+    q, k, v = (x.bfloat16().requires_grad_() for x in inputs())
+    out = dense_attention(q, k, v, mask)
+    assert not out[:, :, 1].any()
+    assert out[:, :, 0].any()
+    out.sum().backward()
+    assert not q.grad[:, :, 1].any()
+    assert torch.isfinite(k.grad).all()
+
+
 def test_drawing_and_full_precision_stay_with_the_fused_kernel(monkeypatch):
     def never(*args):
         raise AssertionError

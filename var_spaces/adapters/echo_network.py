@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from var_spaces.adapters.block_names import numbered
+from var_spaces.backbones.dense_attention import dense_attention
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.infinity_layers import CrossAttention, InfinityBlock, TextMemory
@@ -58,7 +59,7 @@ class ContentAttention(nn.Module):
         factor = self.control_scale_mul_1H11.float().clamp_max(MAX_LOG_SCALE).exp()
         q = (F.normalize(q.float(), dim=-1) * factor).to(v.dtype)
         k = F.normalize(k.float(), dim=-1).to(v.dtype)
-        own = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        own = dense_attention(q, k, v, scale=1.0)
         return k, v, self.control_proj(own.transpose(1, 2).reshape(x.shape))
 
 
@@ -310,7 +311,7 @@ class GatedMemory(NamedTuple):
     gate: Tensor
 
     def attend(self, q: Tensor) -> Tensor:
-        found = F.scaled_dot_product_attention(q, self.keys.to(q.dtype), self.values.to(q.dtype))
+        found = dense_attention(q, self.keys.to(q.dtype), self.values.to(q.dtype))
         return self.text.attend(q) + self.gate.tanh().to(q.dtype) * found
 
     def gather_rows(self, index: Tensor) -> GatedMemory:

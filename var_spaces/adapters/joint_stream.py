@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from var_spaces.adapters.stream_layers import keys_values
+from var_spaces.backbones.dense_attention import dense_attention
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.infinity_layers import InfinityBlock
 from var_spaces.cache.beside import Attend, Beside, scales_of_tokens
@@ -71,7 +71,7 @@ class JointStream(Extension):
                 both = self.held["stream", block], self._hold("image", block, k, v)
                 keys, values = (torch.cat(two, dim=2) for two in zip(*both, strict=True))
                 mask = None if visible is None else visible.repeat(1, 2)
-                return F.scaled_dot_product_attention(qc, keys, values, attn_mask=mask, scale=scale)
+                return dense_attention(qc, keys, values, mask, scale)
 
             c = InfinityBlock.attended(layer, self.now, modulation, attend, turn)
             self.now = InfinityBlock.fed(layer, c, modulation)

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from var_spaces.aspect import reference_grid, template_of
 from var_spaces.backbones.block_attention import own_scale
+from var_spaces.backbones.dense_attention import dense_attention
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.rope import Rotary, grid_angles
 from var_spaces.cache.beside import Attend, Beside, scales_of_tokens, with_beside
@@ -119,7 +119,7 @@ class _SourcePass(Extension):
     def attend(self, block: int, scales: range, base: Attend) -> Attend:
         def keep(q: Tensor, k: Tensor, v: Tensor, scale: float, raw: object = None) -> Tensor:
             self.kept.append((k, v))
-            return F.scaled_dot_product_attention(q, k, v, scale=scale)
+            return dense_attention(q, k, v, scale=scale)
 
         return keep
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces.backbones.dense_attention import dense_attention
 from var_spaces.backbones.layers import Attend
 
 
@@ -35,7 +35,7 @@ class Reference(NamedTuple):
         """Attended values ``(R, H, l, D)`` of the rows that see it."""
         q = q[: self.rows]
         k, v = (both.to(q.dtype).expand(self.rows, -1, -1, -1) for both in (self.k, self.v))
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=self.visible, scale=scale)
+        return dense_attention(q, k, v, self.visible, scale)
 
 
 def two_softmax(attend: Attend, into: nn.Module, reference: Reference) -> Attend:

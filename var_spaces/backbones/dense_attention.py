@@ -25,7 +25,8 @@ def dense_attention(
     Args:
         q: ``(B, H, l, D)``.
         k, v: ``(B, H, n, D)``.
-        mask: bool (True: look) or to add, spreads to ``(B, H, l, n)``.
+        mask: bool (True: look) or to add, spreads to ``(B, H, l, n)``; a query that looks nowhere
+            gets zeros.
         scale: of the scores; None is ``1 / sqrt(D)``.
     """
     if not _by_products(q, k, v):
@@ -52,9 +53,7 @@ class _Products(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         scores = q @ k.mT
-        if mask is not None:
-            scores += mask
-        seen = scores.softmax(-1)
+        seen = scores.softmax(-1) if mask is None else scores.add_(mask).softmax(-1).nan_to_num_()
         out = seen @ v
         ctx.save_for_backward(q, k, v, seen, out)
         return out

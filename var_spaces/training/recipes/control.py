@@ -199,7 +199,7 @@ class ControlRecipe(Recipe):
             bits, latents = self.tokenizer.quantize(self.tokenizer.latent(images), schedule, flips)
             tokens = self.tokenizer.inputs(latents, schedule)
             control = control_tokens(self.tokenizer, maps, schedule)
-            text = TextFeatures.of(self.encoder(captions))
+        text = TextFeatures.of(self.encoder(captions))
         numbers = torch.tensor(which, device=self.device)
         return Batch(captions, text, torch.cat(bits, dim=1), tokens, maps, control, numbers)
 

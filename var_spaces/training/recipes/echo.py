@@ -227,7 +227,7 @@ class EchoRecipe(Recipe):
             tokens = self.tokenizer.inputs(latents, schedule)
             references = render(self.atlas, drawn.references, self.side)
             seen = self.adapter.see(self.tokenizer, references)
-            text = TextFeatures.of(self.encoder(captions))
+        text = TextFeatures.of(self.encoder(captions))
         return Batch(captions, text, torch.cat(bits, dim=1), tokens, references, seen)
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:

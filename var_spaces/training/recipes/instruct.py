@@ -178,7 +178,7 @@ class InstructRecipe(Recipe):
             source = source_tokens(self.tokenizer, before, schedule)
             bits, latents = self.tokenizer.quantize(self.tokenizer.latent(after), schedule, flips)
             tokens = self.tokenizer.inputs(latents, schedule)
-            text = TextFeatures.of(self.encoder([edit.instruction for edit in edits]))
+        text = TextFeatures.of(self.encoder([edit.instruction for edit in edits]))
         return Batch(text, source, torch.cat(bits, dim=1), tokens)
 
     def extend(
