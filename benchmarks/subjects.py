@@ -10,15 +10,14 @@ scored by the suite's metrics. Finished cells are kept in ``--cells`` and not ru
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from cells import Cells, add_arguments
 from report import fingerprint, table, write
 
 from leaderboard.item import Item
@@ -66,7 +65,7 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=4, help="1 to 16")
     parser.add_argument("--steps", type=int, default=USUAL.steps)
     parser.add_argument("--cases", nargs="*", help="some of the cases (all)")
-    parser.add_argument("--cells", type=Path, default=Path("runs/subjects"))
+    add_arguments(parser, "subjects")
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     if options.threads:
@@ -79,27 +78,30 @@ def main() -> None:
 def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Numbers of every case and subject, from files or measured now."""
     items = get_suite("embedded-subject").items()
-    names = list(dict.fromkeys(item.facts["subject"] for item in items))[: options.subjects]
-    found, zoo = [], Residency()
+    things = list(dict.fromkeys(item.facts["subject"] for item in items))[: options.subjects]
     cases = ["no subject", *TUNED, *(ECHO if options.echo else ())]
-    for case in cases:
-        if options.cases and case not in options.cases:
-            continue
-        model = options.echo if case in ECHO else options.base
-        key = fingerprint(get_card(model).weights_sha256, str(TUNED.get(case)), str(options.steps))
-        for name in names:
-            path = options.cells / f"{case}-{name.split('/')[1]}-{key}.json".replace(" ", "_")
-            if not path.is_file():
-                own = [item for item in items if item.facts["subject"] == name]
-                with zoo.lease([model], "cpu", text=True) as (loaded,):
-                    cell, images = measured(case, loaded, subject(name), own, options.steps)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pixels = torch.from_numpy(images[list(SHOWN)]).permute(0, 3, 1, 2) / 127.5 - 1
-                grid(pixels, len(SHOWN)).save(path.with_suffix(".png"))
-                path.write_text(json.dumps(cell))
-                print(case, name, cell, flush=True)
-            found.append({"case": case, "subject": name, **json.loads(path.read_text())})
-    return found
+    kept, zoo = Cells(options.cells, options.minutes), Residency()
+    asked: dict[str, tuple[str, str]] = {}
+    for thing in things:
+        for case in cases:
+            if options.cases and case not in options.cases:
+                continue
+            weights = get_card(options.echo if case in ECHO else options.base).weights_sha256
+            key = fingerprint(weights, str(TUNED.get(case)), str(options.steps))
+            asked[f"{case}-{thing.split('/')[1]}-{key}"] = (case, thing)
+
+    def measure(name: str) -> dict[str, Any]:
+        case, thing = asked[name]
+        own = [item for item in items if item.facts["subject"] == thing]
+        with zoo.lease([options.echo if case in ECHO else options.base], "cpu", text=True) as (
+            one,
+        ):
+            cell, images = measured(case, one, subject(thing), own, options.steps)
+        pixels = torch.from_numpy(images[list(SHOWN)]).permute(0, 3, 1, 2) / 127.5 - 1
+        grid(pixels, len(SHOWN)).save(kept.path(name).with_suffix(".png"))
+        return {"case": case, "subject": thing, **cell}
+
+    return list(kept.of(list(asked), measure))
 
 
 def measured(

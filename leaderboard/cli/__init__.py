@@ -14,6 +14,7 @@ COMMANDS = {
     "compare": "two results, with bootstrap intervals of their difference",
     "export": "write results as CSV, JSON or .eval_results YAML of a Hub model",
     "reproduce": "our command, our number and their number for a row of a paper",
+    "learn": "learn every picture of a suite of styles, as one model that can be run",
     "validate": "check that the store, or a sweep file, is sound",
     "verify": "run a part of a result again and stamp it",
     "run": "run a suite, or a file of many runs, and add the results to the store",

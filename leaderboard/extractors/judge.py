@@ -52,14 +52,14 @@ class JudgeNetwork:
         import torch
 
         with torch.no_grad():
-            return self.judge.features(self._pixels(images)).cpu().numpy()
+            return self.judge.features(self.pixels(images)).cpu().numpy()
 
     def names(self, images: np.ndarray) -> tuple[list[str], list[str]]:
         """Class and style that it sees in every image."""
         import torch
 
         with torch.no_grad():
-            concepts, styles = self.judge(self._pixels(images))
+            concepts, styles = self.judge(self.pixels(images))
         return (
             [self.classes[i] for i in concepts.argmax(1).tolist()],
             [self.styles[i] for i in styles.argmax(1).tolist()],
@@ -72,7 +72,7 @@ class JudgeNetwork:
         from var_spaces.training.losses.perceptual import PerceptualLoss
 
         with torch.no_grad():
-            return PerceptualLoss(self.judge.trunk).layers(self._pixels(images))
+            return PerceptualLoss(self.judge.trunk).layers(self.pixels(images))
 
     def distance(self, images: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Squared distance of unit features of every image and the other of the same row, mean
@@ -83,7 +83,7 @@ class JudgeNetwork:
         found = [(a - b).square().sum(1).mean((1, 2)).double().cpu().numpy() for a, b in pairs]
         return np.mean(found, axis=0)
 
-    def _pixels(self, images: np.ndarray) -> torch.Tensor:
+    def pixels(self, images: np.ndarray) -> torch.Tensor:
         """``(B, 3, 64, 64)`` in [-1, 1]."""
         import torch
         import torch.nn.functional as F

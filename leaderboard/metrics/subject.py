@@ -32,35 +32,39 @@ if TYPE_CHECKING:
     from leaderboard.item import Item
     from leaderboard.references.base import RealFeatures
 
-GROUPS = ("prompts", "prior", "diversity")
 
-
-class OfGroup(Metric):
-    """Base class: the mean of one number per image over the images of one group.
+class OfGroups(Metric):
+    """Base class: the mean of one number per image over the images of some groups.
 
     Attributes:
-        group: one of ``GROUPS``.
+        groups: values of the fact "group" of items that count.
     """
 
     paper = "https://arxiv.org/abs/2208.12242"
-    group: ClassVar[str] = "prompts"
+    groups: ClassVar[tuple[str, ...]] = ("prompts",)
     facts = ("group",)
 
     @abstractmethod
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
-        """One number per image of a batch of this group, ``(B,)``."""
+        """One number per image of a batch of these groups, ``(B,)``."""
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        """``(B,)``, NaN for images of other groups."""
-        own = np.array([item.facts["group"] == self.group for item in batch.items])
-        found = np.full(len(own), np.nan)
+        """``(B, 2)``: the number, 0 for images of other groups, and whether the image counts."""
+        own = np.array([item.facts["group"] in self.groups for item in batch.items])
+        found = np.zeros((len(own), 2))
+        found[:, 1] = own
         if own.any():
-            found[own] = self.numbers(batch if own.all() else some(batch, own), context)
+            found[own, 0] = self.numbers(batch if own.all() else some(batch, own), context)
         return found
 
     def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
-        own = values[~np.isnan(values)]
+        own = counted(values)
         return Value(float(own.mean()), *mean_interval(own))
+
+
+def counted(values: np.ndarray) -> np.ndarray:
+    """The numbers of the images that count, of values ``(N, 2)`` as measured."""
+    return values[values[:, 1] > 0, 0]
 
 
 def some(batch: Batch, chosen: np.ndarray) -> Batch:
@@ -72,7 +76,7 @@ def some(batch: Batch, chosen: np.ndarray) -> Batch:
 # --- is it that very thing? -----------------------------------------------------------------------
 
 
-class Likeness(OfGroup):
+class Likeness(OfGroups):
     """Mean cosine of the features of an image with those of all pictures of the subject, -1..1."""
 
     better = "higher"
@@ -131,13 +135,13 @@ class PriorLikeness(Likeness):
     name = "subject-pres"
     title = "Class taken over (PRES)"
     better = "lower"
-    group = "prior"
+    groups = ("prior",)
 
     extractor: str = Field("embedded-clip", description="any extractor of features")
 
 
 @register
-class SubjectDistance(OfGroup):
+class SubjectDistance(OfGroups):
     """Squared distance of unit features per position of the embedded judge, mean over positions,
     layers and the pictures of the subject; see ``judge-distance``."""
 
@@ -168,7 +172,7 @@ class SubjectDistance(OfGroup):
 
 
 @register
-class SubjectClipT(OfGroup):
+class SubjectClipT(OfGroups):
     """CLIP-T: 100 times the cosine of image and caption, at least 0."""
 
     name = "subject-clip-t"
@@ -195,7 +199,7 @@ class SubjectClipT(OfGroup):
         return 100 * cosines(context.features(self.uses, batch.images), texts).clip(0)
 
 
-class Parsed(OfGroup):
+class Parsed(OfGroups):
     """Share of images of which something holds that the embedded scene parser sees, 0..1."""
 
     better = "higher"
@@ -245,20 +249,20 @@ class PriorClass(Parsed):
 
     name = "subject-prior-class"
     title = "Class right without the subject"
-    group = "prior"
+    groups = ("prior",)
 
 
 # --- is every picture another one? ----------------------------------------------------------------
 
 
 @register
-class SubjectDiversity(OfGroup):
+class SubjectDiversity(OfGroups):
     """DIV: mean perceptual distance over all pairs of images of one prompt; see ``diversity``."""
 
     name = "subject-diversity"
     title = "Diversity (DIV)"
     better = "higher"
-    group = "diversity"
+    groups = ("diversity",)
 
     extractor: str = Field("judge", description="network that compares two images")
 

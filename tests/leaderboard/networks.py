@@ -77,6 +77,19 @@ class Networks:
         else:
             torch.save({"state_dict": state}, path)
 
+    def csd(self, architecture: str) -> None:
+        """Two heads on the trunk of a tiny CLIP, see :func:`tiny_clip`."""
+        import open_clip
+
+        from leaderboard.extractors import csd
+
+        trunk = open_clip.create_model(architecture).visual
+        state = {f"{csd.TRUNK}{key}": value for key, value in trunk.state_dict().items()}
+        proj = state.pop(f"{csd.TRUNK}proj")
+        state |= {f"last_layer_{head}": torch.randn_like(proj) for head in ("style", "content")}
+        state = {key: value.contiguous() for key, value in state.items()}
+        save_file(state, self.folder(csd.REPOSITORY) / csd.FILE)
+
     def mask2former(self, repository: str, seen: int) -> None:
         """A detector whose queries all see one class, everywhere."""
         from transformers import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from leaderboard.extractors import dino, mask2former, open_clip_models
+from leaderboard.extractors import csd, dino, mask2former, open_clip_models
 from leaderboard.extractors.base import get_extractor
 from leaderboard.extractors.blip_vqa import REPOSITORY as BLIP
 from leaderboard.extractors.qwen3_vl import REPOSITORY as QWEN
@@ -30,8 +30,10 @@ from leaderboard.metrics.mind import Mind
 from leaderboard.metrics.soft_tifa import SoftTifaAm, SoftTifaGm, spellings
 from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import statistics
+from leaderboard.styles import csd_100
 from leaderboard.suites.base import get_suite
 from tests.leaderboard.networks import Networks, tiny_clip
+from tests.leaderboard.test_styles import write_csd_100
 from var_spaces.errors import VarSpacesError
 
 CPU = torch.device("cpu")
@@ -115,6 +117,46 @@ def test_dino(networks, context, monkeypatch, cls):
     expected = [a @ b / np.linalg.norm(a) / np.linalg.norm(b)
                 for a, b in zip(features, features[::-1], strict=True)]  # fmt: skip
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.usefixtures("clips")
+def test_csd_100(networks, context, monkeypatch, tmp_path):
+    """The suite from its files to its numbers, and that every metric looks at its own group."""
+    monkeypatch.setattr(csd_100, "COUNT", 2)
+    write_csd_100(tmp_path / "data")
+    architecture = tiny_clip(tmp_path, "tiny-csd", side=224)
+    monkeypatch.setattr(csd.Csd, "architecture", architecture)
+    networks.csd(architecture)
+    monkeypatch.setattr(dino.DinoVitS16, "architecture", "test_vit")
+    networks.dino("timm/test_vit", "test_vit")
+    suite = get_suite("csd-100")
+    chosen = [*suite.items()[::10]]
+    groups = np.array([item.facts["group"] for item in chosen])
+    of_picture = [csd_100.find(i.facts["picture"].removeprefix("csd-100/")).pixels for i in chosen]
+    drawn = Batch(
+        tuple(chosen), np.stack(of_picture), np.zeros((len(chosen), 1)), Cost(1.0, (1,), (1,))
+    )
+    for metric in suite.metrics():
+        if metric.measured or "group" not in metric.facts:
+            continue
+        values = metric.measure(drawn, context)
+        assert np.array_equal(values[:, 1], np.isin(groups, metric.groups)), metric.name
+        score = metric.score(values, None)
+        if "picture" in metric.facts:  # the picture itself was drawn
+            assert score.value == pytest.approx(1, abs=1e-4), metric.name
+        assert metric.uses.identity in metric.identity(len(chosen), None)
+    network = context.network(get_extractor("csd-style"))
+    pixels = pictures(2)
+    found = network(pixels)
+    assert found.shape == (2, 16) and np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
+    assert not np.allclose(found, context.network(get_extractor("csd-content"))(pixels))
+
+
+def test_another_csd_file_is_refused(networks, monkeypatch, tmp_path):
+    networks.csd(tiny_clip(tmp_path, "tiny-csd", side=224))
+    monkeypatch.setattr(csd.Csd, "architecture", tiny_clip(tmp_path, "other-csd", side=32))
+    with pytest.raises(VarSpacesError, match=r"does not fit: .*positional_embedding"):
+        get_extractor("csd-style").load(CPU)
 
 
 @pytest.mark.usefixtures("clips")

@@ -82,9 +82,9 @@ def test_the_subject_itself_is_likest(atlas, context, items):
     things = [Object("dog", "glossy", size=0.8), Object("dog", "blob"), Object("key", "soft")]
     seen = batch([item] * 3, drawn(atlas, *(Scene("white", (thing,)) for thing in things)))
     for metric, sign in ((SubjectClipI(), 1), (SubjectDistance(), -1)):
-        same, kind, other = sign * metric.measure(seen, context)
+        same, kind, other = sign * metric.numbers(seen, context)
         assert same > kind > other, metric.name
-    assert np.isnan(PriorLikeness().measure(seen, context)).all()
+    assert not PriorLikeness().measure(seen, context).any()
 
 
 def test_what_the_prompt_says(atlas, context, items):
@@ -95,26 +95,26 @@ def test_what_the_prompt_says(atlas, context, items):
         Scene("cream", (Object("key", "glossy"),)),
     ]
     seen = batch([item] * 3, drawn(atlas, *shown))
-    assert SubjectPrompt().measure(seen, context).tolist() == [1, 0, 0]
-    assert SubjectClass().measure(seen, context).tolist() == [1, 1, 0]
-    right, _, wrong = SubjectClipT().measure(seen, context)
+    assert SubjectPrompt().numbers(seen, context).tolist() == [1, 0, 0]
+    assert SubjectClass().numbers(seen, context).tolist() == [1, 1, 0]
+    right, _, wrong = SubjectClipT().numbers(seen, context)
     assert right > wrong
-    open_place = SubjectClipT(unfilled=True).measure(seen, context)
-    assert not np.allclose(open_place, SubjectClipT().measure(seen, context))
+    open_place = SubjectClipT(unfilled=True).numbers(seen, context)
+    assert not np.allclose(open_place, SubjectClipT().numbers(seen, context))
     plain = batch([items[PROMPTS]] * 3, seen.images)
-    assert PriorClass().measure(plain, context).tolist() == [1, 1, 0]
-    assert np.isnan(SubjectPrompt().measure(plain, context)).all()
+    assert PriorClass().numbers(plain, context).tolist() == [1, 1, 0]
+    assert not SubjectPrompt().measure(plain, context)[:, 1].any()
 
 
 def test_scores_are_of_one_group(context, atlas, items):
-    assert SubjectClass().score(np.array([1.0, 0.0, np.nan]), None).value == 0.5
+    assert SubjectClass().score(np.array([[1.0, 1], [0, 1], [0, 0]]), None).value == 0.5
     dog, key = (Scene("white", (Object(name, "soft"),)) for name in ("dog", "key"))
     varied = items[PROMPTS + 4 : EACH]
-    same = SubjectDiversity().measure(batch(varied, drawn(atlas, dog, dog, dog, dog)), context)
-    other = SubjectDiversity().measure(batch(varied, drawn(atlas, dog, dog, key, key)), context)
+    same = SubjectDiversity().numbers(batch(varied, drawn(atlas, dog, dog, dog, dog)), context)
+    other = SubjectDiversity().numbers(batch(varied, drawn(atlas, dog, dog, key, key)), context)
     assert same.tolist() == pytest.approx([0] * 4, abs=1e-6)
     assert (other > 0.01).all()
-    assert np.isnan(SubjectDiversity().measure(batch(items[:1], drawn(atlas, dog)), context)).all()
+    assert not SubjectDiversity().measure(batch(items[:1], drawn(atlas, dog)), context).any()
     sizes = [len(part) for part in get_suite("embedded-subject").batches(1)]
     assert set(sizes) == {1, 4}
 

@@ -23,6 +23,7 @@ FROZEN = {
     ("embedded-control", 1): "e8222fd9",
     ("embedded-edit", 1): "ea785b3a",
     ("embedded-instruct", 1): "3e4f51bd",
+    ("embedded-style", 1): "55aadbca",
     ("embedded-subject", 1): "3c884342",
     ("embedded-text", 1): "40830046",
     ("fidelity", 1): "3d9a82e3",

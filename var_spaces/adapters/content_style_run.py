@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import torch
 from torch import Tensor
 
+from var_spaces.adapters import content_style_words
 from var_spaces.adapters.base import Prepared
 from var_spaces.adapters.content_style_network import ContentStyleNetwork
 from var_spaces.adapters.rectification import projector, rectify
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from var_spaces.conditioning.packed_encoder import PackedEncoder
     from var_spaces.decoding.backbone import BatchRow, Encode
 
-WORDS = ("<style>", "<content>")
+WORDS = (content_style_words.STYLE, content_style_words.CONTENT)
 PLACES = re.compile(f"({'|'.join(WORDS)})")
 
 
@@ -82,10 +83,10 @@ class ContentStyleRun(Prepared):
     def _spelled(self, piece: str, front: int) -> list[tuple[Tensor, bool]]:
         """Embeddings of a piece of a prompt, and whether they are learned rows of style."""
         match piece:
-            case "<content>":
+            case content_style_words.CONTENT:
                 words = self._words(self.adapter.content, front)
                 return [(words, False), (self.own.content.to(words), False)]
-            case "<style>":
+            case content_style_words.STYLE:
                 words = self._words(self.adapter.style, front)
                 rows = (self.own.style.to(words), True)
                 return [(words, False), rows, (self._words("style", front), False)]

@@ -1,0 +1,334 @@
+"""Content and style of one picture apart, with and without each part of CSD-VAR.
+
+Pictures and prompts are those of the suite ``embedded-style``, held out from all training; every
+case draws them with the same seeds and is scored by the suite's metrics. Finished cells are kept in
+``--cells`` and not run again.
+
+    python benchmarks/styles.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from cells import Cells, add_arguments
+from drawn import draw, measured
+from PIL import Image
+from report import FOLDER, fingerprint, table, write
+
+from leaderboard.item import Item
+from leaderboard.metrics.bootstrap import LEVELS, resampled_means
+from leaderboard.styles import picture
+from leaderboard.styles.base import Picture
+from leaderboard.suites.base import get_suite
+from var_spaces.adapters.base import Prepared
+from var_spaces.adapters.content_style_run import ContentStyleRun, asked
+from var_spaces.adapters.content_style_words import CONTENT, STYLE
+from var_spaces.adapters.subject_layers import IT
+from var_spaces.training.personal import as_batch
+from var_spaces.training.styles.settings import StyleSettings
+from var_spaces.training.styles.tuning import StyleTuning
+from var_spaces.training.subjects.settings import SubjectSettings
+from var_spaces.training.subjects.tuning import SubjectTuning
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.residency import LoadedModel, Residency
+
+FULL = StyleSettings()
+LEARNED = {
+    "full": FULL,
+    "without scales": replace(FULL, scale_aware=False),
+    "without rectification": replace(FULL, rank=0),
+    "without memory": replace(FULL, slots=0),
+    "none of the three": replace(FULL, scale_aware=False, rank=0, slots=0),
+}
+WORDS, SUBJECT = "words only", "subject fine-tuning"
+CASES = (*LEARNED, WORDS, SUBJECT)
+# A prompt, what its images are drawn with: by the suite's items of a picture.
+Drawer = Callable[[str], tuple[str, Prepared]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", default="t2i-bit")
+    parser.add_argument("--pictures", type=int, default=24, help="1 to 24")
+    parser.add_argument("--steps", type=int, default=FULL.steps, help="updates of every training")
+    parser.add_argument(
+        "--cases", nargs="*", choices=CASES, default=CASES, help="some of the cases"
+    )
+    parser.add_argument("--threads", type=int)
+    add_arguments(parser, "styles")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)
+    report(options, cells(options))
+
+
+def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Numbers of every case and picture, from files or measured now."""
+    items = get_suite("embedded-style").items()
+    names = list(dict.fromkeys(item.facts["picture"] for item in items))
+    third = len(names) // len(UNSEEN)
+    names = [name for row in range(third) for name in names[row::third]]
+    kept, zoo = Cells(options.cells, options.minutes), Residency()
+    weights = get_card(options.base).weights_sha256
+    asked_for = {}
+    for name in names[: options.pictures]:
+        for case in options.cases:
+            settings = str(settings_of(case, options.steps))
+            key = fingerprint(weights, get_suite("embedded-style").sha256, settings)
+            asked_for[f"{case}-{name.split('/')[1]}-{key}"] = (case, name)
+
+    def measure(cell: str) -> dict[str, Any]:
+        case, name = asked_for[cell]
+        own = [item for item in items if item.facts["picture"] == name]
+        with zoo.lease([options.base], "cpu", text=True) as (model,):
+            numbers, images = of(case, model, picture(name), own, options.steps)
+        Image.fromarray(np.concatenate(images, 1)).save(kept.path(cell).with_suffix(".png"))
+        return {"case": case, "picture": name, "unseen": own[0].facts["unseen"], **numbers}
+
+    return list(kept.of(list(asked_for), measure))
+
+
+def settings_of(case: str, steps: int) -> StyleSettings | SubjectSettings | None:
+    """How a case learns a picture; None for words."""
+    if case in LEARNED:
+        return replace(LEARNED[case], steps=steps)
+    return SubjectSettings() if case == SUBJECT else None
+
+
+def of(
+    case: str, model: LoadedModel, one: Picture, items: Sequence[Item], steps: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    """What the suite says of one case for one picture, and the images."""
+    start = time.process_time()
+    drawer = words(one)
+    if case in LEARNED:
+        drawer = learned(model, one, settings_of(case, steps))
+    elif case == SUBJECT:
+        drawer = tuned(model, one)
+    seconds = time.process_time() - start
+    images = np.stack([image for group in by_group(items) for image in drawn(model, group, drawer)])
+    values = measured(get_suite("embedded-style").metrics(), items, images)
+    listed = {name: [round(float(v), 5) for v in found] for name, found in values.items()}
+    return {"seconds": seconds, "values": listed}, images
+
+
+def by_group(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Items of one group each: they are drawn at once."""
+    for group in dict.fromkeys(item.facts["group"] for item in items):
+        yield [item for item in items if item.facts["group"] == group]
+
+
+def drawn(model: LoadedModel, items: Sequence[Item], drawer: Drawer) -> list[np.ndarray]:
+    found = [drawer(item.inputs["prompt"]) for item in items]
+    return draw(model, items, [prompt for prompt, _ in found], found[0][1])
+
+
+# --- what is learned of a picture -----------------------------------------------------------------
+
+
+def learned(model: LoadedModel, one: Picture, settings: StyleSettings) -> Drawer:
+    """CSD-VAR."""
+    pixels = as_batch([one.pixels], model.card.resolution)
+    tuning = StyleTuning(model, pixels, one.content, one.style, settings)
+    for _ in tuning.run():
+        pass
+    own = tuning.own.eval().requires_grad_(False)
+    return lambda prompt: (
+        prompt,
+        ContentStyleRun(tuning.adapter, own, model.text_encoder, asked(prompt)),
+    )
+
+
+def words(one: Picture) -> Drawer:
+    """Nothing: both words as they are."""
+    named = {CONTENT: one.content, STYLE: f"{one.style} style"}
+    return lambda prompt: (filled(prompt, named), Prepared())
+
+
+def tuned(model: LoadedModel, one: Picture) -> Drawer:
+    """DreamBooth-C and DreamBooth-S of the paper by ARBooth: the picture as a thing, and the
+    picture as a style, two trainings. Where both are asked for, the thing is."""
+    usual, pixels = SubjectSettings(), as_batch([one.pixels], model.card.resolution)
+    as_thing = subject(model, pixels, one.content, usual)
+    framed = replace(usual, frame=f"a {one.content} in {{}}")
+    as_style = subject(model, pixels, f"{one.style} style", framed)
+
+    def drawer(prompt: str) -> tuple[str, Prepared]:
+        if CONTENT in prompt:
+            named = {CONTENT: IT, STYLE: f"{one.style} style"}
+            return filled(prompt, named), as_thing
+        return filled(prompt, {STYLE: IT}), as_style
+
+    return drawer
+
+
+def subject(
+    model: LoadedModel, pixels: torch.Tensor, word: str, settings: SubjectSettings
+) -> Prepared:
+    tuning = SubjectTuning(model, pixels, word, settings)
+    for _ in tuning.run():
+        pass
+    tuning.own.eval().requires_grad_(False)
+    return tuning.prepared
+
+
+def filled(prompt: str, named: dict[str, str]) -> str:
+    """A prompt with words for its places."""
+    for place, word in named.items():
+        prompt = prompt.replace(place, word)
+    return prompt
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+RIGHT = {"content": (1, 3), "style": (2, 3), "both": (3,)}  # cells of the 2 x 2 that count
+COLUMNS: dict[str, tuple[str, tuple[int, ...] | None]] = {
+    "content right ↑": ("style-content-kept", RIGHT["content"]),
+    "content and named style right ↑": ("style-content-both", RIGHT["both"]),
+    "style right ↑": ("style-style-kept", RIGHT["style"]),
+    "style and named thing right ↑": ("style-style-both", RIGHT["both"]),
+    "together ↑": ("style-together", RIGHT["both"]),
+    "content, distance ↓": ("style-content-distance", None),
+    "style, distance ↓": ("style-style-distance", None),
+    "CLIP-I ↑": ("style-clip-i", None),
+    "CLIP-T ↑": ("style-clip-t", None),
+}
+UNSEEN = {
+    "pair": "pairs never trained, of known things and styles",
+    "style": "a style never trained",
+    "concept": "things never trained",
+}
+SHOWN = (0, 2, 4, 6, 8, 9, 10, 11, 16)  # of the images of a picture, on the sheet
+
+
+def means(rows: Sequence[dict[str, Any]], column: str) -> np.ndarray:
+    """Mean of a column over the images of every picture, ``(pictures,)``."""
+    metric, right = COLUMNS[column]
+    values = [np.array(row["values"][metric]) for row in rows]
+    return np.array([(np.isin(v, right) if right else v).mean() for v in values])
+
+
+def interval(numbers: np.ndarray) -> tuple[float, float, float]:
+    """Mean over pictures with its bootstrap interval."""
+    low, high = np.percentile(resampled_means(numbers), LEVELS)
+    return float(numbers.mean()), float(low), float(high)
+
+
+def shown(numbers: np.ndarray, digits: int = 3, sign: str = "") -> str:
+    mean, low, high = interval(numbers)
+    return f"{mean:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+
+
+def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    by_case = {case: [row for row in rows if row["case"] == case] for case in options.cases}
+    parts = [all_of(by_case), differences(by_case), four(by_case), by_unseen(by_case)]
+    if "full" in by_case:
+        parts.append(sheet(options, by_case["full"]))
+    command = "python benchmarks/styles.py"
+    usual = {"pictures": 24, "steps": FULL.steps}
+    for name, value in usual.items():
+        if getattr(options, name) != value:
+            command += f" --{name} {getattr(options, name)}"
+    summary = {
+        case: {column: interval(means(found, column)) for column in COLUMNS}
+        | {"seconds": float(np.mean([row["seconds"] for row in found]))}
+        for case, found in by_case.items()
+    }
+    write(
+        "styles",
+        "Content and style apart",
+        command,
+        {"means": summary, "cells": rows},
+        "\n\n".join(parts),
+    )
+
+
+def all_of(by_case: dict[str, list[dict[str, Any]]]) -> str:
+    lines = [
+        [
+            case,
+            *(shown(means(found, c)) for c in COLUMNS),
+            f"{np.mean([r['seconds'] for r in found]):.0f}",
+        ]
+        for case, found in by_case.items()
+    ]
+    count = len(next(iter(by_case.values())))
+    return (
+        f"Means over {count} pictures of 20 images each, the same seeds in all cases, with 95 % "
+        "bootstrap intervals over pictures. Named by the embedded judge's read-out; distances are "
+        "from the drawing that is wanted; CLIP-I and CLIP-T are the embedded CLIP's. Seconds are "
+        "CPU seconds of the training on one thread.\n\n"
+        + table(["case", *COLUMNS, "seconds"], lines)
+    )
+
+
+def differences(by_case: dict[str, list[dict[str, Any]]]) -> str:
+    """What each part is worth, picture by picture."""
+    full = by_case.get("full")
+    if not full:
+        return ""
+    lines = [
+        [case, *(shown(means(found, c) - means(full, c), sign="+") for c in COLUMNS)]
+        for case, found in by_case.items()
+        if case != "full"
+    ]
+    return (
+        "Differences from the full method, paired by picture (a positive number is more than the "
+        "full method has):\n\n" + table(["case", *COLUMNS], lines)
+    )
+
+
+def four(by_case: dict[str, list[dict[str, Any]]]) -> str:
+    """The 2 x 2 of right and wrong."""
+    groups = {
+        "content in a named style": "style-content-kept",
+        "a named thing in the style": "style-style-kept",
+    }
+    head = ["asked for", "case", "both right", "content only", "style only", "neither"]
+    lines = []
+    for group, metric in groups.items():
+        for case, found in by_case.items():
+            cells = np.concatenate([row["values"][metric] for row in found])
+            lines.append([group, case, *(float((cells == cell).mean()) for cell in (3, 1, 2, 0))])
+    return "Content right or wrong, style right or wrong:\n\n" + table(head, lines)
+
+
+def by_unseen(by_case: dict[str, list[dict[str, Any]]]) -> str:
+    columns = ("content right ↑", "style right ↑", "content, distance ↓", "style, distance ↓")
+    lines = []
+    for unseen, title in UNSEEN.items():
+        for case, found in by_case.items():
+            own = [row for row in found if row["unseen"] == unseen]
+            if own:
+                lines.append([title, len(own), case, *(shown(means(own, c)) for c in columns)])
+    return "By what the model never saw:\n\n" + table(
+        ["unseen", "pictures", "case", *columns], lines
+    )
+
+
+def sheet(options: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
+    """Every picture with the first image of every prompt: none is selected."""
+    folder, lines = options.cells, []
+    for row in rows:
+        found = next(folder.glob(f"full-{row['picture'].split('/')[1].replace(' ', '_')}-*.png"))
+        strip = np.asarray(Image.open(found))
+        tiles = [picture(row["picture"]).pixels, *(strip[:, 64 * i : 64 * i + 64] for i in SHOWN)]
+        lines.append(np.concatenate(tiles, 1))
+    Image.fromarray(np.concatenate(lines)).save(FOLDER / "styles.png", optimize=True)
+    return (
+        "![Examples](styles.png)\n\nEvery picture of the suite in a row, and what the full method "
+        "drew first for a prompt, none selected: its content in four named styles, a red apple, a "
+        "fish, a house and a key in its style, and both together."
+    )
+
+
+if __name__ == "__main__":
+    main()
