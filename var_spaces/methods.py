@@ -212,7 +212,8 @@ class Option:
     help: str
     choices: tuple[Any, ...]  # empty: free
     range: Bounds
-    content: str = ""  # what text stands for: "picture" or "mask" (content hashes), "prompt"
+    content: str = ""  # what text stands for: "picture" or "mask" (content hashes), "prompt",
+    # a kind of methods whose name it is
     needs: str = ""  # capability without which a model has no use for it
 
 

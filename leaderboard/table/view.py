@@ -26,6 +26,7 @@ class View(FrozenModel):
         models, caches, decodings: allowed names; of methods without parameters.
         verified: only rows that were verified.
         sort: column to rank by; "" is the first score.
+        columns: that are shown; empty shows all.
         x, y: columns of the Pareto plot; "" are the usual ones.
     """
 
@@ -35,6 +36,7 @@ class View(FrozenModel):
     caches: Names = ()
     decodings: Names = ()
     verified: bool = False
+    columns: Annotated[tuple[Key, ...], Field(max_length=50)] = ()
     sort: Key = ""
     x: Key = ""
     y: Key = ""
@@ -68,7 +70,7 @@ class View(FrozenModel):
         given = parse_qs(query, max_num_fields=100)
         data = {}
         for key, values in given.items():
-            if key in ("models", "caches", "decodings"):
+            if key in ("models", "caches", "decodings", "columns"):
                 data[key] = tuple(values)
             elif key == "verified":
                 data[key] = values[-1] == "true"

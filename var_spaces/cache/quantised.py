@@ -29,7 +29,11 @@ class Quantised(CachePolicy):
     paper = "https://arxiv.org/abs/2402.02750"
 
     bits: Literal[8, 4] = Field(8, description="bits per number")
-    policy: str = Field("full", description="name of the cache policy that decides what stays")
+    policy: str = Field(
+        "full",
+        description="name of the cache policy that decides what stays",
+        json_schema_extra={"content": "cache"},
+    )
     policy_budget: float = Field(
         1, gt=0, le=1, description="budget of that policy; its other parameters are the defaults"
     )

@@ -44,8 +44,14 @@ MAX_SESSIONS = 1000  # pages whose state is kept, the latest
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
-<p>Pictures drawn from coarse to fine, scale by scale (visual autoregressive models)</p></div>
-</header>"""
+<p>Next-scale prediction: a model draws the whole picture again and again, each time with more
+detail, from a single token to the finished image.</p></div>
+<button type="button" class="vs-again" data-term="">Help: every word explained</button></header>"""
+
+API_PAGE = "api"
+API_HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces: the API</h1>
+<p>Everything that the page draws can be asked for by programs: see "Use via API" below, or
+<a href="./">go back to the page</a>.</p></div></header>"""
 
 
 def build_app() -> gr.Blocks:
@@ -61,6 +67,8 @@ def build_app() -> gr.Blocks:
             open_board = add_board()
         open_board(page, holder)
         add_recall(page, places, holder)
+    with page.route("API", API_PAGE, show_in_navbar=False):  # no weight of the first view
+        gr.HTML(API_HEADER)
         add_endpoints([first, *others])
     limits = Limits.from_environment()
     page.queue(max_size=limits.max_waiting, api_open=False)

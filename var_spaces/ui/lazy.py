@@ -1,8 +1,8 @@
 """Tabs that are built when somebody opens them: a visitor gets no more than is looked at.
 
 What a tab begins with travels as text in a hidden control: nothing before it is opened, ``OPEN``
-when it is opened empty, else what its builder reads (the runs of a link, say). New text builds the
-tab anew.
+when it is opened empty, else what its builder reads: the runs of a link, say, or of a picture that
+is to be compared (``js/onward.js``). New text builds the tab anew.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui.queue.wiring import QUICK, refusing
 
 OPEN = "open"
-_WANTED = f"(wanted) => wanted || '{OPEN}'"
+_WANTED = f"(wanted) => varSpaces.sent('{{name}}') || wanted || '{OPEN}'"
 MOST_RUNS = 4
 _numbers = itertools.count(1)  # what was asked for before is new again
 
@@ -45,7 +45,7 @@ class Lazy:
                 with refusing():
                     build("" if wanted == OPEN else wanted or "")
 
-        tab.select(None, self.wanted, self.wanted, js=_WANTED, **QUICK)
+        tab.select(None, self.wanted, self.wanted, js=_WANTED.format(name=name), **QUICK)
 
     @property
     def restored(self) -> list[gr.components.Component]:

@@ -12,6 +12,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from var_spaces.ui.form.schema import schema
+from var_spaces.ui.gallery.pictures import for_browser
+from var_spaces.ui.glossary import TERMS
+from var_spaces.ui.run.onward import sends
 
 FOLDER = Path(__file__).with_name("js")
 FIRST = "share.js"  # makes ``varSpaces``
@@ -21,10 +24,13 @@ YEAR = 31_536_000  # seconds; another script has another address
 
 @cache
 def script() -> str:
-    """All scripts, and the schema of the methods."""
+    """All scripts, and what they read of the page's own words and classes."""
     others = sorted(path for path in FOLDER.glob("*.js") if path.name != FIRST)
     texts = [path.read_text(encoding="utf-8") for path in (FOLDER / FIRST, *others)]
-    return "\n".join([*texts, f"varSpaces.schema = {json.dumps(schema())};", ""])
+    read = {"schema": schema(), "gallery": for_browser(), "sends": sends()}
+    read |= {"terms": TERMS}
+    told = [f"varSpaces.{name} = {json.dumps(value)};" for name, value in read.items()]
+    return "\n".join([*texts, *told, ""])
 
 
 def head() -> str:

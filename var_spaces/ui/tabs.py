@@ -5,30 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 
 from var_spaces import methods
+from var_spaces.ui.glossary import term
 
 
 @dataclass(frozen=True)
 class TabWords:
-    """Title of a tab, its button, and what it is for."""
+    """Title of a tab, its button, what it is for, what it is good at, and what it cannot do with
+    the models that come along."""
 
     title: str
     go: str
     promise: str
+    good: str = ""
+    limits: str = ""
 
 
 WORDS: Mapping[str, TabWords] = {
-    "generate": TabWords("Generate", "Generate", "Choose what to draw and press Generate."),
+    "generate": TabWords(
+        "Generate",
+        "Generate",
+        "Choose what to draw and press Generate.",
+        "one thing in a drawing style, or a small scene from English words, in a fraction of a "
+        "second on any computer; and at showing how it comes about.",
+        "64 px drawings of 64 things, or of what the captions of the training drawings say: no "
+        "photographs, no people, no writing.",
+    ),
     "edit": TabWords(
         "Edit",
         "Edit",
         "Hand in a picture and say what to change, paint over it, or let a model draw its details "
         "anew: which of these is for the model to say.",
+        "changes of a part that fit their surroundings, without any training for it.",
+        "pictures of 64 px, plain around a thing that they know; photographs are read as drawings.",
     ),
-    "style": TabWords("Style", "Draw", "Take the style of one picture to another content."),
-    "subject": TabWords("Subject", "Draw", "Draw a thing of your own in new places."),
-    "control": TabWords("Control", "Draw", "Draw along edges, depth or a sketch."),
+    "style": TabWords(
+        "Style",
+        "Draw",
+        "Take the style of one picture to another content.",
+        "one look for many contents, learned from a single picture.",
+        "drawings of 64 px; the style of a photograph is beyond the models that come along.",
+    ),
+    "subject": TabWords(
+        "Subject",
+        "Draw",
+        "Draw a thing of your own in new places.",
+        "your own thing in new colours, styles and company.",
+        "drawings of 64 px with few details; faces and photographs are beyond the models that come "
+        "along.",
+    ),
+    "control": TabWords(
+        "Control",
+        "Draw",
+        "Draw along edges, depth or a sketch.",
+        "keeping an outline or a layout while everything else is free.",
+        "64 px: lines closer than a few pixels run together.",
+    ),
 }
 
 
@@ -53,3 +87,15 @@ def of(task: str) -> str:
 def words(tab: str) -> TabWords:
     """What a tab is called; one that is not listed here goes by its name."""
     return WORDS.get(tab) or TabWords(tab.capitalize(), "Draw", "Press Draw.")
+
+
+def about(tab: str) -> str:
+    """What a tab is good at and what it cannot do, as HTML; "" if nobody said."""
+    told = words(tab)
+    if not told.good:
+        return ""
+    more = term("larger", "larger models need a GPU: here is how")
+    return (
+        f'<p class="vs-about"><b>Good at</b> {escape(told.good)} <b>Not with the models that come '
+        f"along:</b> {escape(told.limits)} For more, {more}.</p>"
+    )

@@ -34,7 +34,12 @@ Sizes = tuple[Annotated[int, Field(ge=1, le=64)], ...]
 class RewardedSearch(DecodingStrategy):
     """A strategy that looks at candidates through a reward."""
 
-    reward: str = Field("clip", max_length=64, description="what says which image is better")
+    reward: str = Field(
+        "clip",
+        max_length=64,
+        json_schema_extra={"content": "reward"},
+        description="what says which image is better",
+    )
 
     @property
     def needs(self) -> dict[str, str]:
@@ -85,7 +90,12 @@ class TTSVAR(RewardedSearch):
         "value", description="reward now, or largest, sum or change over the scales"
     )
     strength: float = Field(10.0, ge=0, le=100, description="how much the reward counts, lambda")
-    features: str = Field("clip", max_length=64, description="what clusters are made of")
+    features: str = Field(
+        "clip",
+        max_length=64,
+        json_schema_extra={"content": "features"},
+        description="what clusters are made of",
+    )
     vectors: Literal["pca", "pca-all", "pool"] = Field(
         "pca", description="patches along their main direction (own, or common), or their mean"
     )

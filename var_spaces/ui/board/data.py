@@ -10,6 +10,8 @@ import threading
 from functools import lru_cache
 
 from leaderboard.entry import PARTS, Entry
+from leaderboard.papers import paper_rows
+from leaderboard.reproduction import Reproduced, reproduced
 from leaderboard.result import Result
 from leaderboard.store import Store, open_store, reading_stores
 from leaderboard.store.folder import FolderBackend
@@ -76,6 +78,18 @@ def first_run(result: Result) -> RunSpec:
     return Entry(**result.entry).spec(
         suite.task, dict(item.inputs), seed=suite.seed, first=item.index, count=1
     )
+
+
+def papers() -> tuple[Reproduced, ...]:
+    """Every row of the papers beside ours, as the stores are now."""
+    stores = reading_stores()
+    return _papers(tuple((str(store.backend), store.backend.head()) for store in stores))
+
+
+@lru_cache(maxsize=1)
+def _papers(_heads: tuple[tuple[str, str], ...]) -> tuple[Reproduced, ...]:
+    rows = source().rows
+    return tuple(reproduced(row, rows) for row in paper_rows().values())
 
 
 def suites() -> list[tuple[str, str]]:

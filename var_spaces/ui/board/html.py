@@ -9,6 +9,7 @@ from leaderboard.result import Result
 from leaderboard.submissions.request import Request
 from leaderboard.submissions.verdict import Verdict
 from leaderboard.table.board import Board, Column, Line
+from var_spaces.ui.glossary import term
 from var_spaces.ui.words import plural, seconds_text
 
 STAMPS = {
@@ -20,23 +21,38 @@ STAMPS = {
 STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed"}
 
 
-def table(board: Board) -> str:
-    """The lines of a board; a click on an entry selects it."""
+def table(board: Board, shown: Sequence[str] = ()) -> str:
+    """The lines of a board; a click on an entry selects it, one on a header ranks by it.
+
+    Models as they come are pinned above, with the rank that they have.
+
+    Args:
+        shown: keys of the columns to show; empty shows all.
+    """
     if not board.columns:
         return (
             '<p class="vs-note">No results yet. The first one takes about a minute: '
             f"<code>python -m leaderboard run --suite smoke</code>{_skipped(board)}</p>"
         )
-    heads = "".join(_head(column, board.sort) for column in board.columns)
-    rows = "".join(_row(line, board.columns) for line in board.lines)
+    columns = [column for column in board.columns if not shown or column.key in shown]
+    heads = "".join(_head(column, board.sort) for column in columns)
+    pinned = [line for line in board.lines if is_baseline(line)]
+    others = [line for line in board.lines if not is_baseline(line)]
+    rows = "".join(_row(line, columns) for line in (*pinned, *others))
     empty = '<tr><td colspan="99">No row passes the filters.</td></tr>'
     return (
         f"{_caption(board)}"
         '<div class="vs-scroll" tabindex="0" role="region" aria-label="Leaderboard">'
         '<table class="vs-table vs-board"><thead><tr><th scope="col">#</th>'
-        f'<th scope="col">Entry</th><th scope="col">Checked</th>{heads}</tr></thead>'
+        f'<th scope="col">Entry</th><th scope="col">{term("verified", "Checked")}</th>{heads}</tr>'
+        "</thead>"
         f"<tbody>{rows or empty}</tbody></table></div>"
     )
+
+
+def is_baseline(line: Line) -> bool:
+    """Whether it is a model as it comes: nothing of it is changed."""
+    return line.row["label"] == line.row["model"]
 
 
 def _caption(board: Board) -> str:
@@ -72,7 +88,8 @@ def _head(column: Column, sort: Column | None) -> str:
     unit = f", {column.unit}" if column.unit else ""
     return (
         f'<th scope="col" title="{escape(column.metric, quote=True)}"{ranked}>'
-        f"{escape(column.title)}{escape(unit)} {arrow}</th>"
+        f'<button type="button" class="vs-sort" data-sort="{column.key}">'
+        f"{escape(column.title)}{escape(unit)} {arrow}</button></th>"
     )
 
 
@@ -80,7 +97,11 @@ def _row(line: Line, columns: Sequence[Column]) -> str:
     stamp, told = STAMPS[line.verdict]
     kind = " ".join(
         name
-        for name, on in (("vs-dominated", line.dominated), ("vs-flagged", line.rank is None))
+        for name, on in (
+            ("vs-dominated", line.dominated),
+            ("vs-flagged", line.rank is None),
+            ("vs-baseline", is_baseline(line)),
+        )
         if on
     )
     cells = "".join(_cell(line, column) for column in columns)

@@ -13,30 +13,37 @@ from var_spaces.ui.compare.comparing import COLUMN, SHARED, WHOLE
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.layout import Fields
 from var_spaces.ui.form.values import KINDS
+from var_spaces.ui.glossary import term
 from var_spaces.ui.queue.wiring import CAREFUL, refusing
 from var_spaces.zoo.cards import get_card
 
-NOTE = """<p class="vs-note">A worker draws the images of the suite with this entry, draws some of
-them again to check itself, and adds a row. Only registered methods and known models can be
-submitted; for a model of your own, add its card first.</p>"""
+NOTE = f"""<p class="vs-note">A worker draws the images of the suite with this entry, draws some of
+them again to check itself, and adds a row: it is {term("verified", "verified")} if tokens and
+numbers are the same. Only registered methods and known models can be submitted; for a model of your
+own, add its card first. On the command line: <code>python -m leaderboard submit --help</code></p>
+"""
 
 
 class SubmitForm(Fields):
     """Controls of a submission inside the current block.
+
+    Args:
+        protocol: in view; its suite is the one to begin with.
 
     Attributes:
         go: the button.
         said: what came of it.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, protocol: str = "") -> None:
         super().__init__(Controls(COLUMN, "submit"), get_card(model))
         gr.HTML(NOTE)
         with gr.Row():
             choices = data.suites()
+            self.names = [name for _, name in choices]
             self.suite = gr.Dropdown(
                 choices,
-                value=choices[0][1],
+                value=self._suite(protocol) or self.names[0],
                 label="Suite",
                 interactive=True,
                 elem_id=self.id("suite"),
@@ -73,6 +80,14 @@ class SubmitForm(Fields):
         card = get_card(given["model"] or "", "generator")
         given = {**dict(zip(SHARED.keys, SHARED.defaults(card), strict=True)), **given}
         return suite or "", WHOLE.spec([given[key] for key in WHOLE.keys]), who or ""
+
+    def suite_in_view(self, protocol: str | None) -> Any:
+        """What another protocol in view changes: its suite, if it can be submitted to."""
+        return self._suite(protocol or "") or gr.skip()
+
+    def _suite(self, protocol: str) -> str:
+        name = protocol.partition(" ")[0]
+        return name if name in self.names else ""
 
     def _change_model(self, model: str) -> list[Any]:
         with refusing():

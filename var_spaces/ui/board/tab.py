@@ -12,7 +12,7 @@ import gradio as gr
 from leaderboard.table.board import Board, to_csv
 from leaderboard.table.view import View
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui.board import data, html, plot
+from var_spaces.ui.board import data, html, papers_html, plot
 from var_spaces.ui.board.submit import SubmitForm
 from var_spaces.ui.lazy import Lazy
 from var_spaces.ui.queue.limits import Limits
@@ -24,8 +24,10 @@ from var_spaces.ui.server.hourly import Hourly
 TAB = "leaderboard"
 REFRESH = 2.0  # seconds between looks at submissions that are not done
 PICK = """element.addEventListener("click", (event) => {
-  const button = event.target.closest(".vs-pick");
-  if (button) trigger("select", { id: button.dataset.id });
+  const button = event.target.closest(".vs-pick, .vs-sort");
+  if (!button) return;
+  if (button.dataset.sort) trigger("input", { sort: button.dataset.sort });
+  else trigger("select", { id: button.dataset.id });
 });"""
 # The address follows the filters, so that it can be shared; other parts of it are left out.
 ADDRESS = """(query) => {
@@ -67,7 +69,7 @@ def build_board(query: str = "") -> None:
     picture = gr.HTML(
         plot.pareto(first), elem_id="board-plot", elem_classes="vs-card", js_on_load=PICK
     )
-    rows = gr.HTML(html.table(first), elem_id="board-table", js_on_load=PICK)
+    rows = gr.HTML(html.table(first, view.columns), elem_id="board-table", js_on_load=PICK)
     with gr.Row(elem_classes="vs-actions"):
         csv = gr.Button("Download CSV", size="md", elem_id="board-csv")
     text = gr.JSON(visible=False)  # for the browser, which makes the file
@@ -88,15 +90,24 @@ def build_board(query: str = "") -> None:
             look, filters.inputs, [*shown, address], trigger_mode="always_last", **CAREFUL
         )
         looked.success(None, address, None, js=ADDRESS, **QUICK)
+
+    # gradio hands over what is annotated with its own types
+    def rank(event: gr.EventData, *values: Any) -> list[Any]:
+        place = filters.inputs.index(filters.sort)
+        return look(*values[:place], str(event.sort), *values[place + 1 :])
+
+    ranked = rows.input(rank, filters.inputs, [*shown, address], **CAREFUL)
+    ranked.success(None, address, None, js=ADDRESS, **QUICK)
     for chosen in (rows.select, picture.select):
         opened = chosen(_details, None, details, **CAREFUL)
         opened.then(None, None, None, js=SHOW_DETAILS, **QUICK)
     csv.click(_csv, filters.inputs, text, **CAREFUL).success(None, text, None, js=SAVE, **QUICK)
-    _submissions(look, filters, [*shown, address])
+    _papers()
+    _submissions(look, filters, [*shown, address], first.protocol)
 
 
 def _shown(board: Board, view: View) -> list[Any]:
-    return [*Filters.updates(board, view), plot.pareto(board), html.table(board)]
+    return [*Filters.updates(board, view), plot.pareto(board), html.table(board, view.columns)]
 
 
 def _query(view: View) -> str:
@@ -144,6 +155,7 @@ class Filters:
             with gr.Row():
                 self.x = _dropdown("Plot across (x)", "x", start[6])
                 self.y = _dropdown("Plot up (y)", "y", start[7])
+                self.columns = _dropdown("Columns", "columns", start[9], multiselect=True)
             with gr.Row():
                 self.verified = gr.Checkbox(
                     view.verified,
@@ -156,7 +168,7 @@ class Filters:
     def inputs(self) -> list[gr.components.Component]:
         return [
             self.protocol, self.search, self.sort, self.models, self.caches, self.decodings,
-            self.x, self.y, self.verified,
+            self.x, self.y, self.verified, self.columns,
         ]  # fmt: skip
 
     @property
@@ -170,7 +182,7 @@ class Filters:
         Raises:
             VarSpacesError: for a value that is refused.
         """
-        protocol, search, sort, models, caches, decodings, x, y, verified = values
+        protocol, search, sort, models, caches, decodings, x, y, verified, shown = values
         return View(
             protocol=protocol or "",
             search=search or "",
@@ -181,6 +193,7 @@ class Filters:
             x=x or "",
             y=y or "",
             verified=bool(verified),
+            columns=tuple(shown or ()),
         )
 
     @staticmethod
@@ -207,6 +220,10 @@ class Filters:
             column(board.x),
             column(board.y),
             gr.update(value=view.verified),
+            gr.update(
+                choices=columns,
+                value=[key for key in view.columns if key in dict(columns).values()],
+            ),
         ]
 
 
@@ -221,14 +238,24 @@ def _dropdown(label: str, name: str, start: dict[str, Any], **more: Any) -> gr.D
     )
 
 
-def _submissions(look: Any, filters: Filters, outputs: list[gr.components.Component]) -> None:
+def _papers() -> None:
+    """Every row of the papers beside ours; it is worked out when somebody opens it."""
+    with gr.Accordion("Papers and ours", open=False, elem_id="board-papers") as holder:
+        table = gr.HTML(elem_id="board-papers-table")
+    holder.expand(lambda: papers_html.table(data.papers()), None, table, **CAREFUL)
+
+
+def _submissions(
+    look: Any, filters: Filters, outputs: list[gr.components.Component], protocol: str
+) -> None:
     """The form, the list of submissions, and a timer that runs while one is not done."""
     with gr.Accordion("Submit an entry", open=False, elem_id="board-submit"):
         model = handlers.first_model("generate")
         if model is None:
             gr.HTML('<p class="vs-note">No model was found, so there is nothing to submit.</p>')
             return
-        form = SubmitForm(model)
+        form = SubmitForm(model, protocol)
+    filters.protocol.input(form.suite_in_view, filters.protocol, form.suite, **CAREFUL)
     with gr.Accordion("Submissions", open=False, elem_id="board-submissions") as holder:
         listed = gr.HTML(_list(), elem_id="board-requests")
     timer = gr.Timer(REFRESH, active=_open())

@@ -190,8 +190,10 @@ def blind(board: Board) -> str:
         height, width = view.size
         crisp = " vs-crisp" if width < compare_html.SHOWN else ""
         sides.append(
-            f'<img class="vs-picture{crisp}" src="{_plain(view)}" width="{width}" '
-            f'height="{height}" alt="{side} picture" decoding="sync">'
+            stage.enlarged(
+                f'<img class="vs-picture{crisp}" src="{_plain(view)}" width="{width}" '
+                f'height="{height}" alt="{side} picture" decoding="sync">'
+            )
         )
     return f'<div class="vs-duel">{"".join(sides)}</div>'
 

@@ -69,7 +69,7 @@ def _picture(view: RunView, letter: str) -> str:
         return f'<div class="vs-blank" style="{stage.shape(view)}">{stage.mark()}</div>'
     height, width = view.size
     crisp = " vs-crisp" if width < SHOWN else ""
-    return (
+    return stage.enlarged(
         f'<img class="vs-picture{crisp}" src="{view.pictures[0]}" width="{width}" '
         f'height="{height}" alt="Column {letter}: {stage.alt(view, 0)}" decoding="sync">'
     )

@@ -104,8 +104,9 @@ def _td(grid: Grid, number: int, spec: RunSpec) -> str:
         return f'<td data-state="{state}"><span class="vs-empty"></span></td>'
     uri, seconds, held = grid.done[number]
     alt = escape(f"Run {spec.id}", quote=True)
+    picture = f'<img class="vs-picture vs-crisp" src="{uri}" alt="{alt}" decoding="sync">'
     return (
-        f'<td data-state="done"><img class="vs-crisp" src="{uri}" alt="{alt}" decoding="sync">'
+        f'<td data-state="done">{stage.enlarged(picture)}'
         f"<small>{seconds_text(seconds)} · {bytes_text(held)}</small></td>"
     )
 

@@ -42,8 +42,11 @@ def build_compare(specs: Sequence[RunSpec] = ()) -> None:
     """Lay out and wire the tab inside the current Blocks.
 
     Args:
-        specs: accepted runs that fill its columns.
+        specs: accepted runs that fill its columns; one is compared with what the first preset makes
+            of it.
     """
+    if len(specs) == 1:
+        specs = beside(specs[0])
     model = specs[0].model if specs else handlers.first_model(TAB)
     card = get_card(model) if model else None
     with gr.Tabs(elem_classes="vs-inner"):
@@ -57,6 +60,18 @@ def build_compare(specs: Sequence[RunSpec] = ()) -> None:
                 grid.build_grid(card)
             with gr.Tab("Blind battle", elem_id="compare-battle"):
                 battle.build_battle(card)
+
+
+def beside(spec: RunSpec) -> list[RunSpec]:
+    """A run, and the same with what a preset of two columns changes; else twice the same.
+
+    Raises:
+        VarSpacesError: if it is of another tab.
+    """
+    spec = handlers.accept(TAB, spec).replace(count=1, first=0)
+    pairs = (p for p in presets(spec) if len(p.columns) == FEWEST)
+    preset = next(pairs, None)
+    return comparing.columns(preset, spec) if preset else [spec, spec]
 
 
 def filled(specs: Sequence[RunSpec]) -> tuple[list[Any], list[list[Any]]]:

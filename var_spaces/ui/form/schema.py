@@ -43,8 +43,11 @@ def _method(kind: str, name: str) -> dict[str, Any]:
 def _field(kind: str, option: Option) -> dict[str, Any]:
     low, high = option.range.low, option.range.high
     step = 1 if option.type is int else step_of(low, high)
-    if option.choices:
-        control: dict[str, Any] = {"kind": "choice", "choices": list(option.choices)}
+    choices = list(option.choices)
+    if option.content:  # the name of another method
+        choices = list(methods.names(option.content))
+    if choices:
+        control: dict[str, Any] = {"kind": "choice", "choices": choices}
     elif is_text(option):
         control = {"kind": "text", "free": FREE if is_free_number(option) else ""}
     elif option.type is bool:
@@ -58,9 +61,18 @@ def _field(kind: str, option: Option) -> dict[str, Any]:
         "name": option.field,
         "label": label(f"{kind}.{option.field}"),
         "help": sentence(option.help),
+        "term": _term(kind, option.field),
         "default": show(option.default, option),
         **control,
     }
+
+
+def _term(kind: str, field: str) -> str:
+    """The explanation of a parameter: its own, or that of what its name says."""
+    if field == "scale":
+        return kind  # the strength of a guidance, not a scale of the picture
+    drafted = field.startswith("refiner") or field in ("drafters", "drafted")
+    return "drafter" if drafted else field
 
 
 def step_of(low: float | None, high: float | None) -> float:

@@ -55,9 +55,14 @@ varSpaces.methods = (element, props, watch, trigger, prefix, sections) => {
       text.addEventListener("input", () => change(text.value));
       inputs = [text];
     } else inputs = numbers(field, common, now, change);
-    const parts = [tag("label", { for: common.id }, field.label), tag("span", {}, ...inputs)];
+    const parts = [named({ for: common.id }, field.label, field.term), tag("span", {}, ...inputs)];
     if (field.help) parts.push(tag("small", { id: `${label}-help` }, field.help));
     return tag("div", { id: label, class: "vs-parameter", "data-kind": field.kind }, ...parts);
+  }
+
+  /* A label, and what its words mean. */
+  function named(attributes, text, term) {
+    return tag("div", {}, tag("label", attributes, text), varSpaces.term(term));
   }
 
   /* A number to type and, where the range is small enough, the same number to drag. */
@@ -99,7 +104,7 @@ varSpaces.methods = (element, props, watch, trigger, prefix, sections) => {
         box.replaceWith(fresh);
         fresh.querySelector("select")?.focus();
       };
-      const label = tag("label", { for: `${id(kind)}-input` }, schema[kind].label);
+      const label = named({ for: `${id(kind)}-input` }, schema[kind].label, kind);
       const list = select({ id: `${id(kind)}-input` }, choices, chosen, change);
       box.append(tag("div", { id: id(kind), class: "vs-parameter" }, label, tag("span", {}, list)));
     }

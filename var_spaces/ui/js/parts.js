@@ -3,7 +3,7 @@
    A part of the value is HTML for the element [data-part=its name], or a list of HTML for the children
    of that element. Elements that do not change stay what they are, with focus and scrolling. */
 
-varSpaces.parts = (element, props, watch) => {
+varSpaces.parts = (element, props, watch, trigger) => {
   const shown = new Map();
 
   function put(place, html) {
@@ -25,6 +25,11 @@ varSpaces.parts = (element, props, watch) => {
   }
 
   function draw() {
+    // what the browser knows of itself is done when the new parts are there
+    queueMicrotask(() => {
+      const next = element.querySelector(".vs-next");
+      if (next) varSpaces.fitting(next, next.dataset.run);
+    });
     for (const [name, part] of Object.entries(props.value || {})) {
       const place = element.querySelector(`[data-part="${name}"]`);
       if (!place) continue;
@@ -40,6 +45,11 @@ varSpaces.parts = (element, props, watch) => {
     if (box) box.style.setProperty("--at", event.target.value + "%");
   });
   element.addEventListener("click", async (event) => {
+    const more = event.target.closest("[data-more]");
+    if (more) {
+      const run = more.closest("[data-run]").dataset.run;
+      trigger("select", { run, count: Number(more.dataset.more) });
+    }
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const text = button.parentElement.querySelector("code").textContent;

@@ -1,9 +1,10 @@
-/* Links to runs, and the visitor's own runs in this browser. Nothing of it goes to the server, except
+/* Links to runs, and the visitor's own runs and presets in this browser. Nothing of it goes to the server, except
    the link that a visitor opens. What is read back from the browser's storage is only ever shown as
    text or as a picture, and the server checks every link as it checks any stranger's. */
 
 window.varSpaces = (() => {
   const KEY = "var-spaces-runs";
+  const PRESETS = "var-spaces-presets";
   const MOST = 24;
   const MAX_URL = 2000;
   const MAX_PICTURE = 20000;
@@ -11,21 +12,21 @@ window.varSpaces = (() => {
   const address = (link) =>
     link.startsWith("?") ? location.origin + location.pathname + link : link;
 
-  function read() {
+  function read(key = KEY) {
     try {
-      const runs = JSON.parse(localStorage.getItem(KEY) || "[]");
+      const runs = JSON.parse(localStorage.getItem(key) || "[]");
       return Array.isArray(runs) ? runs.filter((run) => run && run.id && run.link) : [];
     } catch {
       return []; // no storage here, or not what we wrote
     }
   }
 
-  function write(runs) {
+  function write(runs, key = KEY) {
     try {
-      if (runs.length) localStorage.setItem(KEY, JSON.stringify(runs));
-      else localStorage.removeItem(KEY);
+      if (runs.length) localStorage.setItem(key, JSON.stringify(runs));
+      else localStorage.removeItem(key);
     } catch {
-      if (runs.length > 1) write(runs.slice(0, runs.length >> 1)); // the storage is full
+      if (runs.length > 1) write(runs.slice(0, runs.length >> 1), key); // the storage is full
     }
     window.dispatchEvent(new Event(KEY));
   }
@@ -35,6 +36,15 @@ window.varSpaces = (() => {
     const picture = run.picture.length <= MAX_PICTURE ? run.picture : "";
     const others = read().filter((other) => other.id !== run.id);
     write([{ ...run, picture, when: Date.now() }, ...others].slice(0, MOST));
+  }
+
+  /* A run of the list under a name; false if there is no such run, or no link that holds it. */
+  function keep(id, name) {
+    const run = read().find((found) => found.id === id);
+    if (!run || !run.link || !name) return false;
+    const others = read(PRESETS).filter((other) => other.title !== name);
+    write([{ ...run, title: name, when: Date.now() }, ...others].slice(0, MOST), PRESETS);
+    return true;
   }
 
   /* Also where a frame may not use the clipboard of its page. */
@@ -69,20 +79,26 @@ window.varSpaces = (() => {
     setTimeout(() => (element.textContent = before), 2500);
   }
 
-  /* The list of runs inside `element`; `open` is called with the link of the one that is chosen. */
+  /* The presets and the runs inside `element`; `open` is called with the link of the one that is
+     chosen. */
   function show(element, open) {
-    const list = element.querySelector("ol");
-    const clear = element.querySelector("button");
-    const draw = () => {
-      const runs = read();
-      element.querySelector("p").hidden = runs.length > 0;
-      clear.hidden = runs.length === 0;
-      list.replaceChildren(...runs.map((run) => entry(run, open)));
-    };
-    clear.addEventListener("click", () => write([]));
-    window.addEventListener(KEY, draw);
-    window.addEventListener("storage", (event) => event.key === KEY && draw());
-    draw();
+    for (const holder of element.querySelectorAll("section")) {
+      const key = holder.dataset.list === "presets" ? PRESETS : KEY;
+      const list = holder.querySelector("ol");
+      const clear = holder.querySelector(":scope > button");
+      const draw = () => {
+        const runs = read(key);
+        holder.hidden = key === PRESETS && !runs.length;
+        const empty = holder.querySelector("p");
+        if (empty) empty.hidden = runs.length > 0;
+        clear.hidden = runs.length === 0;
+        list.replaceChildren(...runs.map((run) => entry(run, open)));
+      };
+      clear.addEventListener("click", () => write([], key));
+      window.addEventListener(KEY, draw);
+      window.addEventListener("storage", draw);
+      draw();
+    }
   }
 
   function entry(run, open) {
@@ -115,5 +131,5 @@ window.varSpaces = (() => {
     setTimeout(() => URL.revokeObjectURL(address), 60000);
   }
 
-  return { copy, remember, save, say, show, toClipboard };
+  return { copy, keep, remember, save, say, show, toClipboard };
 })();

@@ -17,15 +17,15 @@ from var_spaces.zoo.cards import Card
 def command(spec: RunSpec, card: Card) -> str:
     """``python -m var_spaces generate ...`` with what differs from the defaults of the card.
 
-    Empty for a run that starts from pictures: the command line takes none.
+    Pictures are in files of the visitor: the command names them after their inputs.
     """
     task = methods.get("task", spec.task)
-    if any(option.content == "picture" for option in methods.cli_options(task)):
-        return ""
     words = ["python", "-m", "var_spaces", "generate", "--model", spec.model]
     words += ["--task", spec.task] if spec.task != card.default_task else []
     for option in methods.cli_options(task):
         value = spec.inputs.get(option.field)
+        if value is not None and option.content in ("picture", "mask"):
+            value = f"{option.field}.png"
         words += _flag(option.flag, value) if value is not None else []
     words += ["--seed", str(spec.seed)]
     words += ["--n", str(spec.count)] if spec.count != 1 else []

@@ -8,12 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.ui.glossary import term
 from var_spaces.ui.run.view import RunView
 from var_spaces.ui.words import bytes_text, seconds_text
 
 WIDTH, HEIGHT = 380, 190
 LEFT, RIGHT, TOP, BOTTOM = 2, 2, 24, 22
-HEADS = ("Scale", "Tokens", "Time", "Cache held", "Full cache", "Entropy")
+HEADS = (
+    term("scale", "Scale"),
+    term("token", "Tokens"),
+    "Time",
+    term("cache", "Cache held"),
+    "Full cache",
+    term("entropy", "Entropy"),
+)
 
 
 def parts(view: RunView) -> dict[str, str]:
@@ -60,7 +68,7 @@ def _cache_plot(view: RunView) -> str:
     if held and not any(held):
         legend = f"no cache: a scale sees itself alone · {legend}"
     drawing = plot.bars(held, "vs-held") + plot.steps(full) + plot.value(held, bytes_text)
-    return figure("Cache held (KV cache)", legend, name, plot.frame() + drawing)
+    return figure(term("cache", "Cache held (KV cache)"), legend, name, plot.frame() + drawing)
 
 
 def _kept(view: RunView) -> str:
@@ -72,8 +80,9 @@ def _kept(view: RunView) -> str:
         f'<span><img src="{uri}" alt="Tokens of the {h}×{w} map that were kept">{h}×{w}</span>'
         for uri, (h, w) in sizes
     )
+    title = term("kept", "Tokens kept")
     return (
-        f'<figure class="vs-plot vs-kept"><figcaption><b>Tokens kept</b><span>{legend}</span>'
+        f'<figure class="vs-plot vs-kept"><figcaption><b>{title}</b><span>{legend}</span>'
         f"</figcaption><div>{maps}</div></figure>"
     )
 
@@ -88,7 +97,7 @@ def _time_plot(view: RunView) -> str:
 
 
 def figure(title: str, legend: str, name: str, drawing: str) -> str:
-    """A plot with its title and legend; ``name`` says it in words."""
+    """A plot with its title and legend, which are HTML; ``name`` says it in words."""
     return (
         f'<figure class="vs-plot"><figcaption><b>{title}</b><span>{legend}</span></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">{drawing}</svg>'

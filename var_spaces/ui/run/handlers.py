@@ -25,6 +25,7 @@ from var_spaces.ui.form import fits
 from var_spaces.ui.form.examples import Example, examples
 from var_spaces.ui.form.form import Form, show
 from var_spaces.ui.form.pictures import for_editor
+from var_spaces.ui.gallery.pictures import example_strip
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
 from var_spaces.ui.queue.wiring import UNEXPECTED
@@ -41,10 +42,12 @@ def empty(model: str | None, tab: str = "generate") -> RunView:
     if not model:
         return RunView()
     card = get_card(model, "generator")
+    example = example_strip(model)
     return RunView(
         schedule=card.schedule,
         size=(card.resolution, card.resolution),
         promise=tabs.words(tab).promise,
+        example=example if example and tabs.of(example.spec.task) == tab else None,
         looks_back="kv-cache" in card.kind.offers,
     )
 
@@ -111,6 +114,16 @@ def accept(tab: str, spec: RunSpec) -> RunSpec:
     return spec
 
 
+def variations(form: Form, text: str, count: object) -> RunSpec:
+    """The next pictures of a run: all else, and so the noise before them, is the same.
+
+    Raises:
+        VarSpacesError: if it cannot run here, or there are no more.
+    """
+    spec = accept(form.tab, RunSpec.from_json(text))
+    return spec.replace(first=spec.first + spec.count, count=count)
+
+
 def change_model(form: Form, values: Sequence[Any]) -> list[Any]:
     """Values with the defaults of the model that was chosen; what to draw stays if it can."""
     given: Mapping[str, Any] = dict(zip(form.keys, values, strict=True))
@@ -120,7 +133,10 @@ def change_model(form: Form, values: Sequence[Any]) -> list[Any]:
 def example(form: Form, number: int, model: str, task: str) -> list[Any]:
     """Values of an example; the picture it starts from is drawn by the model itself."""
     card = get_card(model or "", "generator")
-    chosen = examples(task, card)[number]
+    known = examples(task, card)
+    if not 0 <= number < len(known):
+        raise VarSpacesError("There is no such example: reload the page.")
+    chosen = known[number]
     filled = dict(zip(form.keys, form.defaults(card, {"task": task}), strict=True))
     for field in form.fields:
         if field.role == "input" and task in field.tasks and not field.is_picture:

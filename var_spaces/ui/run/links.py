@@ -23,8 +23,11 @@ THUMBNAIL = 64  # pixels
 SPACES = "https://huggingface.co/spaces/"
 
 RUNS = """<div class="vs-runs">
+<section data-list="presets" hidden><h3 class="vs-heading">Presets</h3>
+<ol></ol><button type="button">Clear the presets</button></section>
+<section data-list="runs">
 <p class="vs-note">Pictures that you draw are listed here. The list stays in this browser.</p>
-<ol></ol><button type="button" hidden>Clear the list</button></div>"""
+<ol></ol><button type="button" hidden>Clear the list</button></section></div>"""
 COPY = "(run) => {{ varSpaces.copy(run, '{button}'); }}"
 REMEMBER = "(run) => { varSpaces.remember(run); }"
 SHOW = "varSpaces.show(element, (link) => trigger('select', { link }));"

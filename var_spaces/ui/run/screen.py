@@ -20,7 +20,7 @@ from var_spaces.zoo.cards import get_card
 
 # A screen reader says what changes in here, without being asked and without interrupting.
 LIVE = "element.setAttribute('role', 'status'); element.setAttribute('aria-live', 'polite');"
-SHOW = "varSpaces.parts(element, props, watch);"
+SHOW = "varSpaces.parts(element, props, watch, trigger);"
 NO_RUN = '<p class="vs-note">The run spec appears here with the first run.</p>'
 DETAILS = """<details class="vs-details"><summary>Run details (run spec)</summary>
 <div data-part="details"></div></details>"""

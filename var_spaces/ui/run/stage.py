@@ -9,7 +9,9 @@ import math
 from html import escape
 from typing import Any
 
+from var_spaces.ui.glossary import term
 from var_spaces.ui.run import candidates
+from var_spaces.ui.run.onward import onward
 from var_spaces.ui.run.slider import slider
 from var_spaces.ui.run.view import RunView, ScaleView
 from var_spaces.ui.words import asked, bytes_text, plural, seconds_text
@@ -103,6 +105,7 @@ def parts(view: RunView) -> dict[str, Any]:
         "stage": {"data-phase": view.phase},
         "pictures": _pictures(view) if view.pictures else _blank(view),
         "facts": _facts(view),
+        "next": onward(view),
         "heading": _heading(view),
         "film": {"style": shape(view)},
         "frames": _frames(view),
@@ -113,7 +116,7 @@ def parts(view: RunView) -> dict[str, Any]:
 # Where the parts go; the film is a list that holds the frames.
 LAYOUT = """<div class="vs-stage" data-part="stage">
 <div class="vs-show" data-part="pictures"></div><div class="vs-facts" data-part="facts"></div></div>
-<h3 class="vs-heading" data-part="heading"></h3>
+<div data-part="next"></div><h3 class="vs-heading" data-part="heading"></h3>
 <div data-part="film"><ol class="vs-film" data-part="frames"></ol></div>
 <div data-part="search"></div>"""
 
@@ -126,8 +129,10 @@ def _pictures(view: RunView) -> str:
     shown = min(side * zoom, LARGEST_SIDE * side // longer)
     crisp = "" if shown < side else " vs-crisp"
     images = "".join(
-        f'<img class="vs-picture{crisp}" src="{uri}" alt="{alt(view, i)}" width="{side}" '
-        f'height="{height}" decoding="sync">'
+        enlarged(
+            f'<img class="vs-picture{crisp}" src="{uri}" alt="{alt(view, i)}" width="{side}" '
+            f'height="{height}" decoding="sync">'
+        )
         for i, uri in enumerate(view.pictures)
     )
     if view.before and count == 1 and view.phase == "done":
@@ -139,6 +144,11 @@ def _pictures(view: RunView) -> str:
     return f'<div class="vs-pictures{many}" style="{style}--side:{side}px">{images}</div>'
 
 
+def enlarged(picture: str) -> str:
+    """A picture as HTML that is enlarged by a click (``js/onward.js``)."""
+    return f'<button type="button" class="vs-open" title="Enlarge">{picture}</button>'
+
+
 def alt(view: RunView, position: int) -> str:
     """What a picture shows, for who does not see it; escaped."""
     title = " · ".join(asked(view.spec)) or "picture without a class"
@@ -148,9 +158,22 @@ def alt(view: RunView, position: int) -> str:
 
 
 def _blank(view: RunView) -> str:
+    if view.phase == "empty" and view.example:
+        return _example(view)
     height, width = view.schedule.last if view.schedule else (1, 1)
     shown = SHOWN_SIDE * width // max(height, width)
     return f'<div class="vs-blank" style="--shown:{shown}px;{shape(view)}">{mark()}</div>'
+
+
+def _example(view: RunView) -> str:
+    """The finished example: it becomes sharp once when it is seen, and again when asked to."""
+    example = view.example
+    alt = f"Example: {' · '.join(asked(example.spec))}, drawn by {example.spec.model}"
+    picture = example.tile(example.count - 1, alt, "vs-grows vs-crisp")
+    return (
+        f'<div class="vs-pictures vs-example" style="--shown:{SHOWN_SIDE}px;'
+        f'--steps:{example.count}">{picture}</div>'
+    )
 
 
 def shape(view: RunView) -> str:
@@ -162,29 +185,31 @@ def shape(view: RunView) -> str:
 def _facts(view: RunView) -> str:
     if view.spec is None:
         return _explained(view)
-    rows = {"Seed": str(view.spec.seed), "Model": view.spec.model}
+    rows, saving = {"Seed": str(view.spec.seed), "Model": view.spec.model}, ""
     if view.scales:
         total = view.schedule.total
         rows["Time"] = seconds_text(view.seconds)
         rows["Tokens"] = f"{view.tokens:,} of {total:,}"
         if len(view.pictures) > 1:
             rows["Tokens"] += " each"
-        held = bytes_text(view.peak_kv_bytes) + _saving(view)
+        held = bytes_text(view.peak_kv_bytes)
+        saving = _saving(view)
         rows["Cache at most"] = held if view.peak_kv_bytes else "none is kept"
-    rows["Run"] = f'<span class="vs-mono">{view.spec.id}</span>'
     title = escape(" · ".join(asked(view.spec))) or ("Anew" if view.before else "Any class")
-    items = "".join(
-        f"<div><dt>{name}</dt><dd>{text if name == 'Run' else escape(text)}</dd></div>"
-        for name, text in rows.items()
-    )
+    rows = {name: escape(text) for name, text in rows.items()}
+    if saving:
+        rows["Cache at most"] += f" ({saving})"
+    rows["Run"] = f'<span class="vs-mono">{view.spec.id}</span>'
+    items = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in rows.items())
     return f"<h2>{title}</h2><dl>{items}</dl>"
 
 
 def _saving(view: RunView) -> str:
-    """The part of a full cache that was held, if it was not all of it."""
+    """The part of a full cache that was held, if it was not all of it, and why it is not the budget
+    that was set; as HTML."""
     full = max(scale.kv_full_bytes for scale in view.scales)
     share = view.peak_kv_bytes / full if full else 1
-    return f" ({share:.0%} of full)" if share < 1 else ""
+    return term("budget", f"{share:.0%} of full") if share < 1 else ""
 
 
 def _explained(view: RunView) -> str:
@@ -195,11 +220,14 @@ def _explained(view: RunView) -> str:
     sees = "it looks back at everything it drew before"
     if not view.looks_back:
         sees = "it looks at the picture so far and remembers nothing else"
+    again = ""
+    if view.example:
+        again = '<p><button type="button" class="vs-again" data-replay>Play again</button></p>'
     return (
         "<h2>From coarse to fine</h2>"
         f"<p>A next-scale model draws the whole picture {schedule.num_scales} times: first as "
-        f"{first_h}×{first_w} token, at last as {last_h}×{last_w}. Each time {sees}.</p>"
-        "<p>Click an example above, and watch the picture become sharp.</p>"
+        f"{first_h}×{first_w} token, at last as {last_h}×{last_w}. Each time {sees}.</p>{again}"
+        "<p>Click an example above, and watch your own picture become sharp.</p>"
     )
 
 
@@ -209,6 +237,8 @@ def _explained(view: RunView) -> str:
 def _heading(view: RunView) -> str:
     if view.schedule is None:
         return ""
+    if view.phase == "empty" and view.example:
+        return f"An example, scale by scale: {' · '.join(asked(view.example.spec))}"
     if any(scale.rows > len(view.pictures) for scale in view.scales):
         return "First candidate of the search, scale by scale"
     return "First picture, scale by scale" if len(view.pictures) > 1 else "Scale by scale"
@@ -230,7 +260,11 @@ def _frame(
     height, width = size
     tokens = plural(height * width, "token")
     caption = f"<b>Scale {k + 1} · {height}×{width}</b>"
-    if scale is None:
+    if view.phase == "empty" and view.example:
+        state, numbers = "example", f"<span>{tokens}</span>"
+        alt = f"The example after scale {k + 1}, {height} by {width} tokens"
+        picture = view.example.tile(k, alt, "vs-crisp")
+    elif scale is None:
         state = "next" if k == len(view.scales) else "later"
         picture, numbers = _token_grid(height, width), f"<span>{tokens}</span>"
     else:

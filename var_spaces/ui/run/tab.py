@@ -14,18 +14,22 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
+from var_spaces.pictures import as_rgb
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form.chips import Chips
 from var_spaces.ui.form.controls import Controls, element_id
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import FormLayout
+from var_spaces.ui.form.pictures import for_editor
+from var_spaces.ui.form.uploads import pixels_of_address
 from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.downloads import files
 from var_spaces.ui.run.screen import Screen
 from var_spaces.zoo.cards import get_card
 
+HANDED_IN = "The picture is handed in. Set the rest and press {go}."
 PRESS = "() => document.getElementById('{button}').click()"
 
 
@@ -50,7 +54,7 @@ class Tab:
     @property
     def restored(self) -> list[gr.components.Component]:
         """What :meth:`restore` changes."""
-        return [self.screen.status, *self.layout.components, *self.chips.buttons]
+        return [self.screen.status, *self.layout.components, *self.chips.shown]
 
     def restore(self, spec: RunSpec) -> list[Any]:
         """The form filled with an accepted spec, and a line that says so."""
@@ -75,6 +79,9 @@ def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
     Args:
         spec: an accepted run that fills it.
     """
+    about = tabs.about(name)
+    if about:
+        gr.HTML(about, apply_default_css=False)
     form, model = Form(name), spec.model if spec else handlers.first_model(name)
     card = get_card(model) if model else None
     controls, chips = Controls(form), Chips(form, card, spec.task if spec else None)
@@ -85,6 +92,8 @@ def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
             screen = Screen(name, handlers.empty(model, name), _restored(form, spec))
     tab = Tab(controls, layout, screen, chips, _wire_run(controls, layout, screen, chips))
     _wire(tab)
+    if form.takes_pictures:
+        _wire_sent(tab)
     return tab
 
 
@@ -100,9 +109,22 @@ def _wire_run(controls: Controls, layout: FormLayout, screen: Screen, chips: Chi
         stop=layout.stop,
     )
     layout.stop.click(Screen.stopped, screen.phase, screen.outputs, cancels=[run], **QUICK)
-    for number, button in enumerate(chips.buttons):
-        filled = button.click(
-            partial(_example, controls, number),
+
+    # gradio hands over what is annotated with its own types
+    def example(model: str, task: str, event: gr.EventData) -> list[Any]:
+        with refusing():
+            return controls.updates(handlers.example(form, int(event.number), model, task))
+
+    def vary(event: gr.EventData) -> list[Any]:
+        with refusing():
+            spec = handlers.variations(form, str(event.run), event.count)
+            return controls.updates(form.values(spec))
+
+    varied = screen.stage.select(vary, None, layout.components, **CAREFUL)
+    varied.success(None, None, None, js=PRESS.format(button=layout.go.elem_id), **QUICK)
+    for shown in chips.shown:
+        filled = shown.select(
+            example,
             [layout.component("model"), layout.component("task")],
             layout.components,
             **(PRIVATE_LANE if form.takes_pictures else CAREFUL),
@@ -131,6 +153,28 @@ def _wire(tab: Tab) -> None:
     tab.run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
 
 
+def _wire_sent(tab: Tab) -> None:
+    """A picture that a visitor sends here from elsewhere on the page (``js/onward.js``)."""
+    form, name = tab.form, tab.form.tab
+    sent = gr.Textbox(visible="hidden", label="Picture", elem_id=element_id(name, "sent"))
+    fields = [field for field in form.fields if field.is_picture]
+
+    def hand_in(text: str, task: str) -> list[Any]:
+        with refusing():
+            pixels = as_rgb(pixels_of_address(text))
+        taking = next((field for field in fields if task in field.tasks), None)
+        said = HANDED_IN.format(go=tabs.words(name).go)
+        values = {taking: for_editor(pixels) if taking and taking.mask else pixels}
+        return [stage.notice(said), *(values.get(field, gr.skip()) for field in fields)]
+
+    sent.change(
+        hand_in,
+        [sent, tab.layout.component("task")],
+        [tab.screen.status, *(tab.layout.component(field.key) for field in fields)],
+        **CAREFUL,
+    )
+
+
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:
     """Run, and show every view of the run; closing it stops the run."""
     with closing(handlers.run(form, form.shown(values))) as views:
@@ -143,11 +187,6 @@ def _draw(form: Form, *values: Any) -> Iterator[tuple]:
                 raise refusal(view.message)
 
 
-def _example(controls: Controls, number: int, model: str, task: str) -> list[Any]:
-    with refusing():
-        return controls.updates(handlers.example(controls.form, number, model, task))
-
-
 def _change(tab: Tab, key: str, phase: str, *values: Any) -> list[Any]:
     """What another model or task changes; a screen that is still empty shows its scales."""
     form = tab.form
@@ -157,7 +196,11 @@ def _change(tab: Tab, key: str, phase: str, *values: Any) -> list[Any]:
         view = handlers.empty(given["model"], form.tab)
         status, pictures, costs = Screen.empty(view) if phase == "empty" else (gr.skip(),) * 3
         chips = tab.chips.updates(given["model"], given["task"])
-        return [pictures, costs, status, *tab.controls.updates(new), *chips]
+        filled = tab.controls.updates(new)
+        for place, field in enumerate(form.fields):
+            if field.role == "run":
+                filled[place] = gr.skip()  # the visitor may have typed on
+        return [pictures, costs, status, *filled, *chips]
 
 
 def _restore(tab: Tab, path: str) -> list[Any]:

@@ -12,6 +12,7 @@ from var_spaces.events import Event, Finished, ScaleDone, Started
 from var_spaces.record import RunRecord
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
+from var_spaces.ui.gallery.pictures import Strip
 from var_spaces.ui.run import pixels
 from var_spaces.ui.run.choice import Choice
 
@@ -24,6 +25,7 @@ class ScaleView:
     """One scale that has been drawn.
 
     Attributes:
+        kv_bytes, kv_full_bytes: while all candidates of the scale were there, dropped ones too.
         frame: the first image so far, as a data URI.
         rows: candidates of all images that it was drawn for.
         choices: what a search chose from after it, per image.
@@ -49,6 +51,7 @@ class RunView:
         schedule: of the model; None where there is no model.
         size: ``(H, W)`` of its images in pixels.
         promise: what the page offers while nothing has been drawn.
+        example: a finished one that is shown while nothing has been drawn.
         looks_back: whether the model reads earlier scales, or only the picture so far.
         before: the picture that an edit starts from, as a data URI.
         spec: of the run; None before it is accepted.
@@ -65,6 +68,7 @@ class RunView:
     schedule: ScaleSchedule | None = None
     size: tuple[int, int] = (64, 64)
     promise: str = ""
+    example: Strip | None = None
     looks_back: bool = True
     before: str = ""
     spec: RunSpec | None = None
@@ -137,12 +141,14 @@ class RunView:
 
 
 def _scale(event: ScaleDone) -> ScaleView:
+    # Every row holds as much, and the event counts after some were dropped or drawn again.
+    held = sum(len(found.kept) for found in event.candidates) or event.rows
     return ScaleView(
         size=event.size,
         tokens=event.tokens,
         seconds=event.seconds,
-        kv_bytes=event.kv_bytes,
-        kv_full_bytes=event.kv_full_bytes,
+        kv_bytes=event.kv_bytes * event.rows // held,
+        kv_full_bytes=event.kv_full_bytes * event.rows // held,
         entropy=event.entropy,
         frame=pixels.preview(event.preview[0], pixels.FILM_SIDE),
         rows=event.rows,

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import var_spaces
+from var_spaces.ui.gallery.pictures import gallery_route
 from var_spaces.ui.queue import line
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.script import script_route
@@ -33,7 +34,13 @@ def app_options(limits: Limits) -> dict[str, Any]:
         return JSONResponse(state, 200 if state["status"] == "ok" else 503)
 
     return {
-        "routes": [Route("/health", health), script_route(), *blob_routes(), *closed_routes()],
+        "routes": [
+            Route("/health", health),
+            script_route(),
+            gallery_route(),
+            *blob_routes(),
+            *closed_routes(),
+        ],
         "middleware": [
             Middleware(OwnSite),
             Middleware(UploadTotals, limits=limits),

@@ -1,0 +1,1 @@
+"""Pictures that the page shows before anybody has drawn one; ``draw.py`` makes them."""
