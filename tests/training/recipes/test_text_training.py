@@ -19,7 +19,7 @@ from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.__main__ import main
 from var_spaces.training.losses.bits import bit_losses, scale_weights
-from var_spaces.training.losses.prefixes import Prefixes
+from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.recipes.bitwise import balance, take_autoencoder
 from var_spaces.training.recipes.warm_start import take_matching
@@ -159,21 +159,25 @@ def test_balance():
     assert balance([torch.ones(2, 3, 4)]).item() == pytest.approx(0, abs=1e-3)
 
 
-def test_steps_see_prefixes_and_expect_the_full_loss():
+def test_steps_see_prefixes():
     schedule = ScaleSchedule.square((1, 2, 4, 6, 8, 12, 16))
     prefixes = Prefixes(schedule, full=0.25, shortest=3)
     drawn = Counter(prefixes.draw(0, step) for step in range(4000))
     assert set(drawn) == {3, 4, 5, 6, 7}
     assert drawn[7] / 4000 == pytest.approx(0.25, abs=0.03)
     assert all(drawn[n] / 4000 == pytest.approx(0.1875, abs=0.03) for n in (3, 4, 5, 6))
-    seen = torch.zeros(schedule.total)
-    for step in range(4000):
-        seen[: schedule.offsets[prefixes.draw(0, step)]] += 1 / 4000
-    torch.testing.assert_close(prefixes.seen(), seen, atol=0.03, rtol=0.0)
-    assert torch.equal(Prefixes(schedule).seen(), torch.ones(schedule.total))
     for wrong in ({"full": 0.0}, {"full": 1.1}, {"shortest": 0}, {"shortest": 8}):
         with pytest.raises(VarSpacesError, match="allowed"):
             Prefixes(schedule, **wrong)
+
+
+def test_a_step_counts_as_much_whatever_it_sees():
+    schedule = ScaleSchedule.square((1, 2, 4))
+    weights = scale_weights(schedule, reweight=True)
+    for length in schedule.offsets[1:]:
+        assert mean_seen(torch.full((3, length), 0.7), weights).item() == pytest.approx(0.7)
+    losses = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]])
+    assert mean_seen(losses, weights).item() == pytest.approx(1 / 3)  # scales of weight 1 and 2
 
 
 def test_weights_begin_with_those_of_a_trained_model_where_they_fit():

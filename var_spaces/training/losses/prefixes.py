@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
@@ -48,13 +47,13 @@ class Prefixes:
             return scales
         return drawn.randrange(self.shortest, scales)
 
-    def seen(self) -> Tensor:
-        """Probability ``(L,)`` float32 that a step sees a token."""
-        scales = self.schedule.num_scales
-        short = max(scales - self.shortest, 1)
-        chances = [
-            1.0 if k < self.shortest else self.full + (1 - self.full) * (scales - 1 - k) / short
-            for k in range(scales)
-        ]
-        lengths = torch.tensor(self.schedule.lengths)
-        return torch.tensor(chances).repeat_interleave(lengths)
+
+def mean_seen(losses: Tensor, weights: Tensor) -> Tensor:
+    """Mean of the losses ``(B, l)`` of what a step sees, under ``weights (L,)`` of all tokens.
+
+    A step that sees little counts as much as one that sees all. Weighting tokens by the inverse of
+    how often they are seen would keep the expected loss; but then the gradient of seven scales is
+    thirty times that of three, and short steps leave no trace in Muon's momentum.
+    """
+    seen = weights[: losses.shape[1]]
+    return (losses * seen).sum(1).mean() / seen.sum()

@@ -37,7 +37,7 @@ from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
 from var_spaces.training.losses.bits import bit_losses, scale_weights
-from var_spaces.training.losses.prefixes import Prefixes
+from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 
 EVAL_SEED = 7_000_021  # never a training seed
@@ -135,9 +135,7 @@ class InstructRecipe(Recipe):
             start.schedule, sizes.head_dim, sizes.rope_extent, device
         )
         self.prefixes = Prefixes(start.schedule, config.full, config.shortest)
-        # A scale that some steps do not see counts as much more in the others.
-        weights = scale_weights(start.schedule, config.reweight) / self.prefixes.seen()
-        self.weights = weights.to(device)
+        self.weights = scale_weights(start.schedule, config.reweight).to(device)
 
     def widen(self, config: InstructConfig) -> None:
         self.config = config
@@ -211,7 +209,7 @@ class InstructRecipe(Recipe):
         tokens = batch.tokens[:, : length - self.model.schedule.lengths[0]]
         logits = model(batch.text, tokens, dropped=dropped, extend=self.extend(model, source))
         losses = bit_losses(logits, batch.bits[:, :length])
-        return (losses * self.weights[:length]).sum(1).mean(), {"scales": scales}
+        return mean_seen(losses, self.weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:

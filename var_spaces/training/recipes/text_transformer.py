@@ -33,7 +33,7 @@ from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.text_samples import draw_prompts, text_sheet
 from var_spaces.training.losses.bits import bit_losses, scale_weights
-from var_spaces.training.losses.prefixes import Prefixes
+from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.losses.tokens import loss_per_scale
 from var_spaces.training.recipes.warm_start import take_matching
@@ -63,7 +63,7 @@ class TextTransformerConfig:
         flip_strength, flip_scales: self-correction, see :class:`BitFlips`.
         reweight: let coarse scales count more, see :func:`scale_weights`.
         full, shortest: share of steps that see all scales, and the least that the others see, see
-            :class:`Prefixes`; the expected loss is that of all scales.
+            :class:`Prefixes`.
         say_background, say_style, say_place, say_colour, synonym: how often captions say what,
             see :class:`CaptionRecipe`.
         eval_images: images per validation probe.
@@ -162,9 +162,7 @@ class TextTransformerRecipe(Recipe):
             hint = "give both the same depth, width and heads"
             take_matching(self.model, start.state_dict(), "text-to-image model", hint)
         self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest)
-        # A scale that some steps do not see counts as much more in the others.
-        weights = scale_weights(self.model.schedule, config.reweight) / self.prefixes.seen()
-        self.weights = weights.to(device)
+        self.weights = scale_weights(self.model.schedule, config.reweight).to(device)
 
     def widen(self, config: TextTransformerConfig) -> None:
         self.config = config
@@ -221,7 +219,7 @@ class TextTransformerRecipe(Recipe):
         tokens = batch.tokens[:, : length - self.model.schedule.lengths[0]]
         logits = model(batch.text, tokens, dropped=dropped.to(self.device))
         losses = bit_losses(logits, batch.bits[:, :length])
-        return (losses * self.weights[:length]).sum(1).mean(), {"scales": scales}
+        return mean_seen(losses, self.weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
