@@ -106,6 +106,33 @@ def command(folder, *more: str) -> list[str]:
     return [*found, "--device", "cpu", "--steps", "2", "--rank", "4", *more]
 
 
+def test_scales_that_do_not_count_are_not_computed(tuned, monkeypatch):
+    """Content ends before the last scale; the loss and what follows from it are the same."""
+    seen, found = [], []
+    for whole in (False, True):
+        tuning = tuned(flips=0.0)
+        backbone = type(tuning.base.backbone)
+        forward = backbone.forward
+
+        def spy(self, text, tokens, *args, whole=whole, forward=forward, **more):
+            seen.append(tokens.shape[1])
+            if not whole:
+                return forward(self, text, tokens, *args, **more)
+            missing = self.schedule.total - self.schedule.lengths[0] - tokens.shape[1]
+            padded = torch.nn.functional.pad(tokens, (0, 0, 0, missing))
+            return forward(self, text, padded, *args, **more)[:, : 1 + tokens.shape[1]]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(backbone, "forward", spy)
+            loss = tuning._loss("content")
+        loss.backward()
+        found.append((loss.detach(), tuning.own.content.grad))
+    total = tuning.schedule.total
+    assert seen[0] == seen[1] == total - tuning.schedule.lengths[0] - tuning.schedule.lengths[-1]
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_from_a_picture_to_pictures(folder, capsys):
     assert main(command(folder)) == 0
     assert 5e-324 * 1.0 > 0  # the smallest numbers are there again

@@ -170,16 +170,19 @@ class StyleTuning:
         with torch.no_grad():
             bits, latents = tokenizer.quantize(self.latents, schedule, flips)
             tokens = tokenizer.inputs(latents, schedule)
+        weights = self.weights[turn]
+        length = int(weights.nonzero().max()) + 1
         run = ContentStyleRun(self.adapter, self.own, self.encoder, (f"<{turn}>",))
         text = TextFeatures.of([run.read(self.prompt(turn))])
         dropped = torch.rand(1, generator=self.generator) < settings.drop_text
         logits = self.base.backbone(
             text,
-            tokens,
+            tokens[:, : length - schedule.lengths[0]],
             dropped=dropped.to(self.device),
             extend=lambda context: run.extension(context, []),
         )
-        return (bit_losses(logits.float(), torch.cat(bits, 1))[0] * self.weights[turn]).sum()
+        losses = bit_losses(logits.float(), torch.cat(bits, 1)[:, :length])
+        return (losses[0] * weights[:length]).sum()
 
     def prompt(self, turn: str) -> str:
         """Both words, with learned rows behind the one whose turn it is."""
