@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from cells import Cells, add_arguments
+from drawn import draw, measured
 from report import fingerprint, table, write
 
 from leaderboard.item import Item
-from leaderboard.metrics.base import Batch, Context, Cost
 from leaderboard.subjects import subject
 from leaderboard.subjects.base import Subject
 from leaderboard.suites.base import get_suite
@@ -29,18 +29,11 @@ from var_spaces import methods
 from var_spaces.adapters.base import Given, Loaded, Prepared
 from var_spaces.adapters.echo_run import EchoRun, Seen
 from var_spaces.adapters.subject_layers import SubjectLayers
-from var_spaces.cache.full import Full
-from var_spaces.conditioning.text_conditioning import TextConditioning
-from var_spaces.decoding.loop.noise import SeededNoise
-from var_spaces.decoding.loop.run import run
-from var_spaces.decoding.setup import RunSetup
-from var_spaces.decoding.strategies.plain import PlainDecoding
-from var_spaces.events import ImageReady
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.personal import as_batch
 from var_spaces.training.subjects.settings import LORA, SubjectSettings
 from var_spaces.training.subjects.tuning import SubjectTuning
-from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.cards import get_card, known
 from var_spaces.zoo.residency import LoadedModel, Residency
 
 USUAL = SubjectSettings()
@@ -61,7 +54,7 @@ SHOWN = (0, 1, 2, 4, 10, 15)  # prompts in the picture
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", default="t2i-bit")
-    parser.add_argument("--echo", default="echo-bit", help="trained subject adapter; '' for none")
+    parser.add_argument("--echo", default="echo-bit", help="trained subject adapter, if it is here")
     parser.add_argument("--subjects", type=int, default=4, help="1 to 16")
     parser.add_argument("--steps", type=int, default=USUAL.steps)
     parser.add_argument("--cases", nargs="*", help="some of the cases (all)")
@@ -79,7 +72,7 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Numbers of every case and subject, from files or measured now."""
     items = get_suite("embedded-subject").items()
     things = list(dict.fromkeys(item.facts["subject"] for item in items))[: options.subjects]
-    cases = ["no subject", *TUNED, *(ECHO if options.echo else ())]
+    cases = ["no subject", *TUNED, *(ECHO if options.echo in known("generator") else ())]
     kept, zoo = Cells(options.cells, options.minutes), Residency()
     asked: dict[str, tuple[str, str]] = {}
     for thing in things:
@@ -93,10 +86,9 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     def measure(name: str) -> dict[str, Any]:
         case, thing = asked[name]
         own = [item for item in items if item.facts["subject"] == thing]
-        with zoo.lease([options.echo if case in ECHO else options.base], "cpu", text=True) as (
-            one,
-        ):
-            cell, images = measured(case, one, subject(thing), own, options.steps)
+        model = options.echo if case in ECHO else options.base
+        with zoo.lease([model], "cpu", text=True) as (one,):
+            cell, images = numbers(case, one, subject(thing), own, options.steps)
         pixels = torch.from_numpy(images[list(SHOWN)]).permute(0, 3, 1, 2) / 127.5 - 1
         grid(pixels, len(SHOWN)).save(kept.path(name).with_suffix(".png"))
         return {"case": case, "subject": thing, **cell}
@@ -104,7 +96,7 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     return list(kept.of(list(asked), measure))
 
 
-def measured(
+def numbers(
     case: str, model: LoadedModel, thing: Subject, items: Sequence[Item], steps: int
 ) -> tuple[dict[str, float], np.ndarray]:
     """Scores of one case for one subject, and its images."""
@@ -120,25 +112,15 @@ def measured(
     elif case in ECHO:
         prepared, without = (echo(model, thing, seen) for seen in (ECHO[case], (False, False)))
     seconds = time.process_time() - start
-    plain = [item.facts["group"] == "prior" for item in items]
-    images = np.stack(
-        [
-            image
-            for chosen, adapter in ((False, prepared), (True, without))
-            for image in draw(
-                model, [i for i, p in zip(items, plain, strict=True) if p == chosen], adapter, case
-            )
-        ]
-    )
-    order = [i for i, p in enumerate(plain) if not p] + [i for i, p in enumerate(plain) if p]
-    images = images[np.argsort(order)]
-    batch = Batch(tuple(items), images, np.zeros((len(items), 1), np.int64), Cost(0, (0,), (0,)))
-    context = Context(device=torch.device("cpu"))
-    scores = {
-        metric.name: metric.score(metric.measure(batch, context), None).value
-        for metric in get_suite("embedded-subject").metrics()
-        if not metric.measured and metric.name.startswith("subject")
-    }
+    drawn: dict[int, np.ndarray] = {}
+    for plain, adapter in ((False, prepared), (True, without)):
+        chosen = [item for item in items if (item.facts["group"] == "prior") == plain]
+        prompts = [i.inputs["prompt"] if case in TUNED else i.facts["caption"] for i in chosen]
+        images = draw(model, chosen, prompts, adapter)
+        drawn |= {item.index: image for item, image in zip(chosen, images, strict=True)}
+    images = np.stack([drawn[item.index] for item in items])
+    found = measured(get_suite("embedded-subject").metrics(), items, images)
+    scores = {name: float(values.mean()) for name, values in found.items()}
     return {**scores, "seconds": seconds}, images
 
 
@@ -155,31 +137,6 @@ def echo(model: LoadedModel, thing: Subject, ways: tuple[bool, bool]) -> EchoRun
         )
     )
     return found
-
-
-def draw(
-    model: LoadedModel, items: Sequence[Item], adapter: Prepared, case: str
-) -> list[np.ndarray]:
-    """Images of items, each with the noise of its number."""
-    card = model.card
-    encoder = methods.parse("text_encoder", card.text_encoder)
-    learned = case in TUNED
-    prompts = [item.inputs["prompt"] if learned else item.facts["caption"] for item in items]
-    setup = RunSetup(
-        tokenizer=model.tokenizer,
-        backbone=model.backbone,
-        schedule=model.backbone.schedule,
-        conditioning=TextConditioning(tuple(prompts), encoder, None, model.text_encoder),
-        images=tuple(item.index for item in items),
-        noise=SeededNoise(0),
-        sampling=methods.parse("sampling", card.defaults["sampling"]),
-        guidance=methods.parse("guidance", card.defaults["guidance"]),
-        cache=Full(),
-        decoding=PlainDecoding(),
-        adapter=adapter,
-    )
-    with torch.no_grad():
-        return [event.image for event in run(setup) if isinstance(event, ImageReady)]
 
 
 HEAD = {
@@ -205,6 +162,8 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         ["case", *HEAD.values()],
         [[case, *(means[case][name] for name in HEAD)] for case in cases],
     )
+    if not set(ECHO) & set(cases):
+        text += f"\n\nEchoGen has no rows here: {options.echo} was not among the models."
     text += (
         f"\n\n{options.subjects} things that no model was trained on, four pictures each, "
         f"{options.steps} iterations on {options.base}; 28 images per thing and case, the same "
