@@ -2,6 +2,7 @@
 
 python benchmarks/load.py
 python benchmarks/load.py --visitors 20 --seconds 60 --model var-small
+python benchmarks/load.py --visitors 20 --seconds 60 --model var-small --replicas 2
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import torch
 from PIL import Image
 
 import var_spaces
@@ -43,6 +45,8 @@ TEXT = """Every visitor draws one picture after another, which nobody else asks 
 wrong unless its pixels are those that the library draws for the same settings. The visitors run on
 the same processor as the server, on two cores that other work used at the same time: take the times
 as an upper limit, and the errors and the memory as they are."""
+ENGINE = """With `--replicas` the page draws nothing itself: a Ray cluster on this computer does, by
+`python -m var_spaces.serve`, a processor slot and a thread to each replica."""
 PATIENCE = 120.0  # seconds without any word from the server
 
 
@@ -141,11 +145,32 @@ def crowd(url: str, known: Sequence[tuple[dict, str]], visitors: int, enough: An
 
 
 @contextmanager
-def server() -> Iterator[tuple[str, int]]:
+def engine(replicas: int) -> Iterator[str]:
+    """A cluster on this computer with replicas that draw: what ``VAR_SPACES_ENGINE`` says of it.
+
+    Without any, the page draws itself.
+    """
+    if not replicas:
+        yield ""
+        return
+    from var_spaces.remote.cluster import connected
+    from var_spaces.serve.__main__ import deploy
+    from var_spaces.serve.replica import Size
+
+    # the page has the same processor and is not nice
+    os.environ |= {"RAY_worker_niceness": "0"}
+    with connected(None) as ray:
+        deploy(Size(replicas, replicas))
+        yield f"ray://{ray.get_runtime_context().gcs_address}"
+
+
+@contextmanager
+def server(engine: str) -> Iterator[tuple[str, int]]:
     """The page in a process of its own: its address and process id."""
     # all visitors of the benchmark come from one address
     settings = {**os.environ, "VAR_SPACES_MAX_RUNS_PER_HOUR": "1000000"}
     settings["VAR_SPACES_MAX_WAITING_ADDRESS"] = "10000"
+    settings["VAR_SPACES_ENGINE"] = engine
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE], cwd=ROOT, env=settings, stdout=subprocess.PIPE, text=True
     )
@@ -162,6 +187,12 @@ def resident(pid: int | str = "self") -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def processor_seconds(pid: int) -> float:
+    """Time on a processor that a process has had (Linux)."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     from report import table, write
 
@@ -169,14 +200,18 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--model", default="var-small")
+    parser.add_argument("--replicas", type=int, default=0, help="of an engine; 0: the page draws")
     args = parser.parse_args()
+    if args.replicas:
+        torch.set_num_threads(1)
     known = expected(args.model, 2 * args.visitors)
-    with server() as (url, pid):
+    with engine(args.replicas) as place, server(place) as (url, pid):
         crowd(url, known, args.visitors, lambda done: done >= 2)  # everything is loaded and cached
-        before, started = resident(pid), time.perf_counter()
+        before, used, started = resident(pid), processor_seconds(pid), time.perf_counter()
         ending = started + args.seconds
         tallies = crowd(url, known, args.visitors, lambda _: time.perf_counter() > ending)
         seconds, after = time.perf_counter() - started, resident(pid)
+        used = processor_seconds(pid) - used
     waits = sorted(second for tally in tallies for second in tally.seconds)
     errors = sum((tally.errors for tally in tallies), Counter())
     rows = [
@@ -193,13 +228,18 @@ def main() -> None:
         ["places in the line that were told", sum(len(tally.ranks) for tally in tallies)],
         ["last place that was told", max(max(tally.ranks, default=0) for tally in tallies) + 1],
         ["previews that were sent", sum(tally.previews for tally in tallies)],
+        ["processor seconds of the page for a picture", used / max(1, len(waits))],
         ["memory of the server before, MB", round(before / 1e6)],
         ["memory of the server after, MB", round(after / 1e6)],
     ]
     command = f"python benchmarks/load.py --visitors {args.visitors} --seconds {args.seconds:.0f}"
-    text = "\n\n".join([TEXT, table(["what", "value"], rows), *map(str, errors)])
-    data = {**dict(rows), "messages": errors}
-    print(write("load", "Many visitors at once", f"{command} --model {args.model}", data, text))
+    command += f" --model {args.model}"
+    name, title, about = "load", "Many visitors at once", [TEXT]
+    if args.replicas:
+        name, title, about = "load_engine", f"{title}, drawn by an engine", [TEXT, ENGINE]
+        command += f" --replicas {args.replicas}"
+    text = "\n\n".join([*about, table(["what", "value"], rows), *map(str, errors)])
+    print(write(name, title, command, {**dict(rows), "messages": errors}, text))
 
 
 if __name__ == "__main__":

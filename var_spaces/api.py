@@ -129,9 +129,11 @@ def stream(
     Args:
         spec: a run spec; or leave it out and give ``settings`` of :func:`make_spec`.
         previews: decode the images after every scale.
-        device: where to run; None as for :func:`load`.
+        device: where to run; None is the engine that ``VAR_SPACES_ENGINE`` names, if it does, else
+            as for :func:`load`.
         images: PIL images, arrays or files that the spec names by content hash.
-        observe: called with every intermediate result (see ``decoding/loop/run.py``).
+        observe: called with every intermediate result (see ``decoding/loop/run.py``). Of a run
+            elsewhere it is told what its attribute ``watches`` names.
 
     Raises:
         VarSpacesError: at once, before any work, if something does not fit.
@@ -150,6 +152,11 @@ def stream(
     else:
         planned = plan(spec if isinstance(spec, RunSpec) else RunSpec(**spec))
     handed = planned.task.read_pictures(handed)
+
+    from var_spaces.remote.engine import engine
+
+    if device is None and (elsewhere := engine()):
+        return elsewhere.stream(planned, handed, previews, observe)
 
     from var_spaces.tasks.run import run
     from var_spaces.zoo.placement import resolve

@@ -10,11 +10,9 @@ as a cell's content does not depend on who makes it, the result has the same byt
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,15 +29,13 @@ from leaderboard.runner.run import (
     warm_up,
     zoo_of,
 )
-from var_spaces.errors import NotHere, VarSpacesError
+from var_spaces.errors import VarSpacesError
 from var_spaces.record import Environment
+from var_spaces.remote.cluster import FEWEST, connected, settings
 from var_spaces.spec import write_file
 
 if TYPE_CHECKING:
     import torch
-
-FEWEST = 2  # CPU slots: an actor and Ray's own tasks; with one both would wait for ever
-OURS = ("VAR_SPACES_", "HF_")  # settings that actors take over
 
 
 def run_on_ray(
@@ -71,7 +67,7 @@ def run_on_ray(
     todo = [n for n in numbers if not all(path.exists() for path in job.files(n))]
     seen: set[str] = set()
     if todo:
-        with _connected(address) as ray:
+        with connected(address) as ray:
             for done, row in enumerate(_cells(ray, job, todo, device), 1):
                 if row["error"]:
                     raise VarSpacesError(row["error"])
@@ -97,13 +93,12 @@ def _cells(ray: Any, job: Job, todo: list[int], device: str | None) -> Iterator[
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
     DataContext.get_current().enable_progress_bars = False
-    settings = {k: v for k, v in os.environ.items() if k.startswith(OURS)}
     cells = from_items([{"cell": number} for number in todo], override_num_blocks=len(todo))
     done = cells.map(
         Cells,
         fn_constructor_kwargs={
             "job": replace(job, work=Path()),
-            "settings": settings,
+            "settings": settings(),
             "device": "cuda" if gpus else "cpu",
             "folder": job.folder.name,
         },
@@ -162,36 +157,6 @@ class Cells:
             draw(part, number, self.zoo, self.device)
         measure(self.job, number, self.context)
         return self.job.files(number)
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected for as long as it is needed; a connection that was there stays."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise NotHere(
-            "The engine 'ray' needs a package: pip install 'var-spaces[scale]'."
-        ) from None
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    before = ray.is_initialized()
-    if not before:
-        more = {} if address else {"num_cpus": max(FEWEST, os.cpu_count() or 1)}
-        try:
-            ray.init(
-                address=address, include_dashboard=None if address else False, log_to_driver=False,
-                logging_level="ERROR", **more,
-            )  # fmt: skip
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise VarSpacesError(f"No Ray cluster answers at {address}: {reason}") from None
-    try:
-        yield ray
-    finally:
-        if not before:
-            ray.shutdown()
 
 
 def _place(device: str | None) -> torch.device:

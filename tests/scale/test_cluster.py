@@ -6,54 +6,23 @@ Needs the extra of requirements-scale.txt; ``make test-scale`` installs it and r
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-import torch
 
-if "VAR_SPACES_TEST_SCALE" not in os.environ:  # clusters beside other tests take every core
-    pytest.skip("clusters are tested by: make test-scale", allow_module_level=True)
-ray = pytest.importorskip("ray", reason="ray is not installed: make test-scale")
-
-from leaderboard.cli import main  # noqa: E402
-from leaderboard.entry import Entry  # noqa: E402
-from leaderboard.runner.cluster import run_on_ray  # noqa: E402
-from leaderboard.runner.job import Job  # noqa: E402
-from leaderboard.runner.run import run  # noqa: E402
-from leaderboard.store import open_store  # noqa: E402
-from tests.leaderboard.suite import TinySuite  # noqa: E402
-from tests.leaderboard.test_runner import files  # noqa: E402
-from tests.scale.suite import EmbeddedClass64  # noqa: E402
-from var_spaces.errors import VarSpacesError  # noqa: E402
+from leaderboard.cli import main
+from leaderboard.entry import Entry
+from leaderboard.runner.cluster import run_on_ray
+from leaderboard.runner.job import Job
+from leaderboard.runner.run import run
+from leaderboard.store import open_store
+from tests.leaderboard.suite import TinySuite
+from tests.leaderboard.test_runner import files
+from tests.scale.suite import EmbeddedClass64
+from var_spaces.errors import VarSpacesError
 
 NOW = "2026-01-01T00:00:00Z"
 WINDOW = {"name": "sliding-window", "budget": 0.2}
-
-
-@pytest.fixture(scope="module")
-def cluster(tiny_models):
-    """Two nodes of two CPU slots on this machine: an actor and Ray's own tasks need one each."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VAR_SPACES_MODELS", str(tiny_models))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("RAY_raylet_start_wait_time_s", "180")  # a busy machine is slow to start
-        made = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 2, "object_store_memory": 100 << 20},
-        )
-        made.other = made.add_node(num_cpus=2, object_store_memory=100 << 20)
-        made.wait_for_nodes()
-        ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
-        # Sums of several threads round otherwise: one process is one with the threads of an actor.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield made
-        torch.set_num_threads(threads)
-        ray.shutdown()
-        made.shutdown()
 
 
 def tiny(folder: Path, batch: int = 1) -> Job:
@@ -110,9 +79,8 @@ def test_embedded_class_and_a_dying_node(cluster, tmp_path):
         return Job(EmbeddedClass64(), Entry.of("var-small"), 8, folder)
 
     def kill(what: str, done: int, of: int) -> None:
-        if done == 2 and cluster.other is not None:
-            cluster.remove_node(cluster.other, allow_graceful=False)
-            cluster.other = None
+        if done == 2:
+            cluster.kill_other()
 
     result, samples = run_on_ray(job(tmp_path / "ray"), progress=kill, now=NOW)
     assert cluster.other is None
@@ -126,6 +94,6 @@ def test_embedded_class_and_a_dying_node(cluster, tmp_path):
 
 
 def test_one_slot_is_refused(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 1.0})
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 1.0})
     with pytest.raises(VarSpacesError, match="needed are at least 2"):
         run_on_ray(tiny(tmp_path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 import var_spaces
@@ -34,10 +34,19 @@ def run_command(
     Returns:
         The exit code: 0 done, 2 refused, 130 stopped, or what the command returns.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return reporting(lambda: _dispatch(program, package, commands, given, more))
+
+
+def reporting(command: Callable[[], int | None]) -> int:
+    """Run a program; its refusals become one line.
+
+    Returns:
+        As :func:`run_command`.
+    """
     speak_anywhere()
     try:
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        code = _dispatch(program, package, commands, given, more)
+        code = command()
         sys.stdout.flush()
     except VarSpacesError as error:
         print("error:", printable(" ".join(str(error).split())), file=sys.stderr)

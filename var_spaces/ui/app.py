@@ -20,6 +20,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.remote.engine import engine
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.api.endpoints import add_endpoints
@@ -94,7 +95,7 @@ def visible_tabs() -> list[str]:
 def launch_options() -> dict[str, Any]:
     """How the page is served, wherever it is."""
     limits = Limits.from_environment()
-    friends(), proxies()  # refused now, not with the first visitor
+    friends(), proxies(), engine()  # refused now, not with the first visitor
     return {
         "theme": theme(),
         "css": css(),
@@ -144,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except VarSpacesError as error:
         parser.error(str(error))
     signal(SIGTERM, _end)
-    if "SPACES_ZERO_GPU" not in os.environ:  # there, only a run may touch the GPU
+    here = "SPACES_ZERO_GPU" not in os.environ  # there, only a run may touch the GPU
+    if here and engine() is None:
         Thread(target=warm_up, daemon=True).start()
     # For agents None means what the environment says.
     page.launch(**options, server_port=chosen, mcp_server=agents or None)

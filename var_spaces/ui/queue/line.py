@@ -6,6 +6,7 @@ pages are easily opened. Gradio has no such limits, so the line looks at who wan
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,14 +16,20 @@ from fastapi import HTTPException, Request
 from gradio.queueing import Event, EventQueue
 from gradio.route_utils import FnIndexInferError, get_fn
 
+from var_spaces.remote.address import ENGINE_VARIABLE
 from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.server.address import address
 from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
 
 LANE_ID = "gpu"
-# Runs of all tabs and of the API wait in one line for the one device there is.
-LANE = {"concurrency_id": LANE_ID, "concurrency_limit": 1}
+# Runs of all tabs and of the API wait in one line: for the one device that there is, or for an
+# engine elsewhere, which has a line of its own.
+ELSEWHERE = 64  # runs at once
+LANE = {
+    "concurrency_id": LANE_ID,
+    "concurrency_limit": ELSEWHERE if os.environ.get(ENGINE_VARIABLE) else 1,
+}
 
 
 def waiting(page: gr.Blocks) -> list[Event]:

@@ -18,6 +18,8 @@ HEIGHT = 96  # of a map, in pixels
 class Kept:
     """An observer of a run (see ``decoding/loop/run.py``)."""
 
+    watches = ("kept",)  # what of it an engine elsewhere has to send
+
     def __init__(self, schedule: ScaleSchedule) -> None:
         self.schedule = schedule
         self._held: Tensor | None = None

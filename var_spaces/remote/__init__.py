@@ -1,0 +1,1 @@
+"""Runs on other computers: which engine draws, and how it is asked."""
