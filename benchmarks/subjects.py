@@ -152,6 +152,19 @@ HEAD = {
 }
 
 
+# What the paper says of parts that are left out, as directions of our scores. Its tables of numbers
+# could not be had.
+CLAIMS: dict[str, tuple[tuple[str, int], ...]] = {
+    "without the prior": (
+        ("subject-pres", 1),
+        ("subject-prior-class", -1),
+        ("subject-diversity", -1),
+    ),
+    "without scale weights": (("subject-clip-i", -1), ("subject-distance", 1)),
+    "all layers": (("subject-clip-t", -1), ("subject-prompt", -1), ("subject-diversity", -1)),
+}
+
+
 def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     cases = list(dict.fromkeys(row["case"] for row in rows))
     means = {
@@ -168,10 +181,28 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         f"\n\n{options.subjects} things that no model was trained on, four pictures each, "
         f"{options.steps} iterations on {options.base}; 28 images per thing and case, the same "
         "seeds in all. Similarities are those of the embedded CLIP and the embedded judge, and "
-        "comparable with no published number."
+        "comparable with no published number.\n\n" + order(rows)
     )
     command = f"python benchmarks/subjects.py --subjects {options.subjects}"
+    if options.cases:
+        command += " --cases " + " ".join(f'"{case}"' for case in cases)
     write("subjects", "Subjects", command, {"means": means, "cells": rows}, text)
+
+
+def order(rows: list[dict[str, Any]]) -> str:
+    """Does leaving a part out cost what the paper says, and for how many of the things?"""
+    found = {(row["case"], row["subject"]): row for row in rows}
+    lines = []
+    for case, claims in CLAIMS.items():
+        things = [thing for one, thing in found if one == case and ("ARBooth", thing) in found]
+        for name, sign in claims if things else ():
+            more = np.array([found[case, t][name] - found["ARBooth", t][name] for t in things])
+            right = int((sign * more > 0).sum())
+            claim = "more" if sign > 0 else "less"
+            shown = f"{right} of {len(things)}"
+            lines.append([case, HEAD[name], claim, f"{more.mean():+.3f}", shown])
+    head = ["left out", "score", "the paper", "here, mean difference", "things that agree"]
+    return "## Does the paper's order hold?\n\n" + table(head, lines)
 
 
 if __name__ == "__main__":
