@@ -182,7 +182,7 @@ class ContentClipI(PictureLikeness):
     """CLIP-I: identity of the learned content in other styles."""
 
     name = "style-clip-i"
-    title = "CLIP-I to the picture, content"
+    title = "CLIP-I of content"
     groups = ("content",)
 
     extractor: str = Field("embedded-clip", description="a CLIP")
@@ -193,7 +193,7 @@ class ContentCsd(PictureLikeness):
     """CSD-C."""
 
     name = "style-csd-c"
-    title = "CSD-C, content"
+    title = "CSD-C"
     groups = ("content",)
 
     extractor: str = Field("csd-content", description="features of content")
@@ -204,7 +204,7 @@ class StyleCsd(PictureLikeness):
     """CSD-S."""
 
     name = "style-csd-s"
-    title = "CSD-S, style"
+    title = "CSD-S"
     groups = ("style",)
 
     extractor: str = Field("csd-style", description="features of style")
@@ -215,7 +215,7 @@ class StyleDino(PictureLikeness):
     """DINO of the style on other things, as published."""
 
     name = "style-dino"
-    title = "DINO to the picture, style"
+    title = "DINO of style"
     groups = ("style",)
 
     extractor: str = Field("dino-vit-s-16", description="a DINO")
