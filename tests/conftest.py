@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The page comes last: while it is served, only its tiny models are known."""
     items.sort(key=lambda item: "tests/ui/" in item.nodeid)
     for item in items:
+        if item.get_closest_marker("cuda") and not _has_cuda():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if "browser" in item.fixturenames:  # on a busy computer it may drop an event
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@cache
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fuzz"):  # before the tests are imported
         os.environ["VAR_SPACES_FUZZ"] = str(config.getoption("--fuzz"))
+    config.addinivalue_line("markers", "cuda: needs a CUDA device")
     config.addinivalue_line("markers", "golden(prefix): run once per golden fixture <prefix>*.json")
 
 

@@ -23,6 +23,6 @@ def test_events_compare_by_identity():
 
 def test_fields():
     names = [field.name for field in dataclasses.fields(ScaleDone)]
-    assert names[:6] == ["scale", "size", "tokens", "seconds", "kv_bytes", "kv_full_bytes"]
+    assert names[:5] == ["scale", "size", "tokens", "kv_bytes", "kv_full_bytes"]
     started = Started(spec=None, id="0" * 16, schedule=ScaleSchedule.square((1, 2)), model="m")
     assert started.schedule.total == 5

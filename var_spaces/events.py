@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # listing and reading events needs neither torch nor numpy
     import numpy as np
@@ -58,6 +58,25 @@ class Candidates:
         return tuple(n for n in range(len(self.previews)) if n not in self.kept)
 
 
+class Measured(Protocol):
+    """Of one scale.
+
+    Attributes:
+        seconds: that it took.
+        entropy: mean of the drawn distributions in nats; NaN if something was not finite.
+        ready: whether both can be read without waiting.
+    """
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def entropy(self) -> float: ...
+
+    @property
+    def ready(self) -> bool: ...
+
+
 @dataclass(frozen=True, eq=False)
 class ScaleDone:
     """One scale of all images of the batch has been sampled.
@@ -66,12 +85,11 @@ class ScaleDone:
         scale: index in the schedule, from 0.
         size: ``(h, w)`` of the token map.
         tokens: tokens of this scale per image, ``l = h * w``.
-        seconds: wall-clock time of this scale.
         kv_bytes: bytes that the KV cache holds after this scale.
         kv_full_bytes: bytes that it would hold if every token had been kept.
         ids: sampled ids ``(B, l)`` int64, or ``(B, l, d)`` for bitwise tokens.
         preview: images so far, ``(B, H, W, 3)`` uint8, or ``None`` if not asked for.
-        entropy: mean entropy of the sampled distributions in nats.
+        measured: gives :attr:`seconds` and :attr:`entropy`; on a GPU, reading them waits for it.
         rows: candidates that the scale was drawn for, all images together.
         candidates: what a search chose from after this scale, per image; empty if it did not.
     """
@@ -79,14 +97,23 @@ class ScaleDone:
     scale: int
     size: tuple[int, int]
     tokens: int
-    seconds: float
     kv_bytes: int
     kv_full_bytes: int
     ids: torch.Tensor
     preview: np.ndarray | None
-    entropy: float
+    measured: Measured
     rows: int = 1
     candidates: tuple[Candidates, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of this scale."""
+        return self.measured.seconds
+
+    @property
+    def entropy(self) -> float:
+        """Mean entropy of the sampled distributions in nats."""
+        return self.measured.entropy
 
 
 @dataclass(frozen=True, eq=False)

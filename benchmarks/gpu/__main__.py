@@ -24,7 +24,7 @@ PACKING = 20.0  # seconds at the end
 TESTS, TRAINING = 0.15, 0.5  # shares of the time; speed has the rest
 MOST_TESTS = 120.0  # seconds
 STEPS = ("tests", "training", "speed")
-CUDA_TESTS = ("tests/conformance", "tests/decoding/test_noise.py", "tests/backbones")
+CUDA_TESTS = ("tests/conformance", "tests/decoding", "tests/backbones", "tests/tokenizers")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,7 +84,7 @@ class Session:
             return
         seconds = min(MOST_TESTS, TESTS * self.whole)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        command += ["-k", "cuda"] if not self.args.tiny else ["--collect-only"]
+        command += ["-m", "cuda", *(["--collect-only"] if self.args.tiny else [])]
         paths = CUDA_TESTS if not self.args.tiny else CUDA_TESTS[1:2]
         self.results["tests"] = [self._tested("CUDA", [*command, *paths], seconds)]
         if not self.args.tiny:

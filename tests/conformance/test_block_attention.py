@@ -14,7 +14,6 @@ from var_spaces.backbones.block_attention import (
 
 PATTERNS = ("diagonal", "causal")
 pytestmark = pytest.mark.golden("block_sparse_attention")
-cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 def case(golden, device="cpu", grad=True):
@@ -56,7 +55,7 @@ def test_block_sparse_kernel_uncompiled(golden, pattern):
     assert torch.equal(out, flex_attention(*inputs, scale, sizes, pattern))
 
 
-@cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_block_sparse_kernel_on_cuda(golden, pattern, dtype):

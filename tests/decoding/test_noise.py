@@ -88,7 +88,7 @@ def test_the_kernel_makes_the_same_noise():
     subprocess.run([sys.executable, "-c", INTERPRETED], check=True, env=environment)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 def test_the_kernel_makes_the_same_noise_on_a_gpu():
     rows = [Row(0), Row(9, 2)]
     got = SeededNoise(5, torch.device("cuda")).gumbel(rows, 1, 0, 680, 4096)

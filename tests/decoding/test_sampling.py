@@ -5,8 +5,15 @@ from hypothesis import strategies as st
 
 from var_spaces.decoding.base import guide
 from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.sampling import top_k_top_p
+from var_spaces.decoding.sampling.bits import filter_pair
 from var_spaces.decoding.sampling.per_scale import ScaleSampling
-from var_spaces.decoding.sampling.top_k_top_p import TopKTopP, draw_ids, filter_top_k_top_p
+from var_spaces.decoding.sampling.top_k_top_p import (
+    TopKTopP,
+    draw_among_top,
+    draw_ids,
+    filter_top_k_top_p,
+)
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 
@@ -106,3 +113,34 @@ def test_guide_moves_away_from_the_unconditional_logits():
     got = guide(parts, 2.0).flatten().tolist()
     assert got == [3 * 1 - 2 * 3, 3 * 5 - 2 * 1]
     assert torch.equal(full, before)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize("top_p", [0.0, 0.5, 0.96, 1.0])
+@pytest.mark.parametrize("top_k", [1, 7, 40])
+def test_a_draw_among_the_largest_is_that_among_all(top_k, top_p, temperature):
+    torch.manual_seed(top_k)
+    logits = 4 * torch.randn(3, 50, 64)
+    noise = -torch.rand(3, 50, 64).log().neg().log()
+    filtered = filter_top_k_top_p(logits, top_k, top_p)
+    want = draw_ids(filtered, noise, temperature)
+    assert torch.equal(draw_among_top(logits, noise, top_k, top_p, temperature), want)
+
+
+def test_on_a_device_the_draw_is_among_the_largest(monkeypatch):
+    monkeypatch.setattr(top_k_top_p, "_is_far", lambda tensor: True)
+    torch.manual_seed(0)
+    logits, noise = torch.randn(2, 9, 64), torch.randn(2, 9, 64)
+    far = TopKTopP(top_k=9, top_p=0.9).sample(logits, lambda *_: noise, 0, None)
+    monkeypatch.undo()
+    near = TopKTopP(top_k=9, top_p=0.9).sample(logits, lambda *_: noise, 0, None)
+    assert torch.equal(far.ids, near.ids)
+    assert torch.equal(far.logits(), near.logits)  # worked out when somebody asks
+
+
+@pytest.mark.parametrize("top_p", [0.0, 0.5, 0.6, 0.97, 1.0])
+def test_of_two_values_the_unlikely_one_goes(top_p):
+    torch.manual_seed(0)
+    logits = torch.cat((8 * torch.randn(4, 99, 6, 2), torch.ones(4, 1, 6, 2)), 1)
+    want = filter_top_k_top_p(logits, 0, top_p)
+    assert torch.equal(filter_pair(logits, top_p), want)

@@ -73,6 +73,11 @@ class HeadGroup:
         return self._end * self._entry_bytes
 
     @property
+    def buffer(self) -> Tensor:
+        """Where entries are now, ``(2, rows, g, slots, width)``."""
+        return self._buffer
+
+    @property
     def full_nbytes(self) -> int:
         return (self.pinned + self._seen) * self._full_entry_bytes
 

@@ -36,5 +36,5 @@ class H2O(BudgetPolicy):
 
     def importance(self, held: Held) -> Tensor:
         importance = held.carried.clone()
-        importance[..., held.count - int(self.recent * held.limit) :] = math.inf
+        importance[..., held.count - int(self.recent * held.limit) :].fill_(math.inf)
         return importance

@@ -154,6 +154,10 @@ class KVCache:
         """Bytes that would be held had nothing been dropped of what these rows appended."""
         return sum(group.full_nbytes for group in self._groups())
 
+    def buffers(self) -> list[Tensor]:
+        """What keys and values are written to now."""
+        return [group.buffer for group in self._groups()]
+
     @property
     def pinned(self) -> tuple[int, ...]:
         """Entries per head that are pinned, for every layer."""

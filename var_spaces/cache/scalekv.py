@@ -124,12 +124,12 @@ def window_importance(held: Held, scoring: str, pooling: str, kernel: int) -> Te
             )
         queries = held.cache.raw_queries(inside)[:, held.heads].float()
         scores = queries @ held.k.float().mT / math.sqrt(queries.shape[-1])
-        scores[..., window] = -math.inf
+        scores.index_fill_(-1, window.to(torch.int64), -math.inf)
         scores = scores.sum(dim=2)
     else:
         scores = attention_mass(held.queries[:, :, inside], held.k, held.score_scale)
     importance = pool(scores, kernel, pooling)
-    importance[..., window.to(torch.int64)] = math.inf
+    importance.index_fill_(-1, window.to(torch.int64), math.inf)
     return importance
 
 

@@ -43,5 +43,5 @@ class SnapKV(BudgetPolicy):
         queries = held.queries[:, :, -window:]
         mass = attention_mass(queries, held.k, held.score_scale)
         importance = pool(mass, self.kernel, self.pooling)
-        importance[..., held.count - window :] = math.inf
+        importance[..., held.count - window :].fill_(math.inf)
         return importance

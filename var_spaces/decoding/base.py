@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Gumbel = Callable[[int, int], "Tensor"]
 
 
+# a tensor, or what works it out when somebody asks
+Later = "Tensor | Callable[[], Tensor]"
+
+
 class Part(Method):
     """A method that takes part in a run and says what it needs from the other parts."""
 
@@ -54,20 +58,28 @@ class Drawn:
     Attributes:
         ids: ``(B, l)`` int64, or ``(B, l, d)`` for bitwise tokens.
         codes: what the tokenizer accumulates, ``(B, l, z)``.
-        logits: guided and filtered logits they were drawn from, ``(B, l, V)``; removed = -inf.
+        given: :attr:`logits`, or what works them out.
     """
 
     ids: Tensor
     codes: Tensor
-    logits: Tensor
+    given: Later
+
+    @property
+    def logits(self) -> Tensor:
+        """Guided, filtered logits they were drawn from, ``(B, l, V)``; removed = -inf."""
+        return self.given() if callable(self.given) else self.given
 
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """What a sampler returns: ids, filtered logits and, for soft codes, weights ``(B, l, V)``."""
+    """What a sampler returns: ids, filtered logits and, for soft codes, weights ``(B, l, V)``.
+
+    Few ask for the logits: a sampler that has no need of them itself may give what works them out.
+    """
 
     ids: Tensor
-    logits: Tensor
+    logits: Later
     weights: Tensor | None = None
 
 

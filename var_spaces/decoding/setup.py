@@ -28,6 +28,14 @@ class Deciding(Protocol):
         ...
 
 
+class Recordings(Protocol):
+    """Lanes whose scales may have been recorded; see ``loop/graphs.py``."""
+
+    def lane(self, setup: RunSetup, images: Sequence[int]) -> Any:
+        """A lane of some images of a run."""
+        ...
+
+
 class Conditioning(Protocol):
     """What the images of a run are asked to show; every backbone embeds it in its own way."""
 
@@ -82,6 +90,7 @@ class RunSetup:
         adapter: what it adds to the backbone, or None.
         previews: decode the images after every scale.
         observe: told about every intermediate result, for tests and inspection.
+        graphs: recordings of earlier runs' scales to play again; None launches all work anew.
         lane_size: images that share a batch (see lane.py); None puts all in one.
     """
 
@@ -101,6 +110,7 @@ class RunSetup:
     adapter: Adapting | None = None
     previews: bool = False
     observe: Observer | None = None
+    graphs: Recordings | None = None
     lane_size: int | None = None
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from var_spaces.decoding.base import Part
 
@@ -80,6 +80,20 @@ class DecodingSession:
         """Bytes that caches of all tokens up to and including ``scale`` would hold."""
         return 0
 
+    def refresh(self, setup: RunSetup, images: Sequence[int]) -> bool:
+        """Take what another run like this asks for, every tensor where it is.
+
+        For strategies that repeat (:attr:`DecodingStrategy.repeats`).
+
+        Returns:
+            False, and nothing is changed, if that has other shapes.
+        """
+        return False
+
+    def buffers(self) -> list[Tensor]:
+        """What the caches write to."""
+        return []
+
     def close(self) -> None:
         """Free the caches."""
 
@@ -108,6 +122,8 @@ class DecodingStrategy(Part):
     """Decides per scale which backbone runs, which blocks, how many passes and which rows stay."""
 
     kind = "decoding"
+    # Whether all runs of it do the same, whatever they draw; then a run's work may be recorded.
+    repeats: ClassVar[bool] = False
 
     @property
     def models(self) -> tuple[str, ...]:

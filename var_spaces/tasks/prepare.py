@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from var_spaces.decoding.loop.graphs import GRAPHS
 from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.setup import Conditioning, Observer, RunSetup
 from var_spaces.tasks.base import Pictures
 from var_spaces.tasks.plan import Plan
-from var_spaces.zoo.environment import lane_from_environment
+from var_spaces.zoo.environment import graphs_from_environment, lane_from_environment
 from var_spaces.zoo.residency import LoadedModel
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def setup_of(
         adapter=adapter,
         previews=request.previews,
         observe=request.observe,
+        graphs=GRAPHS if model.device.type == "cuda" and graphs_from_environment() else None,
         lane_size=lane_from_environment() if model.device.type == "cpu" else None,
     )
 

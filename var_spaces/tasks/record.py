@@ -6,12 +6,13 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from var_spaces.events import Finished, ImageReady, ScaleDone
+from var_spaces.events import Finished, ImageReady, Measured, ScaleDone
 from var_spaces.record import Environment, RunRecord, ScaleRow
 from var_spaces.tasks.prepare import Request
 from var_spaces.zoo.environment import lane_from_environment
@@ -24,13 +25,13 @@ class Ledger:
 
     request: Request
     model: LoadedModel
-    scales: list[ScaleRow] = field(default_factory=list)
+    scales: list[tuple[Measured, dict[str, Any]]] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
 
     def scale(self, event: ScaleDone) -> ScaleDone:
         """Note a scale."""
-        cost = ("scale", "size", "tokens", "seconds", "kv_bytes")
-        self.scales.append(ScaleRow(**{name: getattr(event, name) for name in cost}))
+        cost = ("scale", "size", "tokens", "kv_bytes")
+        self.scales.append((event.measured, {name: getattr(event, name) for name in cost}))
         return event
 
     def image(self, image: np.ndarray) -> ImageReady:
@@ -45,7 +46,7 @@ class Ledger:
         record = RunRecord(
             spec=spec,
             id=spec.id,
-            scales=tuple(self.scales),
+            scales=tuple(ScaleRow(seconds=one.seconds, **cost) for one, cost in self.scales),
             seconds=seconds,
             token_sha256=tuple(token_digest(ids, image) for image in range(spec.count)),
             image_sha256=tuple(hashlib.sha256(i.tobytes()).hexdigest() for i in self.images),

@@ -94,7 +94,12 @@ def together(
                         walk.drop(own.pop(number))
                     yield from told(number, event)
             for number, images in own.items():
-                for _, image in walk.pictures(images):
+                try:
+                    pictures = list(walk.pictures(images))
+                except VarSpacesError as error:
+                    yield from told(number, error)
+                    continue
+                for _, image in pictures:
                     yield from told(number, ledgers[number].image(image))
                 ids = walk.ids(images)
                 clock.pause()

@@ -15,6 +15,7 @@ DTYPE_VARIABLE = "VAR_SPACES_DTYPE"
 LANE_VARIABLE = "VAR_SPACES_LANE"
 MAX_LANE = 64
 QUANT_VARIABLE = "VAR_SPACES_QUANT"
+GRAPHS_VARIABLE = "VAR_SPACES_GRAPHS"
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NO_QUANT = "none"
 QUANTS = (NO_QUANT, "int8", "nf4")
@@ -53,6 +54,18 @@ def lane_from_environment() -> int:
             f"{LANE_VARIABLE} is '{text[:40]}': give how many images share a batch, 1 to 64."
         )
     return int(text)
+
+
+def graphs_from_environment() -> bool:
+    """Whether scales are recorded as CUDA graphs, from ``VAR_SPACES_GRAPHS``; else they are.
+
+    Raises:
+        VarSpacesError: if it is neither "on" nor "off".
+    """
+    text = os.environ.get(GRAPHS_VARIABLE) or "on"
+    if text not in ("on", "off"):
+        raise VarSpacesError(f"{GRAPHS_VARIABLE} is '{text[:40]}': say on or off.")
+    return text == "on"
 
 
 def dtype_from_environment() -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from var_spaces.decoding.loop.graphs import GRAPHS
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card, base_of, get_card
 from var_spaces.zoo.checkpoints import load_module
@@ -242,7 +243,7 @@ class Residency:
         return True
 
     def _drop(self, key: Key) -> None:
-        del self._slots[key]
+        GRAPHS.forget(self._slots.pop(key).module)
         self.counters.evictions += 1
         if "," in key.device:
             gc.collect()  # hooks of a spread model refer to it

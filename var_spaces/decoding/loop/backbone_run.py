@@ -6,13 +6,16 @@ Decoding strategies are built from these: the plain one has one, collaborative d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from itertools import repeat
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from var_spaces.cache.prefill import Prefill
 from var_spaces.cache.retention import kept
-from var_spaces.decoding.backbone import AfterBlock, Backbone, batch_rows
+from var_spaces.decoding.backbone import AfterBlock, Backbone, Context, batch_rows
 from var_spaces.decoding.base import guide
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.schedule import ScaleSchedule
@@ -36,8 +39,7 @@ class BackboneRun:
         self.report, self.observed = setup.report, setup.observe is not None
         adapter, rows = setup.adapter, batch_rows(self.names, images)
         self.backbone = adapter.overlaid(backbone) if adapter else backbone
-        cond = setup.conditioning.embed(self.backbone, rows, adapter)
-        self.context = self.backbone.context(cond, setup.schedule)
+        self.context = self._asked(setup, images)
         if adapter:
             self.context = self.context.extended(adapter.extension(self.context, rows))
         layers, heads, head_dim = self.backbone.kv_layout()
@@ -56,6 +58,16 @@ class BackboneRun:
             if (pinned := self.context.extension.pinned(layer)) is not None:
                 self.cache.pin(layer, *pinned)
         self.context = self.context.settled()
+
+    def _asked(self, setup: RunSetup, images: Sequence[int]) -> Context:
+        """What follows from the condition of a run."""
+        rows = batch_rows(self.names, images)
+        cond = setup.conditioning.embed(self.backbone, rows, setup.adapter)
+        return self.backbone.context(cond, setup.schedule)
+
+    def refresh(self, setup: RunSetup, images: Sequence[int]) -> bool:
+        """Write the condition of another run over this one's; False if its shapes differ."""
+        return overwrite(self.context, self._asked(setup, images))
 
     def advance(
         self, scale: int, tokens: Tensor | None, blocks: Sequence[int] | None = None
@@ -146,6 +158,36 @@ class BackboneRun:
     def kv_full_bytes(self, scale: int) -> int:
         """Bytes that all tokens up to and including ``scale`` take in all layers."""
         return full_kv_bytes(self.backbone, self.schedule, self.cache.rows, scale)
+
+
+def overwrite(old: Any, new: Any) -> bool:
+    """Copy all tensors of a structure of dataclasses and tuples into another one's, in place.
+
+    Returns:
+        False, and nothing is copied, if they differ in anything but the numbers of tensors.
+    """
+    pairs: list[tuple[Tensor, Tensor]] = []
+    if not _paired(old, new, pairs):
+        return False
+    for before, after in pairs:
+        if before is not after:  # tables of a schedule are shared
+            before.copy_(after)
+    return True
+
+
+def _paired(old: Any, new: Any, pairs: list[tuple[Tensor, Tensor]]) -> bool:
+    """Whether two structures are alike; collects their tensors."""
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, Tensor):
+        pairs.append((old, new))
+        return old.shape == new.shape and old.dtype == new.dtype and old.device == new.device
+    if isinstance(old, tuple):
+        return len(old) == len(new) and all(map(_paired, old, new, repeat(pairs)))
+    if is_dataclass(old) and not isinstance(old, ScaleSchedule):
+        names = [field.name for field in fields(old)]
+        return all(_paired(getattr(old, n), getattr(new, n), pairs) for n in names)
+    return old == new
 
 
 def every_block(index: Tensor, rows: int, blocks: int) -> Tensor:

@@ -25,8 +25,18 @@ LOW = 0xFFFFFFFF
 
 def gumbel(generators: Sequence[np.random.Philox], count: int, device: torch.device) -> Tensor:
     """Gumbel noise ``(len(generators), count)`` float32 on a device: what they would begin with."""
-    keys = torch.tensor([signed_key(each) for each in generators], device=device)
-    kernel = _kernel() if device.type == "cuda" else None
+    return of_keys(sent([signed_key(each) for each in generators], device), count)
+
+
+def sent(keys: Sequence[Any], device: torch.device) -> Tensor:
+    """Keys ``(..., 2)`` int64 on a device, which the host does not wait for."""
+    here = torch.tensor(keys)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here
+
+
+def of_keys(keys: Tensor, count: int) -> Tensor:
+    """Gumbel noise ``(B, count)`` float32 of streams with keys ``(B, 2)`` int64."""
+    kernel = _kernel() if keys.is_cuda else None
     if kernel is not None:
         return launch(kernel, keys, count)
     return uniform(keys, count).log_().neg_().log_().neg_()

@@ -28,6 +28,11 @@ class JointNoise:
 
     sources: tuple[tuple[Noise, int], ...]
 
+    def origin(self, row: Row) -> tuple[int, int]:
+        """Seed and index of the image of a row."""
+        noise, image = self.sources[row.image]
+        return noise.origin(Row(image, row.slot))
+
     def gumbel(self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int) -> Tensor:
         found = []
         for _, group in groupby(rows, key=lambda row: id(self.sources[row.image][0])):

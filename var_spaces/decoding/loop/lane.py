@@ -18,6 +18,7 @@ from var_spaces.decoding.loop.noise import Row
 from var_spaces.decoding.loop.pixels import decode
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.errors import VarSpacesError
+from var_spaces.events import Candidates
 
 
 class Lane:
@@ -107,6 +108,20 @@ class Lane:
         f_hat = self.f_hat if len(rows) == len(self.rows) else self.f_hat[rows]
         return decode(self.setup.tokenizer, f_hat)
 
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes that the caches hold now."""
+        return self.session.kv_bytes
+
+    def kv_full_bytes(self, scale: int) -> int:
+        """Bytes that caches of all tokens up to and including ``scale`` would hold."""
+        return self.session.kv_full_bytes(scale)
+
+    @property
+    def candidates(self) -> tuple[Candidates, ...]:
+        """What the last selection chose from, per image."""
+        return self.session.candidates
+
     def close(self) -> None:
         """Free caches and latents."""
         self.session.close()
@@ -142,9 +157,11 @@ class Drawing:
 
         sampled = setup.sampling.sample(guided, gumbel, scale, setup.schedule)
         codes = _codes(setup.tokenizer, sampled.ids, sampled.weights)
-        setup.report(scale, raw_logits=logits, logits=guided, filtered=sampled.logits)
-        setup.report(scale, drawn_ids=sampled.ids, drawn_codes=codes)
-        return Drawn(sampled.ids, codes, sampled.logits)
+        drawn = Drawn(sampled.ids, codes, sampled.logits)
+        if setup.observe is not None:
+            setup.report(scale, raw_logits=logits, logits=guided, filtered=drawn.logits)
+        setup.report(scale, drawn_ids=drawn.ids, drawn_codes=codes)
+        return drawn
 
     def _guided(self, logits: Tensor, weight: float | None, setup: RunSetup) -> Tensor:
         """Logits ``(B, l, V)`` of the images from those of all their rows."""

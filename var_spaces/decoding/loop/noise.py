@@ -61,6 +61,10 @@ class SeededNoise:
     seed: int
     device: torch.device = CPU
 
+    def origin(self, row: Row) -> tuple[int, int]:
+        """Seed and index of the image of a row."""
+        return self.seed, row.image
+
     def gumbel(self, rows: Sequence[Row], scale: int, part: int, tokens: int, vocab: int) -> Tensor:
         generators = [generator(self.seed, row.image, row.slot, scale, part) for row in rows]
         if self.device.type == "cpu":

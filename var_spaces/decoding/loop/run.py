@@ -11,21 +11,24 @@ An observer is told, per scale and lane, ``raw_logits`` (before guidance), ``log
 a strategy with several passes reports the first five once per pass. Per backbone it is told
 ``kept``: which tokens the cache holds, and ``pinned``: how many entries stand in front of them in
 every layer (see cache/retention.py).
+
+On a GPU nothing here waits for the device: times and entropies are read by whoever wants them, and
+numbers that are not finite end a run when they are known, at the latest before it is decoded.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from var_spaces.decoding.loop.clock import clock_of
 from var_spaces.decoding.loop.lane import Lane
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.errors import VarSpacesError
-from var_spaces.events import ImageReady, ScaleDone
+from var_spaces.events import ImageReady, Measured, ScaleDone
 
 
 def run(setup: RunSetup) -> Generator[ScaleDone | ImageReady, None, list[Tensor]]:
@@ -54,19 +57,21 @@ class Walk:
     """
 
     def __init__(self, setup: RunSetup) -> None:
-        self.setup, self.lanes, self.seconds = setup, [], 0.0
+        self.setup, self.lanes, self.clock = setup, [], clock_of(setup.device)
         self.entropies: list[dict[int, Tensor]] = []
+        self.coming: list[tuple[int, Sequence[int], Measured]] = []  # nobody has looked at it
+        make = setup.graphs.lane if setup.graphs else Lane
         try:
-            self.lanes.extend(Lane(setup, positions) for positions in setup.lanes())
+            self.lanes.extend(make(setup, positions) for positions in setup.lanes())
         except BaseException:
             self.close()
             raise
 
     def advance(self, scale: int) -> None:
         """Run one scale of every lane."""
-        started = _now(self.setup.device)
+        self.clock.start()
         self.entropies = [lane.advance(scale) for lane in self.lanes]
-        self.seconds = _now(self.setup.device) - started
+        self.clock.stop()
 
     def done(self, scale: int, images: Sequence[int]) -> ScaleDone:
         """What the scale that was run last has brought for some images.
@@ -75,32 +80,37 @@ class Walk:
             images: their positions in the setup.
 
         Raises:
-            VarSpacesError: if what the model predicted for them is not a number.
+            VarSpacesError: if what the model predicted for them, at this scale or an earlier one,
+                is known to be no number.
         """
         setup, lanes = self.setup, self._lanes(images)
         drawn = [found[image] for found in self.entropies for image in images if image in found]
-        entropy = float(torch.cat(drawn).double().mean())
-        if not np.isfinite(entropy):
-            raise _not_finite(setup, scale)
+        measured = self.clock.measured(torch.cat(drawn))
+        self.coming.append((scale, images, measured))
+        self._check(images, lambda one: one.ready)
         shares = [(lane, len(lane.rows_of(images)), len(lane.rows)) for lane in lanes]
         return ScaleDone(
             scale=scale,
             size=setup.schedule.sizes[scale],
             tokens=setup.schedule.lengths[scale],
-            seconds=self.seconds,
-            kv_bytes=sum(lane.session.kv_bytes * own // rows for lane, own, rows in shares),
+            kv_bytes=sum(lane.kv_bytes * own // rows for lane, own, rows in shares),
             kv_full_bytes=sum(
-                lane.session.kv_full_bytes(scale) * own // rows for lane, own, rows in shares
+                lane.kv_full_bytes(scale) * own // rows for lane, own, rows in shares
             ),
             ids=torch.cat([lane.ids[-1][lane.rows_of(images)] for lane in lanes]),
             preview=self._pixels(images) if setup.previews else None,
-            entropy=entropy,
+            measured=measured,
             rows=sum(map(len, drawn)),
-            candidates=tuple(found for lane in lanes for found in lane.session.candidates),
+            candidates=tuple(found for lane in lanes for found in lane.candidates),
         )
 
     def pictures(self, images: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """Finished images ``(H, W, 3)`` uint8 with their positions in the setup."""
+        """Finished images ``(H, W, 3)`` uint8 with their positions in the setup.
+
+        Raises:
+            VarSpacesError: if what they were drawn from, or the decoder's output, is no number.
+        """
+        self._check(images, lambda one: True)
         return zip(images, self._pixels(images), strict=True)
 
     def ids(self, images: Sequence[int]) -> list[Tensor]:
@@ -124,6 +134,14 @@ class Walk:
             lane.close()
         self.lanes.clear()
 
+    def _check(self, images: Sequence[int], wanted: Callable[[Measured], bool]) -> None:
+        """Refuse to go on with images some of whose scales were drawn from no numbers."""
+        looked = [one for one in self.coming if one[1] == images and wanted(one[2])]
+        self.coming = [one for one in self.coming if one not in looked]
+        for scale, _, measured in looked:
+            if not np.isfinite(measured.entropy):
+                raise _not_finite(self.setup, scale)
+
     def _lanes(self, images: Sequence[int]) -> list[Lane]:
         return [lane for lane in self.lanes if not set(lane.images).isdisjoint(images)]
 
@@ -143,10 +161,3 @@ def _not_finite(setup: RunSetup, scale: int) -> VarSpacesError:
         f"Scale {scale + 1} of {setup.schedule.num_scales} ({height}x{width}): what the model "
         f"predicts is not a number, so nothing can be drawn; {remedy}."
     )
-
-
-def _now(device: torch.device) -> float:
-    """Seconds on a steady clock, when all work given to the device is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

@@ -6,6 +6,7 @@ noise, so it takes its noise from the image like every other sampler here.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -52,7 +53,9 @@ class BitSampling(Sampling):
     ) -> Sampled:
         """Bits ``(B, l, n)`` from logits ``(B, l, n, 2)``."""
         logits = logits / per_scale.at(self.temperature, scale)
-        logits = filter_top_k_top_p(logits, min(self.top_k, 2), self.top_p)
+        if self.top_k == 1:
+            logits = filter_top_k_top_p(logits, 1)
+        logits = filter_pair(logits, self.top_p)
         _, tokens, bits, values = logits.shape
         noise = gumbel(tokens * bits, values).view_as(logits)
         return Sampled((logits + noise).argmax(-1), logits)
@@ -60,3 +63,20 @@ class BitSampling(Sampling):
     def entropy(self, logits: Tensor) -> Tensor:
         """Mean entropy of a token: that of its bits together."""
         return super().entropy(logits) * logits.shape[-2]
+
+
+def filter_pair(logits: Tensor, top_p: float) -> Tensor:
+    """Top-p of two values ``(..., 2)``, without sorting them.
+
+    The less likely one is dropped if its probability is at most ``1 - top_p``; of equal ones it is
+    the first.
+    """
+    import torch
+
+    if top_p <= 0:
+        return logits
+    first, second = logits.unbind(-1)
+    less = (first <= second, second < first)
+    unlikely = logits.softmax(-1) <= 1 - top_p
+    remove = torch.stack(less, -1) & unlikely
+    return logits.masked_fill(remove, -math.inf)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from var_spaces.decoding import per_scale
 from var_spaces.decoding.base import Gumbel, Sampled, Sampling
-from var_spaces.decoding.sampling.top_k_top_p import draw_ids, filter_top_k_top_p
+from var_spaces.decoding.sampling.top_k_top_p import draw
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -49,7 +49,5 @@ class ScaleSampling(Sampling):
     def sample(
         self, logits: Tensor, gumbel: Gumbel, scale: int, schedule: ScaleSchedule
     ) -> Sampled:
-        top_k = min(per_scale.at(self.top_k, scale), logits.shape[-1])
-        logits = filter_top_k_top_p(logits, top_k, self.top_p)
-        noise = gumbel(*logits.shape[-2:])
-        return Sampled(draw_ids(logits, noise, per_scale.at(self.temperature, scale)), logits)
+        top_k, temperature = (per_scale.at(v, scale) for v in (self.top_k, self.temperature))
+        return draw(logits, gumbel, top_k, self.top_p, temperature)

@@ -7,6 +7,7 @@ The draw is an arg-max over logits plus Gumbel noise, which has exactly the dist
 from __future__ import annotations
 
 import math
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -53,11 +54,56 @@ class TopKTopP(Sampling):
     def sample(
         self, logits: Tensor, gumbel: Gumbel, scale: int, schedule: ScaleSchedule
     ) -> Sampled:
+        if not self.smooth:
+            return draw(logits, gumbel, self.top_k, self.top_p, self.temperature)
         logits = filter_top_k_top_p(logits, min(self.top_k, logits.shape[-1]), self.top_p)
         noise = gumbel(*logits.shape[-2:])
         ids = draw_ids(logits, noise, self.temperature)
-        weights = smooth_weights(logits, noise, schedule.ratio(scale)) if self.smooth else None
-        return Sampled(ids, logits, weights)
+        return Sampled(ids, logits, smooth_weights(logits, noise, schedule.ratio(scale)))
+
+
+def draw(
+    logits: Tensor, gumbel: Gumbel, top_k: int, top_p: float, temperature: float = 1.0
+) -> Sampled:
+    """One draw per position of logits ``(B, l, V)``, filtered by top-k and then top-p.
+
+    On a GPU it is made among the ``top_k`` largest, and nothing is scattered back to ``V`` codes.
+    """
+    top_k = min(top_k, logits.shape[-1])
+    noise = gumbel(*logits.shape[-2:])
+    if _is_far(logits) and 0 < top_k < logits.shape[-1]:
+        ids = draw_among_top(logits, noise, top_k, top_p, temperature)
+        return Sampled(ids, cache(partial(filter_top_k_top_p, logits, top_k, top_p)))
+    logits = filter_top_k_top_p(logits, top_k, top_p)
+    return Sampled(draw_ids(logits, noise, temperature), logits)
+
+
+def _is_far(x: Tensor) -> bool:
+    """Whether the host would have to wait for a number of this tensor."""
+    return x.is_cuda
+
+
+def draw_among_top(
+    logits: Tensor, noise: Tensor, top_k: int, top_p: float, temperature: float = 1.0
+) -> Tensor:
+    """Ids ``(B, l)`` of one draw among the ``top_k`` largest logits.
+
+    Exactly that many: of equal logits at the threshold, where :func:`filter_top_k_top_p` keeps all,
+    some are lost. The host is not asked how many there are.
+    """
+    largest, codes = logits.topk(top_k)
+    if top_p > 0:
+        remove = _beyond(largest.flip(-1), top_p).flip(-1)
+        largest = largest.masked_fill(remove, -math.inf)
+    place = draw_ids(largest, noise.gather(-1, codes), temperature)
+    return codes.gather(-1, place[..., None])[..., 0]
+
+
+def _beyond(ascending: Tensor, top_p: float) -> Tensor:
+    """Which of ascending logits ``(..., n)`` are not in the nucleus."""
+    remove = ascending.softmax(-1).cumsum(-1) <= 1 - top_p
+    remove[..., -1].fill_(False)
+    return remove
 
 
 def filter_top_k_top_p(logits: Tensor, top_k: int = 0, top_p: float = 0.0) -> Tensor:
@@ -83,12 +129,12 @@ def filter_top_k_top_p(logits: Tensor, top_k: int = 0, top_p: float = 0.0) -> Te
         largest, codes = logits.topk(top_k)
         logits = logits.masked_fill(logits < largest[..., -1:], -math.inf)
         # With no more than k survivors the k largest are already all that top-p has to sort.
-        if top_p > 0 and bool((logits > -math.inf).sum(-1).max() <= top_k):
+        few = not _is_far(logits) and (logits > -math.inf).sum(-1).max() <= top_k
+        if top_p > 0 and few:
             ordered = largest.flip(-1), codes.flip(-1)
     if top_p > 0:
         values, codes = ordered or logits.sort(dim=-1, stable=True)
-        remove = values.softmax(-1).cumsum(-1) <= 1 - top_p
-        remove[..., -1] = False
+        remove = _beyond(values, top_p)
         removed = remove.new_zeros(logits.shape).scatter(-1, codes, remove)
         logits = logits.masked_fill(removed, -math.inf)
     return logits

@@ -47,6 +47,7 @@ class MaskedDecoding(DecodingStrategy):
     name = "masked"
     title = "Masked: draws uncertain tokens again"
     paper = "https://arxiv.org/abs/2506.04421"
+    repeats = True
 
     steps: Annotated[tuple[Steps, ...], Field(min_length=1, max_length=MAX_SCALES)] = Field(
         (1, 2, 4), description="passes of each scale; scales beyond the list take one"
@@ -148,7 +149,8 @@ class MaskedSession(PlainSession):
             open_ = open_ & ~fixed
         sure = drawn.logits.softmax(-1).gather(-1, drawn.ids[..., None])[..., 0]
         order = sure.masked_fill(~open_, math.inf).argsort(dim=-1, stable=True)
-        self.setup.report(scale, ranking=order[:, : int(open_.sum(-1).max())])
+        if self.setup.observe is not None:  # it is cut to as many as there are: a number is read
+            self.setup.report(scale, ranking=order[:, : int(open_.sum(-1).max())])
         length = open_.shape[1]
         free = length if fixed is None else (~fixed).sum(-1, keepdim=True)
         limit = (count * free + length - 1) // length

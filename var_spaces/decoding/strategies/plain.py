@@ -22,6 +22,7 @@ class PlainDecoding(DecodingStrategy):
     name = "plain"
     title = "Plain: every block at every scale"
     paper = "https://arxiv.org/abs/2404.02905"
+    repeats = True
 
     def session(self, setup: RunSetup, images: Sequence[int]) -> DecodingSession:
         return PlainSession(setup, images)
@@ -45,6 +46,12 @@ class PlainSession(DecodingSession):
 
     def kv_full_bytes(self, scale: int) -> int:
         return self.run.kv_full_bytes(scale)
+
+    def refresh(self, setup: RunSetup, images: Sequence[int]) -> bool:
+        return self.run.refresh(setup, images)
+
+    def buffers(self) -> list[Tensor]:
+        return self.run.cache.buffers()
 
     def close(self) -> None:
         self.run = None

@@ -33,6 +33,7 @@ class Supernet(DecodingStrategy):
     name = "supernet"
     title = "VARiant: fewer blocks at late scales"
     paper = "https://arxiv.org/abs/2511.16546"
+    repeats = True
 
     depth: int = Field(3, ge=2, le=128, description="blocks that run at late scales")
     bridge: int = Field(3, ge=1, le=63, description="first scales that run all blocks")
