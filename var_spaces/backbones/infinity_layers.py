@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces.backbones import fused
 from var_spaces.backbones.dense_attention import dense_attention
 from var_spaces.backbones.layers import (
     Attend,
     FeedForward,
     Projection,
     SelfAttention,
-    modulate,
 )
 from var_spaces.backbones.products import Linear
 from var_spaces.backbones.rope import Rotary
@@ -153,8 +153,8 @@ class InfinityBlock(nn.Module):
     def attended(self, x: Tensor, modulation: Tensor, attend: Attend, rotary: Rotary) -> Tensor:
         """``x`` after the first part of the block, attention."""
         gate, _, scale, _, shift, _ = modulation.unbind(2)
-        h = self.sa(modulate(x, scale, shift, self.eps).to(self.dtype), attend, rotary)
-        return x + gate * h
+        h = self.sa(fused.modulated(x, scale, shift, self.eps, self.dtype), attend, rotary)
+        return fused.joined(x, h, gate)
 
     def read(self, x: Tensor, memory: TextMemory) -> Tensor:
         """``x`` after the second part, attention to the text."""
@@ -165,7 +165,8 @@ class InfinityBlock(nn.Module):
     def fed(self, x: Tensor, modulation: Tensor) -> Tensor:
         """``x`` after the last part, the feed-forward network."""
         _, gate, _, scale, _, shift = modulation.unbind(2)
-        return x + gate * self.ffn(modulate(x, scale, shift, self.eps).to(self.dtype))
+        h = self.ffn(fused.modulated(x, scale, shift, self.eps, self.dtype))
+        return fused.joined(x, h, gate)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces.backbones import fused
+from var_spaces.backbones.fused import modulate
 from var_spaces.backbones.products import Linear, product
 from var_spaces.cache.beside import Attend
 
@@ -26,15 +28,8 @@ def derived_device() -> torch.device | None:
     return torch.device("cpu") if torch.get_default_device().type == "meta" else None
 
 
-def modulate(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
-    """``LN(x) * (1 + scale) + shift`` in float32; the norm has no parameters of its own."""
-    return torch.addcmul(shift, F.layer_norm(x.float(), x.shape[-1:], eps=eps), 1 + scale)
-
-
-def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
+def drop_path(branch: Tensor, rate: float) -> Tensor:
     """Stochastic depth (https://arxiv.org/abs/1603.09382): zero whole samples of a branch."""
-    if rate == 0.0 or not training:
-        return branch
     keep = 1 - rate
     mask = branch.new_empty(branch.shape[0], *[1] * (branch.dim() - 1)).bernoulli_(keep)
     return branch * mask.div_(keep)
@@ -148,10 +143,13 @@ class AdaLNBlock(nn.Module):
         """Residual stream ``x (B, l, C)`` float32 after this block."""
         gate1, gate2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
         dtype = self.ffn.fc1.bias.dtype
-        h = self.attn(modulate(x, scale1, shift1, self.eps).to(dtype), attend)
-        x = x + drop_path(gate1 * h, self.drop_path, self.training)
-        h = self.ffn(modulate(x, scale2, shift2, self.eps).to(dtype))
-        return x + drop_path(gate2 * h, self.drop_path, self.training)
+        h = self.attn(fused.modulated(x, scale1, shift1, self.eps, dtype), attend)
+        if self.training and self.drop_path:
+            x = x + drop_path(gate1 * h, self.drop_path)
+            h = self.ffn(modulate(x, scale2, shift2, self.eps).to(dtype))
+            return x + drop_path(gate2 * h, self.drop_path)
+        x, h = fused.joined_modulated(x, h, gate1, scale2, shift2, self.eps, dtype)
+        return fused.joined(x, self.ffn(h), gate2)
 
 
 class AdaLNHead(nn.Module):
