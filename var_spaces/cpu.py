@@ -1,4 +1,4 @@
-"""When products on a CPU may be computed in another order than torch's own."""
+"""What a CPU can do, and when its products may have another order than torch's own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def is_slow(dtype: str) -> bool:
+    """Whether a CPU of this kind has no instructions for products of a type, and emulates them.
+
+    Args:
+        dtype: "float32", "bfloat16" or "float16".
+    """
+    import torch
+
+    has = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    wanted = {"bfloat16": ("avx512_bf16", "amx_bf16"), "float16": ("avx512_fp16", "amx_fp16")}
+    known = has.get("architecture") == "x86_64"  # nothing is said of others
+    return known and dtype in wanted and not any(map(has.get, wanted[dtype]))
 
 
 def is_plain(x: Tensor, weight: Tensor) -> bool:

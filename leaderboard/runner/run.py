@@ -125,11 +125,15 @@ def measure(job: Job, number: int, context: Context) -> bool:
 
 def zoo_of(job: Job) -> Residency:
     """Models in the type of the entry: the shared zoo if it has that, else one of our own."""
+    import torch
+
     from var_spaces.zoo.environment import TYPES
+    from var_spaces.zoo.placement import resolve
     from var_spaces.zoo.residency import ZOO, Residency
 
     dtype = TYPES[job.entry.dtype]
-    return ZOO if ZOO.dtype == dtype else Residency(ZOO.budget, dtype=dtype)
+    usual = torch.float32 if resolve().main.type == "cpu" else None
+    return ZOO if (ZOO.dtype or usual) == dtype else Residency(ZOO.budget, dtype=dtype)
 
 
 def environment(device: torch.device) -> Environment:

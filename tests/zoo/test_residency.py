@@ -16,7 +16,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.methods import parse
 from var_spaces.tasks.plan import plan
 from var_spaces.tasks.run import run
-from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.cards import cards, get_card
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.environment import (
     budget_from_environment,
@@ -262,12 +262,37 @@ def test_the_device_comes_from_the_environment(monkeypatch):
 
 
 def test_the_type_of_weights_comes_from_the_environment(monkeypatch):
-    assert dtype_from_environment() == "float32"
+    assert dtype_from_environment() == "auto"
     monkeypatch.setenv("VAR_SPACES_DTYPE", "bfloat16")
     assert dtype_from_environment() == "bfloat16"
     monkeypatch.setenv("VAR_SPACES_DTYPE", "int3")
     with pytest.raises(VarSpacesError, match="choose float32, bfloat16, float16"):
         dtype_from_environment()
+
+
+@pytest.mark.parametrize(
+    ("family", "device", "chosen", "want"),
+    [
+        ("var", "cpu", None, "float32"),
+        ("var", "cuda", None, "float16"),
+        ("infinity", "cuda:1", None, "bfloat16"),
+        ("infinity", "cuda", torch.float32, "float32"),
+    ],
+)
+def test_types_of_weights_are_those_of_the_authors_on_gpus(family, device, chosen, want):
+    card = next(card for card in cards("generator").values() if card.family == family)
+    assert Residency(dtype=chosen).type_of(card, torch.device(device)) == getattr(torch, want)
+
+
+def test_a_type_that_is_emulated_is_named(monkeypatch, caplog):
+    card = next(iter(cards("generator").values()))
+    for has, words in (({"architecture": "x86_64"}, 1), ({"avx512_bf16": True}, 0), ({}, 0)):
+        found = {"architecture": "x86_64"} | has if has else has
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
+        caplog.clear()
+        Residency(dtype=torch.bfloat16).type_of(card, CPU)
+        assert len(caplog.records) == words
+        assert not words or "bfloat16 weights are slow here" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["tiny-var", "tiny-t2i"])

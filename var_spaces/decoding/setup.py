@@ -118,6 +118,12 @@ class RunSetup:
         return next(self.backbone.parameters()).device
 
     @property
+    def half(self) -> bool:
+        """Whether pictures are decoded in half precision: on a GPU, unless weights are float32."""
+        weight = next(self.backbone.parameters())
+        return weight.is_cuda and weight.dtype != torch.float32
+
+    @property
     def rows(self) -> tuple[str, ...]:
         """Names of the rows that the batch carries for every image, the full condition first."""
         return self.guidance.rows(self.schedule)

@@ -17,6 +17,7 @@ MAX_LANE = 64
 QUANT_VARIABLE = "VAR_SPACES_QUANT"
 GRAPHS_VARIABLE = "VAR_SPACES_GRAPHS"
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+AUTO = "auto"
 NO_QUANT = "none"
 QUANTS = (NO_QUANT, "int8", "nf4")
 
@@ -69,12 +70,25 @@ def graphs_from_environment() -> bool:
 
 
 def dtype_from_environment() -> str:
-    """Type of the weights of generators in memory, from ``VAR_SPACES_DTYPE``; else float32.
+    """Type of the weights of generators in memory, from ``VAR_SPACES_DTYPE``; else "auto".
 
     Raises:
         VarSpacesError: for an unknown type.
     """
-    return known_dtype(os.environ.get(DTYPE_VARIABLE) or "float32")
+    chosen = os.environ.get(DTYPE_VARIABLE) or AUTO
+    return chosen if chosen == AUTO else known_dtype(chosen)
+
+
+def dtype_on(device: torch.device, half: str, chosen: str = AUTO) -> str:
+    """Name of the type of weights on a device.
+
+    Args:
+        half: in which the authors of a model compute on GPUs.
+        chosen: by a person; "auto" is ``half`` on a GPU and float32 elsewhere.
+    """
+    if chosen != AUTO:
+        return chosen
+    return half if device.type == "cuda" else "float32"
 
 
 def known_dtype(name: str) -> str:

@@ -31,6 +31,7 @@ class Family:
         model, config: ``"module:Class"`` of the torch module and of its configuration dataclass.
         offers: capabilities of every model of the family.
         scales: most scales that its models know, unless their architecture has ``levels``.
+        half: type in which its authors compute on GPUs.
         nested: where trainer checkpoints (``.pth``) keep the weights, one path per variant.
     """
 
@@ -40,6 +41,7 @@ class Family:
     offers: frozenset[str] = frozenset()
     nested: tuple[tuple[str, ...], ...] = field(default=())
     scales: int = MAX_SCALES
+    half: str = "float16"
 
     @property
     def reads_text(self) -> bool:
@@ -83,6 +85,7 @@ FAMILIES = {
         ),
         nested=(("trainer", "gpt_fsdp"),),
         scales=INFINITY_SCALES,
+        half="bfloat16",
     ),
     "varedit": Family(  # Infinity, taught to edit; other positions and attention (2508.15772)
         "generator",
@@ -91,6 +94,7 @@ FAMILIES = {
         frozenset({"instructions", "kv-cache", "any-schedule"}),
         nested=(("trainer", "gpt_fsdp"),),
         scales=INFINITY_SCALES,
+        half="bfloat16",
     ),
     "bitwise": Family(
         "tokenizer",

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from var_spaces import cpu
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo.cards import Card, base_of
 from var_spaces.zoo.environment import (
     TYPES,
     dtype_from_environment,
+    dtype_on,
     quant_from_environment,
 )
 from var_spaces.zoo.estimate import Estimate, block_bytes, estimate
@@ -76,7 +78,8 @@ def report(card: Card, *, memory: int | None = None, **settings: Any) -> Report:
         settings: of :func:`estimate`; types of weights come from the environment if left out.
     """
     device = resolve().main
-    usual = {"dtype": dtype_from_environment(), "quant": quant_from_environment()}
+    dtype = dtype_on(device, base_of(card).kind.half, dtype_from_environment())
+    usual = {"dtype": dtype, "quant": quant_from_environment()}
     settings = {**usual, "together": device.type != "cpu", "device": device, **settings}
     found = estimate(card, **settings)
     memory = _room(found, device) if memory is None else memory
@@ -121,7 +124,8 @@ def what_fits(card: Card, memory: int, **settings: Any) -> str | None:
 def _changes(settings: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Ways to need less, the least loss first, each with its words."""
     lighter = [("", {})]
-    if settings.get("dtype", "float32") == "float32":
+    on_cpu = torch.device(settings.get("device", "cpu")).type == "cpu"
+    if settings.get("dtype", "float32") == "float32" and not (on_cpu and cpu.is_slow("bfloat16")):
         lighter.append(("weights in bfloat16", {"dtype": "bfloat16"}))
     if settings.get("quant", "none") == "none":
         lighter += [(f"weights in {few}", {"quant": few}) for few in ("int8", "nf4")]

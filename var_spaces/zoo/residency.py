@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from var_spaces import cpu
 from var_spaces.decoding.loop.graphs import GRAPHS
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card, base_of, get_card
@@ -35,6 +37,7 @@ from var_spaces.zoo.environment import (
     TYPES,
     budget_from_environment,
     dtype_from_environment,
+    dtype_on,
     quant_from_environment,
 )
 from var_spaces.zoo.estimate import weight_bytes
@@ -42,6 +45,8 @@ from var_spaces.zoo.locate import digest_of, files_of
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.parts import Key, Part, encoder_name, encoder_part
 from var_spaces.zoo.placement import Placement, resolve
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 600.0  # seconds that a lease waits for room
 
@@ -111,8 +116,8 @@ class Residency:
             the budget run alone.
         loader: reads a module in a type; ``sizer`` tells its bytes before. Replaced in tests.
         patience: seconds that a lease waits for room.
-        dtype, quant: of the weights of generators, see :func:`load_module`; tokenizers are small
-            and stay float32.
+        dtype, quant: of the weights of generators, see :func:`load_module`; None is the type of
+            a model's authors on GPUs, float32 elsewhere. Tokenizers are small and stay float32.
     """
 
     def __init__(
@@ -121,7 +126,7 @@ class Residency:
         loader: Callable[[Card, Placement, torch.dtype, str], nn.Module] = load_module,
         sizer: Callable[[Card, torch.dtype, str], int] = size_of,
         patience: float = PATIENCE,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = torch.float32,
         quant: str = NO_QUANT,
     ) -> None:
         self.budget, self.loader, self.sizer, self.patience = budget, loader, sizer, patience
@@ -273,17 +278,26 @@ class Residency:
 
     def _part(self, card: Card, place: Placement) -> Part:
         own = place if card.role == "generator" and not card.base else resolve(place.main)
-        settings = self._precision(card)
+        settings = self._precision(card, place)
         return Part(
             Key(card.id, card.weights_sha256, str(own)),
             partial(self.sizer, card, *settings),
             partial(self.loader, card, own, *settings),
         )
 
-    def _precision(self, card: Card) -> tuple[torch.dtype, str]:
+    def _precision(self, card: Card, place: Placement) -> tuple[torch.dtype, str]:
         if card.role != "generator":
             return torch.float32, NO_QUANT
-        return self.dtype, NO_QUANT if card.base else self.quant
+        return self.type_of(card, place.main), NO_QUANT if card.base else self.quant
+
+    def type_of(self, card: Card, device: torch.device) -> torch.dtype:
+        """Type of the weights of a generator on a device."""
+        if self.dtype is None:
+            return TYPES[dtype_on(device, base_of(card).kind.half)]
+        name = str(self.dtype).removeprefix("torch.")
+        if device.type == "cpu" and cpu.is_slow(name):
+            log.warning("%s weights are slow here: this processor computes in float32.", name)
+        return self.dtype
 
     def _paired(self, card: Card, modules: dict[str, Any]) -> LoadedModel:
         digest = weights_of(card)
@@ -293,12 +307,12 @@ class Residency:
         _check_pair(card, backbone, tokenizer)
         reader = modules.get(encoder_name(card.text_encoder)) if card.text_encoder else None
         adapter = modules[card.id] if card.base else None
-        return LoadedModel(card, tokenizer, backbone, digest, self.precision, reader, adapter)
+        precision = self.precision(backbone)
+        return LoadedModel(card, tokenizer, backbone, digest, precision, reader, adapter)
 
-    @property
-    def precision(self) -> str:
-        """Of the weights of generators, in words: "float32", "bfloat16, blocks in nf4"."""
-        dtype = str(self.dtype).removeprefix("torch.")
+    def precision(self, backbone: nn.Module) -> str:
+        """Of the weights of a generator, in words: "float32", "bfloat16, blocks in nf4"."""
+        dtype = str(next(backbone.parameters()).dtype).removeprefix("torch.")
         return dtype if self.quant == NO_QUANT else f"{dtype}, blocks in {self.quant}"
 
     def _size(self, part: Part) -> int:
@@ -349,6 +363,6 @@ def module_bytes(module: nn.Module) -> int:
 
 ZOO = Residency(
     budget_from_environment(),
-    dtype=TYPES[dtype_from_environment()],
+    dtype=TYPES.get(dtype_from_environment()),
     quant=quant_from_environment(),
 )

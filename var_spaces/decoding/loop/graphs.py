@@ -115,9 +115,7 @@ class Track:
     def __init__(self, setup: RunSetup, images: Sequence[int], recorder: Recorder) -> None:
         self.passes = [step.passes for step in setup.decoding.work(setup.schedule, _depth(setup))]
         self.recorder, self.busy = recorder, False
-        self.noise = KeyedNoise.of(
-            setup.noise, _rows(setup, images), self.passes, setup.device
-        )
+        self.noise = KeyedNoise.of(setup.noise, _rows(setup, images), self.passes, setup.device)
         own = replace(setup, noise=self.noise, previews=False, graphs=None)
         self.lane = Lane(own, images)
         # What was recorded reads and writes these when it is played, even if the lane has gone on

@@ -106,7 +106,7 @@ class Lane:
         """Pixels ``(B, H, W, 3)`` of the rows of some images as they are now."""
         rows = self.rows_of(images)
         f_hat = self.f_hat if len(rows) == len(self.rows) else self.f_hat[rows]
-        return decode(self.setup.tokenizer, f_hat)
+        return decode(self.setup.tokenizer, f_hat, self.setup.half)
 
     @property
     def kv_bytes(self) -> int:

@@ -75,7 +75,7 @@ class SearchSession(PlainSession):
         selects = scale in self.selecting
         if not (selects or scale in self.rewarded):
             return None
-        images = decode(self.setup.tokenizer, f_hat)
+        images = decode(self.setup.tokenizer, f_hat, self.setup.half)
         rewards = self._rewards(images, scale) if scale in self.rewarded else None
         found = []
         if selects:

@@ -1,0 +1,51 @@
+"""Decoding to pixels, in half precision too."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tests import tiny
+from var_spaces.decoding.loop import pixels
+from var_spaces.decoding.loop.pixels import decode
+
+
+def latents(count):
+    torch.manual_seed(0)
+    return torch.randn(count, tiny.shared()[0].latent_dim, 4, 4)
+
+
+@torch.no_grad()
+def test_half_precision_moves_pixels_a_little():
+    tokenizer, _ = tiny.shared()
+    exact, half = (decode(tokenizer, latents(2), half).astype(int) for half in (False, True))
+    assert 0 < np.abs(exact - half).max() <= 3
+
+
+class Overflowing:
+    """Has no numbers in half precision."""
+
+    def decode(self, f_hat):
+        wide = torch.full((len(f_hat), 3, 8, 8), 0.5)
+        return wide * torch.nan if torch.is_autocast_enabled("cpu") else wide
+
+
+def test_what_overflows_is_decoded_in_float32():
+    assert (decode(Overflowing(), latents(1), half=True) == 191).all()
+
+
+def test_large_pictures_are_decoded_few_at_once(monkeypatch):
+    seen = []
+
+    class Decoder:
+        def decode(self, f_hat):
+            seen.append(len(f_hat))
+            return torch.zeros(len(f_hat), 3, 2, 2)
+
+    monkeypatch.setattr(pixels, "TOGETHER", 64)
+    for side, want in ((4, [4, 1]), (8, [1] * 5), (16, [1] * 5)):
+        seen.clear()
+        far = torch.zeros(5, 1, side, side)
+        monkeypatch.setattr(pixels, "_is_here", lambda f_hat: False)
+        decode(Decoder(), far)
+        assert seen == want
