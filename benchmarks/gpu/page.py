@@ -46,7 +46,7 @@ def _speed(rows: Sequence[Mapping[str, Any]]) -> str:
             if "why" in row:
                 lines.append([name, way, row["why"], "", "", "", "", ""])
                 continue
-            operations = row.get("operations") or plain.get("operations")
+            operations = row.get("operations")
             kind = "float32" if way == "eager float32" else _half(name)
             share = operations and operations / row["seconds"] / ceiling[kind]
             peak, said = row.get("peak_bytes"), row.get("estimated_bytes")

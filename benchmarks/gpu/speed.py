@@ -12,6 +12,7 @@ import json
 import statistics
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ from benchmarks.gpu import machine  # noqa: E402
 from benchmarks.gpu.cases import Case, cases  # noqa: E402
 from benchmarks.gpu.models import RandomText, Size, fresh, size  # noqa: E402
 from var_spaces import methods  # noqa: E402
+from var_spaces.backbones import fused  # noqa: E402
 from var_spaces.decoding.conditioning import ClassConditioning  # noqa: E402
+from var_spaces.decoding.loop.graphs import GRAPHS  # noqa: E402
 from var_spaces.decoding.loop.noise import SeededNoise  # noqa: E402
 from var_spaces.decoding.loop.run import run  # noqa: E402
 from var_spaces.decoding.setup import RunSetup  # noqa: E402
 from var_spaces.zoo.quantise import quantisable, quantise_layer  # noqa: E402
 
-RUNS = 5  # of a case, after one that does not count
+RUNS = 5  # of a case that count
+RECORDED = 2  # runs before them: one is launched, one is recorded
 PATIENCE = 20.0  # seconds of runs of a case
 LEAST = 15.0  # seconds that a case is begun with
 
@@ -55,7 +59,8 @@ class Models:
         if case.partner:
             other = size(case.partner, case.pixels, self.tiny).backbone
             wanted[case.partner, case.pixels, dtype, "none"] = (other, dtype, "none")
-        self._held = {key: held for key, held in self._held.items() if key in wanted}
+        for key in [key for key in self._held if key not in wanted]:
+            GRAPHS.forget(self._held.pop(key))
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         for key, (build, kind, quant) in wanted.items():
@@ -63,6 +68,11 @@ class Models:
                 self._held[key] = quantised(fresh(build, self.device, kind), quant, self.device)
         tokenizer, backbone, *partner = (self._held[key] for key in wanted)
         return sizes, backbone, tokenizer, dict.fromkeys([case.partner], *partner)
+
+    def drop(self) -> None:
+        """Forget all models."""
+        while self._held:
+            GRAPHS.forget(self._held.popitem()[1])
 
     def _dtype(self, case: Case) -> torch.dtype:
         if case.way == "eager float32":
@@ -97,18 +107,17 @@ def measured(case: Case, models: Models) -> dict[str, Any]:
         decoding=methods.parse("decoding", dict(case.decoding) or "plain"),
         extra=extra,
     )
-    counter = FlopCounterMode(display=False) if case.way != "ours" else nullcontext()
-    with counter:
-        draw(setup)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    times: list[float] = []
-    while len(times) < RUNS and sum(times) < PATIENCE:
-        machine.wait(device)
-        started = time.perf_counter()
-        ids = draw(setup)
-        machine.wait(device)
-        times.append(time.perf_counter() - started)
+    ours = case.way == "ours"
+    with nullcontext() if ours else fused.plain():
+        with FlopCounterMode(display=False) as counter:
+            draw(setup)
+        if ours and device.type == "cuda":
+            setup = replace(setup, graphs=GRAPHS)
+            for _ in range(RECORDED):
+                draw(setup)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        times, ids = timed(setup)
     latency = statistics.median(times)
     row = {"case": case.name, "way": case.way, "seconds": latency, "runs": len(times)}
     row["images_per_second"] = case.images / latency
@@ -116,9 +125,20 @@ def measured(case: Case, models: Models) -> dict[str, Any]:
     if device.type == "cuda":
         row["peak_bytes"] = torch.cuda.max_memory_allocated(device)
         row["estimated_bytes"] = estimated(case, sizes, setup)
-    if case.way != "ours":
-        row["operations"] = counter.get_total_flops()
+    row["operations"] = counter.get_total_flops()
     return row
+
+
+def timed(setup: RunSetup) -> tuple[list[float], list[torch.Tensor]]:
+    """Seconds of several runs, and the ids of the last."""
+    times: list[float] = []
+    while len(times) < RUNS and sum(times) < PATIENCE:
+        machine.wait(setup.device)
+        started = time.perf_counter()
+        ids = draw(setup)
+        machine.wait(setup.device)
+        times.append(time.perf_counter() - started)
+    return times, ids
 
 
 def sampling(case: Case) -> str:
@@ -198,7 +218,7 @@ def main() -> None:
             except Exception as error:  # one case must not end the others
                 why = (str(error).splitlines() or [""])[0][:160]
                 note({"case": case.name, "way": case.way, "why": f"{type(error).__name__}: {why}"})
-                models._held.clear()
+                models.drop()
 
 
 if __name__ == "__main__":

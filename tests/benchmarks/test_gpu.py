@@ -104,7 +104,12 @@ def test_page_counts_against_the_ceiling():
         {"case": "var-d30", "way": "eager half", "seconds": 0.5, "images_per_second": 2.0}
         | {"operations": 2e13, "tokens": tokens},
         {"case": "var-d30", "way": "ours", "seconds": 0.1, "images_per_second": 10.0}
-        | {"peak_bytes": 3 * 2**30, "estimated_bytes": 4 * 2**30, "tokens": [[1], [2, 3, 9, 9]]},
+        | {
+            "operations": 2e13,
+            "peak_bytes": 3 * 2**30,
+            "estimated_bytes": 4 * 2**30,
+            "tokens": [[1], [2, 3, 9, 9]],
+        },
         {"case": "var-d36", "way": "ours", "why": "OutOfMemoryError: no room"},
     ]
     text = page({"command": "x", "machine": "y", "speed": rows})

@@ -1,7 +1,9 @@
 """How long a run will take on a GPU, before it runs: to ask a ZeroGPU Space for just enough time.
 
-A rough model from above, of what takes time: reading the weights from disk, the matrix products of
-all tokens (2 operations per weight and token), and a fixed cost per scale and image.
+A rough model from above, of what takes time: reading the weights from disk, products (2 operations
+per weight and token of the transformer, and those of the decoder for every picture that is looked
+at), and a fixed cost per scale and image. The products alone explain what plain decoding and
+searches take on a CPU within 30 % (``docs/results/search.md``); no GPU was measured yet.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import math
 from functools import lru_cache
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from var_spaces import methods
 from var_spaces.decoding.strategy import DecodingStrategy
@@ -41,23 +44,59 @@ def gpu_seconds(
         decoding: the strategy; None is plain.
     """
     decoding = decoding or methods.parse("decoding", "plain")
-    depth = card.architecture.get("depth", 1)
+    work = decoding.work(schedule, card.architecture.get("depth", 1))
+    launches = sum(step.passes for step in work)
+    decoded = sum(images * (step.rows if step.looks else 1) for step in work)
+    fixed = PER_SCALE * launches + PER_IMAGE * decoded
+    loaded = {card.id, card.tokenizer, *_models(card, decoding).values()}
+    reading = sum(map(_bytes, loaded)) / DISK
+    # Every scale shows a picture of every image on the way.
+    products = operations(card, schedule, rows, images, decoding, previews=True)
+    return math.ceil(START + reading + products / OPERATIONS + fixed)
+
+
+def operations(
+    card: Card,
+    schedule: ScaleSchedule,
+    rows: int,
+    images: int,
+    decoding: DecodingStrategy,
+    previews: bool = False,
+) -> float:
+    """Operations of the products of a run; those of networks that rewards look through are not in
+    it. Arguments as of :func:`gpu_seconds`.
+
+    Args:
+        previews: whether pictures are decoded after every scale.
+    """
+    own, depth = _models(card, decoding), card.architecture.get("depth", 1)
+    pictures, total, before = 0, 0.0, ""
     work = decoding.work(schedule, depth)
-    drawing = base_of(card).id
-    own = {"": drawing, **{name: base_of(get_card(name)).id for name in decoding.models}}
-    loaded = {card.id, card.tokenizer, *own.values()}
-    operations, launches, decoded, before = 0.0, 0, 0, ""
     for scale, step in enumerate(work):
         reads = schedule.offsets[scale + 1] if step.model != before else schedule.lengths[scale]
         share = 1 if step.blocks is None else len(step.blocks) / depth
         tokens = reads * rows * step.rows * step.passes * share
-        operations += 2 * _bytes(own[step.model]) / 4 * tokens
-        launches += step.passes
-        decoded += images * (step.rows if step.looks else 1)
+        total += 2 * _bytes(own[step.model]) / 4 * tokens
+        pictures += images * (step.rows if step.looks else int(previews))
         before = step.model
-    fixed = PER_SCALE * launches + PER_IMAGE * decoded
-    reading = sum(map(_bytes, loaded)) / DISK
-    return math.ceil(START + reading + operations / OPERATIONS + fixed)
+    if not (previews or work[-1].looks):
+        pictures += images
+    return total + pictures * _decoding(card.tokenizer, schedule)
+
+
+def _models(card: Card, decoding: DecodingStrategy) -> dict[str, str]:
+    """Ids of the models that draw, by what the strategy calls them."""
+    partners = {name: base_of(get_card(name)).id for name in decoding.models}
+    return {"": base_of(card).id, **partners}
+
+
+@lru_cache(maxsize=64)
+def _decoding(tokenizer: str, schedule: ScaleSchedule) -> int:
+    """Operations of the decoder for one picture."""
+    module = build(get_card(tokenizer, "tokenizer"))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module.decode(module.new_latent(1, schedule, torch.device("meta")))
+    return counter.get_total_flops()
 
 
 @lru_cache(maxsize=256)

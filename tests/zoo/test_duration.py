@@ -1,0 +1,58 @@
+"""The estimate of time beside what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from var_spaces.methods import parse
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.duration import gpu_seconds, operations
+
+# CPU seconds an image of t2i-bit: docs/results/search.json of commit 661159c, medians of its seeds.
+MEASURED = {
+    "plain": 0.098,
+    "TTS-VAR N=1": 0.442,
+    "best of 2": 0.164,
+    "TTS-VAR N=2": 0.933,
+    "best of 4": 0.350,
+    "TTS-VAR N=4": 2.031,
+    "best of 8": 0.698,
+    "importance sampling of 4": 0.548,
+    "TTS-VAR N=8": 4.521,
+    "best of 16": 1.254,
+    "TTS-VAR N=2, no clusters": 0.634,
+}
+
+
+def decoding(case: str):
+    """The strategy that a case names."""
+    case, *without = case.split(", no ")
+    kind, _, count = case.rpartition(" ")
+    if kind == "TTS-VAR":
+        settings = {"candidates": int(count.removeprefix("N=")), "clustering": not without}
+        return parse("decoding", {"name": "tts-var", **settings})
+    names = {"best of": "best-of-n", "importance sampling of": "importance-sampling"}
+    return parse("decoding", {"name": names[kind], "candidates": int(count)} if kind else "plain")
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_products_explain_what_searches_took(case):
+    card = get_card("t2i-bit")
+    predicted, plain = (
+        operations(card, card.schedule, 2, 1, decoding(name)) for name in (case, "plain")
+    )
+    wanted = MEASURED[case] / MEASURED["plain"]
+    assert predicted / plain == pytest.approx(wanted, rel=0.3)
+
+
+def test_more_pictures_and_larger_ones_take_longer():
+    var, two, eight = (get_card(name) for name in ("var-d30", "infinity-2b", "infinity-8b"))
+    search = parse("decoding", "tts-var")
+    asked = [
+        gpu_seconds(var, var.schedule, 2, 1),
+        gpu_seconds(var, var.schedule, 128, 64),
+        gpu_seconds(var, var.schedule, 2, 1, search),
+    ]
+    assert asked[0] < min(asked[1:])
+    small, large = (gpu_seconds(card, card.schedule, 2, 1) for card in (two, eight))
+    assert small < large < gpu_seconds(eight, eight.schedule, 2, 1, search)
