@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import pytest
 import torch
@@ -59,6 +60,8 @@ def test_a_run_waits_for_nothing_before_its_end(device):
     assert scales[1].seconds == 0.25 and device.waits == 1
     assert scales[0].seconds == 0.25 and device.waits == 1  # it was over by then
     assert 0 < scales[1].entropy < math.log(64) and device.waits == 2
+    sent = pickle.loads(pickle.dumps(scales[2].measured))
+    assert (sent.seconds, sent.entropy) == (scales[2].seconds, scales[2].entropy)
     rest = list(steps)
     assert {type(event) for event in rest} <= {ScaleDone, ImageReady}
     known, _ = tiny.drain(loop.run(tiny.setup((0, 1))))

@@ -13,6 +13,7 @@ from tests.ui.run.test_html import running
 from var_spaces import RunSpec
 from var_spaces.codecs import encode_png
 from var_spaces.compare.presets import PRESETS
+from var_spaces.decoding.loop.clock import Known
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Candidates, ScaleDone
 from var_spaces.ui.compare import tab as compare
@@ -70,8 +71,8 @@ def test_candidates_that_were_dropped_count_in_the_peak():
     dropped = Candidates(image=0, why="best", previews=np.zeros((4, 4, 4, 3), np.uint8),
                          rewards=(1.0, 2.0, 3.0, 0.5), kept=(2,))  # fmt: skip
     done = ScaleDone(
-        scale=0, size=(1, 1), tokens=1, seconds=0.1, kv_bytes=100, kv_full_bytes=200,
-        ids=None, preview=preview, entropy=1.0, rows=4, candidates=(dropped,),
+        scale=0, size=(1, 1), tokens=1, kv_bytes=100, kv_full_bytes=200,
+        ids=None, preview=preview, measured=Known(0.1, 1.0), rows=4, candidates=(dropped,),
     )  # fmt: skip
     view = RunView().after(done)
     assert view.peak_kv_bytes == 400  # of four candidates, though one is left

@@ -99,6 +99,9 @@ class Coming:
     def __init__(self, began: Any, ended: Any, there: Any, numbers: Tensor) -> None:
         self._began, self._ended, self._there, self._numbers = began, ended, there, numbers
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Known, (self.seconds, self.entropy)  # what another process gets
+
     @property
     def ready(self) -> bool:
         return self._there.query()
