@@ -1,6 +1,6 @@
 # make demo    serve the app on this computer
 # make test    run the tests             (make test ARGS="-k spec" runs some)
-# make test-scale  install Ray (0.4 GB) and run the tests of clusters
+# make test-scale  install Ray (0.7 GB) and run the tests of clusters
 # make lint    check style and format    (make format repairs)
 # make bench   run the benchmarks
 #

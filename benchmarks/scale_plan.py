@@ -139,11 +139,18 @@ def _warm(held: int, kinds: Sequence[float], dice: random.Random) -> OrderedDict
 
 def fewest(site: Site, rate: float, patience: float, seconds: float, kinds: Sequence[float]) -> int:
     """The fewest replicas, up to 3 %, with which 95 % of the pictures are there in time."""
-    # What full batches need at the very least; more from there on.
-    replicas = math.ceil(rate * (site.first + site.more * (site.images - 1)) / site.images)
-    while not _in_time(replace(site, replicas=replicas), rate, patience, seconds, kinds):
-        replicas = max(replicas + 1, round(replicas * 1.03))
-    return replicas
+    # Full batches need that many at the very least.
+    low = math.floor(rate * (site.first + site.more * (site.images - 1)) / site.images)
+    high = max(1, low)
+    while not _in_time(replace(site, replicas=high), rate, patience, seconds, kinds):
+        low, high = high, 2 * high
+    while high - low > max(1, high // 33):
+        middle = (low + high) // 2
+        if _in_time(replace(site, replicas=middle), rate, patience, seconds, kinds):
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _in_time(
