@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -38,7 +39,7 @@ class Part(Suite):
 
     version = 1
     task = "generate"
-    images = 64
+    images: ClassVar[int] = 64
 
     def items(self):
         return get_suite("embedded-class").items()[: self.images]

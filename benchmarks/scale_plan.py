@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--visitors", type=float, default=1e6, help="a day")
     parser.add_argument("--runs", type=float, default=10, help="of a visitor")
     parser.add_argument("--peak", type=float, default=3, help="busiest hour over the mean")
-    parser.add_argument("--page-seconds", type=float, default=0.1, help="that a run costs")
+    parser.add_argument("--page-seconds", type=float, default=0.067, help="that a run costs")
     parser.add_argument("--patience", type=float, default=10, help="seconds for 95 %%")
     args = parser.parse_args()
     rate = args.visitors * args.runs / DAY * args.peak

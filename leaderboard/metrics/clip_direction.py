@@ -6,22 +6,18 @@ the target minus caption of the source. EMU Edit and MagicBrush report it as CLI
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from pydantic import Field
 
 from leaderboard.metrics.base import Batch, Context
 from leaderboard.metrics.clip_score import cosines
+from leaderboard.metrics.looking import Looking
 from leaderboard.metrics.per_image import PerImage
 from var_spaces.methods import register
 
-if TYPE_CHECKING:
-    from leaderboard.extractors.base import Extractor
-
 
 @register
-class ClipDirection(PerImage):
+class ClipDirection(PerImage, Looking):
     """-100..100; 0 where the picture did not change."""
 
     name = "clip-direction"
@@ -31,16 +27,6 @@ class ClipDirection(PerImage):
     facts = ("caption", "source-caption", "source", "suite")
 
     extractor: str = Field("clip-vit-l-14", description="a CLIP")
-
-    @property
-    def uses(self) -> Extractor:
-        from leaderboard.extractors.base import get_extractor
-
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
         from leaderboard.suites.base import get_suite

@@ -6,21 +6,17 @@ not below 0, no prefix.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from pydantic import Field
 
 from leaderboard.metrics.base import Batch, Context
+from leaderboard.metrics.looking import Looking
 from leaderboard.metrics.per_image import PerImage
 from var_spaces.methods import register
 
-if TYPE_CHECKING:
-    from leaderboard.extractors.base import Extractor
-
 
 @register
-class ClipScore(PerImage):
+class ClipScore(PerImage, Looking):
     """0..100."""
 
     name = "clip-score"
@@ -30,16 +26,6 @@ class ClipScore(PerImage):
     facts = ("caption",)
 
     extractor: str = Field("embedded-clip", description="a CLIP")
-
-    @property
-    def uses(self) -> Extractor:
-        from leaderboard.extractors.base import get_extractor
-
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
         captions = [item.facts["caption"] for item in batch.items]

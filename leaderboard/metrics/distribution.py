@@ -6,26 +6,21 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from leaderboard.metrics.base import Batch, Context, Metric
+from leaderboard.metrics.base import Batch, Context
+from leaderboard.metrics.looking import Looking
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from leaderboard.extractors.base import Extractor
 
-
-class Distribution(Metric):
+class Distribution(Looking):
     """Base class: ``measure`` gives the features ``(B, d)`` of its extractor."""
+
+    told = False
 
     needs_reference = True
 
     extractor: str = Field("judge", description="network whose features are compared")
-
-    @property
-    def uses(self) -> Extractor:
-        from leaderboard.extractors.base import get_extractor
-
-        return get_extractor(self.extractor)
 
     def heading(self, n: int) -> str:
         """N is in the title: a small one biases these numbers."""

@@ -7,21 +7,17 @@ the judge. More is not always better: read it beside a score of quality.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from pydantic import Field
 
 from leaderboard.metrics.base import Batch, Context
+from leaderboard.metrics.looking import Looking
 from leaderboard.metrics.per_image import PerImage
 from var_spaces.methods import register
 
-if TYPE_CHECKING:
-    from leaderboard.extractors.base import Extractor
-
 
 @register
-class Diversity(PerImage):
+class Diversity(PerImage, Looking):
     """The suite must put all images of a prompt into one batch, whatever size is asked for."""
 
     name = "diversity"
@@ -30,12 +26,6 @@ class Diversity(PerImage):
     better = "higher"
 
     extractor: str = Field("judge", description="network that compares two images")
-
-    @property
-    def uses(self) -> Extractor:
-        from leaderboard.extractors.base import get_extractor
-
-        return get_extractor(self.extractor)
 
     @property
     def short(self) -> str:

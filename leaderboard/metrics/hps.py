@@ -13,17 +13,18 @@ from pydantic import Field
 from leaderboard.metrics.base import Batch, Context
 from leaderboard.metrics.clip_score import cosines
 from leaderboard.metrics.grouped import Grouped
+from leaderboard.metrics.looking import Looking
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from leaderboard.extractors.base import Extractor
-
 
 @register
-class Hps(Grouped):
+class Hps(Grouped, Looking):
     """About 20 to 35, plain mean of the four styles of the benchmark; each style is a detail."""
+
+    told = False
 
     name = "hps"
     title = "HPS v2.1"
@@ -33,12 +34,6 @@ class Hps(Grouped):
     groups = ("anime", "concept-art", "paintings", "photo")
 
     extractor: str = Field("hps-v2-1", description="a CLIP tuned on choices")
-
-    @property
-    def uses(self) -> Extractor:
-        from leaderboard.extractors.base import get_extractor
-
-        return get_extractor(self.extractor)
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
         images = context.features(self.uses, batch.images)

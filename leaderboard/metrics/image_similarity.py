@@ -12,33 +12,20 @@ from pydantic import Field
 
 from leaderboard.metrics.base import Batch, Context
 from leaderboard.metrics.clip_score import cosines
+from leaderboard.metrics.looking import Looking
 from leaderboard.metrics.per_image import PerImage
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from leaderboard.extractors.base import Extractor
 
-
-class ImageSimilarity(PerImage):
+class ImageSimilarity(PerImage, Looking):
     """Base class of both, -1..1."""
 
     paper = "https://arxiv.org/abs/2208.12242"
     better = "higher"
     compares = True
-
-    extractor: str
-
-    @property
-    def uses(self) -> Extractor:
-        from leaderboard.extractors.base import get_extractor
-
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
         network = context.network(self.uses)

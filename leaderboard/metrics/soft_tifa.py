@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from leaderboard.metrics.base import Batch, Context, Metric, Value
+from leaderboard.metrics.base import Batch, Context, Value
 from leaderboard.metrics.bootstrap import mean_interval
+from leaderboard.metrics.looking import Looking
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from leaderboard.extractors.base import Extractor
     from leaderboard.references.base import RealFeatures
 
 ASK = "{} Answer in one word."
@@ -32,7 +32,7 @@ SKILLS = ("object", "attribute", "count", "position", "verb", "other")
 LEAST = 1e-12  # a probability of nothing would make the geometric mean of all of it nothing
 
 
-class SoftTifa(Metric):
+class SoftTifa(Looking):
     """Base class of both means, 0..100."""
 
     paper = "https://arxiv.org/abs/2512.16853"
@@ -40,16 +40,6 @@ class SoftTifa(Metric):
     facts = ("questions", "atoms")
 
     extractor: str = Field("qwen3-vl-8b", description="a model that answers questions")
-
-    @property
-    def uses(self) -> Extractor:
-        from leaderboard.extractors.base import get_extractor
-
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def answers(self, batch: Batch, context: Context) -> list[np.ndarray]:
         """Probabilities of the right answers, an array per image; asked once for both means."""

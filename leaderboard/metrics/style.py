@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field
 
-from leaderboard.extractors.base import get_extractor
 from leaderboard.extractors.judge import JudgeFeatures
 from leaderboard.extractors.style_read_out import StyleReadOut
 from leaderboard.metrics.base import Batch, Context, Value
 from leaderboard.metrics.bootstrap import mean_interval
 from leaderboard.metrics.clip_score import cosines
+from leaderboard.metrics.looking import Looking
 from leaderboard.metrics.subject import OfGroups, counted
 from leaderboard.styles import picture
 from var_spaces.methods import register
@@ -152,22 +152,12 @@ class StyleDistanceOnThing(StyleDistance):
     groups = ("style",)
 
 
-class PictureLikeness(OfGroups):
+class PictureLikeness(OfGroups, Looking):
     """Base class: cosine of the features of an image with those of the picture, -1..1."""
 
     paper = "https://arxiv.org/abs/2507.13984"
     better = "higher"
     facts = ("group", "picture")
-
-    extractor: str
-
-    @property
-    def uses(self) -> Extractor:
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
         network = context.network(self.uses)
@@ -225,7 +215,7 @@ class StyleDino(PictureLikeness):
 
 
 @register
-class StyleClipT(OfGroups):
+class StyleClipT(OfGroups, Looking):
     """CLIP-T: 100 times the cosine of image and caption, at least 0; named content and named style
     alike."""
 
@@ -237,14 +227,6 @@ class StyleClipT(OfGroups):
     facts = ("group", "caption")
 
     extractor: str = Field("embedded-clip", description="a CLIP")
-
-    @property
-    def uses(self) -> Extractor:
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
         texts = context.network(self.uses).texts([item.facts["caption"] for item in batch.items])

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field
 
-from leaderboard.extractors.base import get_extractor
 from leaderboard.extractors.judge import JudgeFeatures
 from leaderboard.extractors.scene_parser import SceneFacts
 from leaderboard.metrics.base import Batch, Context, Metric, Value
 from leaderboard.metrics.bootstrap import mean_interval
 from leaderboard.metrics.clip_score import cosines
 from leaderboard.metrics.diversity import Diversity
+from leaderboard.metrics.looking import Looking
 from leaderboard.subjects import subject
 from var_spaces.methods import register
 
@@ -76,21 +76,11 @@ def some(batch: Batch, chosen: np.ndarray) -> Batch:
 # --- is it that very thing? -----------------------------------------------------------------------
 
 
-class Likeness(OfGroups):
+class Likeness(OfGroups, Looking):
     """Mean cosine of the features of an image with those of all pictures of the subject, -1..1."""
 
     better = "higher"
     facts = ("group", "subject")
-
-    extractor: str
-
-    @property
-    def uses(self) -> Extractor:
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
         network = context.network(self.uses)
@@ -172,7 +162,7 @@ class SubjectDistance(OfGroups):
 
 
 @register
-class SubjectClipT(OfGroups):
+class SubjectClipT(OfGroups, Looking):
     """CLIP-T: 100 times the cosine of image and caption, at least 0."""
 
     name = "subject-clip-t"
@@ -184,10 +174,6 @@ class SubjectClipT(OfGroups):
     unfilled: bool = Field(
         False, description="compare with the template of the prompt, its place left as {}"
     )
-
-    @property
-    def uses(self) -> Extractor:
-        return get_extractor(self.extractor)
 
     @property
     def short(self) -> str:
@@ -256,7 +242,7 @@ class PriorClass(Parsed):
 
 
 @register
-class SubjectDiversity(OfGroups):
+class SubjectDiversity(OfGroups, Looking):
     """DIV: mean perceptual distance over all pairs of images of one prompt; see ``diversity``."""
 
     name = "subject-diversity"
@@ -265,14 +251,6 @@ class SubjectDiversity(OfGroups):
     groups = ("diversity",)
 
     extractor: str = Field("judge", description="network that compares two images")
-
-    @property
-    def uses(self) -> Extractor:
-        return get_extractor(self.extractor)
-
-    @property
-    def short(self) -> str:
-        return f"{self.title}, {self.uses.title}"
 
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
         return Diversity(extractor=self.extractor).measure(batch, context)

@@ -372,7 +372,7 @@ def test_what_is_not_here_is_named_with_the_way_to_get_it(monkeypatch, tmp_path)
     monkeypatch.setenv("VAR_SPACES_DATA", str(tmp_path))
     for name in methods.names("extractor"):
         extractor = methods.get("extractor", name)()
-        if name in ("judge", "embedded-clip", "scene-parser"):
+        if name in ("judge", "embedded-clip", "scene-parser", "style-read-out"):
             assert extractor.identity.startswith(name)
             continue
         with pytest.raises(VarSpacesError, match=r"hf download|download it from|pip install"):
