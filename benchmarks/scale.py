@@ -65,9 +65,9 @@ def measured(name: str, model: str, slots: int) -> list:
         if slots:
             import ray
 
-            ray.init(
-                num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
-            )
+            more = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+            ray.init(num_cpus=slots, **more)
+            clock = Clock()
             run_on_ray(job, device="cpu", progress=clock)
             ray.shutdown()
         else:

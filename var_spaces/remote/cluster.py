@@ -40,9 +40,10 @@ def connect(address: str | None) -> Any:
                 address=address, include_dashboard=None if address else False, log_to_driver=False,
                 logging_level="ERROR", **more,
             )  # fmt: skip
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises what is no more than an Exception, too
             reason = " ".join(str(error).split())[:200]
-            raise VarSpacesError(f"No Ray cluster answers at {address}: {reason}") from None
+            what = f"answers at {address}" if address else "could be started here"
+            raise VarSpacesError(f"No Ray cluster {what}: {reason}") from None
     return ray
 
 
