@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 import report
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -37,6 +37,12 @@ NUMBERS = (
     ("seen", "Generate is seen after opening", "s"),
     ("first", "from click to the first scale", "s"),
     ("picture", "from click to the picture", "s"),
+    ("leaves", "of this: in the browser, before the request leaves", "s"),
+    ("accepted", "until the server has put it into the line", "s"),
+    ("message", "until the first message of the run is back", "s"),
+    ("last", "until the last message is back: drawing, and what the server writes", "s"),
+    ("shown", "until the browser has shown it", "s"),
+    ("drawing", "the drawing alone, as the run's own record says", "s"),
     ("sent", "sent from click to picture", "kB"),
     ("components", "components", ""),
     ("events", "events", ""),
@@ -112,7 +118,7 @@ def _answers(url: str) -> bool:
 def weight(url: str) -> dict[str, float]:
     """What the first view holds."""
     html = httpx.get(url, timeout=60).text
-    config = httpx.get(f"{url}config", timeout=60).json()
+    config = httpx.get(f"{url}config", params={"page": ""}, timeout=60).json()
     return {
         "components": len(config["components"]),
         "events": len(config["dependencies"]),
@@ -136,29 +142,60 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
             page.get_by_role("option", name=MODEL).click()
         expect(page.locator("#generate-model input")).to_have_value(MODEL)
     page.evaluate(WATCH)
-    network = context.new_cdp_session(page)
-    network.send("Network.enable")
-    sent = [0]
-    network.on("Network.dataReceived", lambda event: _add(sent, event))
+    network = Network(context.new_cdp_session(page))
     for seed in range(1, 4):
         page.locator("#generate-seed input").fill(str(seed))
         page.locator("#generate-seed input").blur()
-        sent[0] = 0
+        network.clear()
         page.evaluate("seed => { window.vsSeed = String(seed); }", seed)
-        times = _draw(page)
+        times = _draw(page, network)
     context.close()
-    return {"seen": seen, "sent": sent[0] / 1000, **times}
+    return {"seen": seen, "sent": network.bytes / 1000, **times}
 
 
-def _add(total: list[int], event: dict[str, Any]) -> None:
-    total[0] += event["dataLength"]
+class Network:
+    """What goes over the network during a run, with the time of day in seconds."""
+
+    def __init__(self, session: CDPSession) -> None:
+        session.send("Network.enable")
+        session.on("Network.requestWillBeSent", self._request)
+        session.on("Network.responseReceived", self._response)
+        session.on("Network.dataReceived", self._data)
+        self.clear()
+
+    def clear(self) -> None:
+        self.bytes, self.join, self.offset = 0, "", 0.0
+        self.left = self.accepted = self.message = self.last = 0.0
+
+    def _request(self, event: dict[str, Any]) -> None:
+        url = event["request"]["url"]
+        if "/queue/join" in url and not self.join:
+            self.join, self.left = event["requestId"], event["wallTime"]
+            self.offset = event["wallTime"] - event["timestamp"]
+
+    def _response(self, event: dict[str, Any]) -> None:
+        if event["requestId"] == self.join:
+            self.accepted = event["timestamp"] + self.offset
+
+    def _data(self, event: dict[str, Any]) -> None:
+        self.bytes += event["dataLength"]
+        if event["requestId"] != self.join:
+            self.last = event["timestamp"] + self.offset
+            self.message = self.message or self.last
 
 
-def _draw(page: Page) -> dict[str, float]:
+def _draw(page: Page, network: Network) -> dict[str, float]:
     page.locator("#generate-go").click()
     page.wait_for_function("() => window.vsSeen && 'picture' in window.vsSeen")
-    seen = page.evaluate("() => window.vsSeen")
-    return {name: (seen[name] - seen["click"]) / 1000 for name in ("first", "picture")}
+    seen, origin = page.evaluate("() => [window.vsSeen, performance.timeOrigin]")
+    times = {name: (seen[name] - seen["click"]) / 1000 for name in ("first", "picture")}
+    at = [(origin + seen["click"]) / 1000, network.left, network.accepted, network.message]
+    at += [network.last, (origin + seen["picture"]) / 1000]
+    names = ("leaves", "accepted", "message", "last", "shown")
+    parts = {name: b - a for name, a, b in zip(names, at, at[1:], strict=False)}
+    told = page.locator("#generate-status p").inner_text()
+    amount, unit = re.search(r"in ([\d.]+) (ms|s)", told).groups()
+    return {**times, **parts, "drawing": float(amount) / (1000 if unit == "ms" else 1)}
 
 
 def measure(checkouts: Sequence[Path], repeats: int) -> list[dict[str, list[float]]]:

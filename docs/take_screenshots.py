@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
-from var_spaces.ui import handlers  # noqa: E402
 from var_spaces.ui.app import build_app, launch_options  # noqa: E402
+from var_spaces.ui.run import handlers  # noqa: E402
 
 OUT = ROOT / "docs" / "screenshots"
 DESKTOP, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 844}
@@ -124,12 +124,48 @@ def running(tab: Page, gate: Event) -> None:
 
 def cost(tab: Page, gate: Event) -> None:
     """A run that keeps a tenth of the cache."""
-    tab.get_by_role("button", name="Memory and speed").click()
-    tab.locator("#generate-cache input").click()
-    tab.get_by_role("option", name="SnapKV").click()
+    tab.locator("summary", has_text="Memory and speed").click()
+    tab.locator("#generate-cache select").select_option("snapkv")
     tab.locator("#generate-go").click()
     status(tab, "done")
-    tab.locator("#generate-cost .vs-table").scroll_into_view_if_needed()
+    tab.locator("#generate-more .vs-table").scroll_into_view_if_needed()
+
+
+def classes(tab: Page, gate: Event) -> None:
+    """The list of classes with their thumbnails."""
+    tab.locator("#generate-inputs-class input").click()
+    expect(tab.locator(".vs-thumbs .vs-thumb").first).to_be_visible()
+
+
+def help_panel(tab: Page, gate: Event) -> None:
+    """The explanation of a word, from the place where it stands."""
+    example(0)(tab, gate)
+    tab.locator(".vs-term[data-term=entropy]").click()
+    expect(tab.locator("dialog.vs-help")).to_be_visible()
+
+
+def enlarged(tab: Page, gate: Event) -> None:
+    """A picture, and where it leads."""
+    example(2)(tab, gate)
+    tab.locator(".vs-open").first.click()
+    expect(tab.locator("dialog.vs-look")).to_be_visible()
+
+
+def papers(tab: Page, gate: Event) -> None:
+    """Rows of papers beside ours."""
+    leaderboard(tab, gate)
+    tab.get_by_role("button", name="Papers and ours").click()
+    expect(tab.locator("#board-papers-table table").first).to_be_visible(timeout=120_000)
+    tab.locator("#board-papers").evaluate("e => e.scrollIntoView()")
+
+
+def right_to_left(tab: Page, gate: Event) -> None:
+    """A prompt in Arabic stands as it is read; the model says that it knows no such word."""
+    tab.locator("#generate-model input").click()
+    tab.get_by_role("option", name=re.compile("text to image|t2i|prompt", re.I)).first.click()
+    tab.locator("#generate-inputs-prompt textarea").fill("تفاحة حمراء على خلفية زرقاء")
+    tab.locator("#generate-go").click()
+    status(tab, "done")
 
 
 def error(tab: Page, gate: Event) -> None:
@@ -197,6 +233,11 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "several": (LIGHT, example(3, pictures=9)),
     "cost": (LIGHT, cost),
     "error": (LIGHT, error),
+    "classes": (LIGHT, classes),
+    "help": (LIGHT, help_panel),
+    "enlarged": (LIGHT, enlarged),
+    "papers": (LIGHT, papers),
+    "right-to-left": (LIGHT, right_to_left),
     "prompt": (LIGHT, prompt),
     "edit": (LIGHT, edit),
     "compare": (LIGHT, compare),

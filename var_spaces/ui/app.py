@@ -47,7 +47,9 @@ CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old th
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
 <p>Next-scale prediction: a model draws the whole picture again and again, each time with more
 detail, from a single token to the finished image.</p></div>
-<button type="button" class="vs-again" data-term="">Help: every word explained</button></header>"""
+<span class="vs-tools"><span class="vs-language"></span>
+<button type="button" class="vs-again" data-term="">Help: every word explained</button></span>
+</header>"""
 
 API_PAGE = "api"
 API_HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces: the API</h1>

@@ -97,5 +97,5 @@ def about(tab: str) -> str:
     more = term("larger", "larger models need a GPU: here is how")
     return (
         f'<p class="vs-about"><b>Good at</b> {escape(told.good)} <b>Not with the models that come '
-        f"along:</b> {escape(told.limits)} For more, {more}.</p>"
+        f"along:</b> <span>{escape(told.limits)}</span> <span>For more,</span> {more}.</p>"
     )

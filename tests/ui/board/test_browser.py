@@ -47,6 +47,8 @@ def test_from_form_to_verified_row(open_page):
     expect(details).to_contain_text("<b>Ada</b>")
     link = details.get_by_role("link", name="these settings").get_attribute("href")
     assert re.match(r"^\?run=", link)
+    page.locator(".vs-sort").nth(1).click()  # a header ranks
+    expect(page).to_have_url(re.compile(r"sort=[0-9a-f]{8}"))
     page.locator("#submit-go").click()  # once more
     expect(page.get_by_text("This is ranked already").first).to_be_visible()
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 
-import gradio as gr
 import numpy as np
 import pytest
 
 from tests.ui.run.test_html import running
 from var_spaces import RunSpec
-from var_spaces.codecs import encode_png
 from var_spaces.compare.presets import PRESETS
 from var_spaces.decoding.loop.clock import Known
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Candidates, ScaleDone
 from var_spaces.ui.compare import tab as compare
 from var_spaces.ui.form.form import Form
-from var_spaces.ui.form.uploads import UNREADABLE, pixels_of_address
 from var_spaces.ui.run import handlers
 from var_spaces.ui.run.onward import onward
 from var_spaces.ui.run.view import RunView
-
-PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 
 
 def test_a_finished_picture_leads_on_and_another_does_not():
@@ -33,17 +27,6 @@ def test_a_finished_picture_leads_on_and_another_does_not():
         assert found in html
     several = onward(replace(running(3, pictures=4), phase="done"))
     assert "data-send" not in several  # of which one is said by a click on it
-
-
-def test_a_picture_comes_back_as_it_was_sent():
-    uri = "data:image/png;n=3;base64," + base64.b64encode(encode_png(PIXELS)).decode()
-    assert np.array_equal(pixels_of_address(uri)[..., :3], PIXELS)
-
-
-@pytest.mark.parametrize("uri", ["", "data:image/png;base64,!!!", "data:image/png;base64,AAAA"])
-def test_what_is_no_picture_is_refused_in_one_line(uri):
-    with pytest.raises(gr.Error, match=UNREADABLE[:20]):
-        pixels_of_address(uri)
 
 
 def test_variations_are_the_next_pictures_of_the_same_run(models):

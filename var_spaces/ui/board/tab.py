@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -77,31 +77,36 @@ def build_board(query: str = "") -> None:
     address = gr.Textbox(visible="hidden", label="Address")
     shown = [*filters.outputs, picture, rows]
 
-    def look(*values: Any) -> list[Any]:
+    def look(**given: Any) -> list[Any]:
         with refusing():
-            view = Filters.view(values)
+            view = Filters.view(given)
             found = data.board(view)
         shown = _shown(found, view)
         shown[filters.outputs.index(filters.search)] = gr.skip()  # the visitor may still type
         return [*shown, _query(view)]
 
-    for control in filters.inputs:
+    for control in filters.outputs:
         looked = control.input(
-            look, filters.inputs, [*shown, address], trigger_mode="always_last", **CAREFUL
+            look,
+            None,
+            [*shown, address],
+            inputs_kwargs=filters.named,
+            trigger_mode="always_last",
+            **CAREFUL,
         )
         looked.success(None, address, None, js=ADDRESS, **QUICK)
 
     # gradio hands over what is annotated with its own types
-    def rank(event: gr.EventData, *values: Any) -> list[Any]:
-        place = filters.inputs.index(filters.sort)
-        return look(*values[:place], str(event.sort), *values[place + 1 :])
+    def rank(event: gr.EventData, **given: Any) -> list[Any]:
+        return look(**{**given, "sort": str(event.sort)})
 
-    ranked = rows.input(rank, filters.inputs, [*shown, address], **CAREFUL)
+    ranked = rows.input(rank, None, [*shown, address], inputs_kwargs=filters.named, **CAREFUL)
     ranked.success(None, address, None, js=ADDRESS, **QUICK)
     for chosen in (rows.select, picture.select):
         opened = chosen(_details, None, details, **CAREFUL)
         opened.then(None, None, None, js=SHOW_DETAILS, **QUICK)
-    csv.click(_csv, filters.inputs, text, **CAREFUL).success(None, text, None, js=SAVE, **QUICK)
+    saved = csv.click(_csv, None, text, inputs_kwargs=filters.named, **CAREFUL)
+    saved.success(None, text, None, js=SAVE, **QUICK)
     _papers()
     _submissions(look, filters, [*shown, address], first.protocol)
 
@@ -124,14 +129,20 @@ def _details(event: gr.EventData) -> Any:
         return gr.update(value=html.details(result, verdict, link), visible=True)
 
 
-def _csv(*values: Any) -> dict[str, str]:
+def _csv(**given: Any) -> dict[str, str]:
     """The rows in view as a file that the browser makes: none of them stays here."""
     with refusing():
-        return {"name": "leaderboard.csv", "text": to_csv(data.board(Filters.view(values)))}
+        return {"name": "leaderboard.csv", "text": to_csv(data.board(Filters.view(given)))}
+
+
+# controls of a view by its fields, in the order of their updates
+CONTROLS = (
+    "protocol", "search", "sort", "models", "caches", "decodings", "x", "y", "verified", "columns",
+)  # fmt: skip
 
 
 class Filters:
-    """Controls of a view, in the order of :attr:`inputs`."""
+    """Controls of a view."""
 
     def __init__(self, board: Board, view: View) -> None:
         start = self.updates(board, view)
@@ -165,36 +176,23 @@ class Filters:
                 )
 
     @property
-    def inputs(self) -> list[gr.components.Component]:
-        return [
-            self.protocol, self.search, self.sort, self.models, self.caches, self.decodings,
-            self.x, self.y, self.verified, self.columns,
-        ]  # fmt: skip
+    def named(self) -> dict[str, gr.components.Component]:
+        """The controls by the field of a view that they set; events hand their values over so."""
+        return {name: getattr(self, name) for name in CONTROLS}
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return self.inputs
+        return list(self.named.values())
 
     @staticmethod
-    def view(values: Any) -> View:
-        """The view of filled controls.
+    def view(given: Mapping[str, Any]) -> View:
+        """The view of filled controls; what is empty is as in a fresh one.
 
         Raises:
             VarSpacesError: for a value that is refused.
         """
-        protocol, search, sort, models, caches, decodings, x, y, verified, shown = values
-        return View(
-            protocol=protocol or "",
-            search=search or "",
-            sort=sort or "",
-            models=tuple(models or ()),
-            caches=tuple(caches or ()),
-            decodings=tuple(decodings or ()),
-            x=x or "",
-            y=y or "",
-            verified=bool(verified),
-            columns=tuple(shown or ()),
-        )
+        filled = {name: value for name, value in given.items() if value}
+        return View(**{n: tuple(v) if isinstance(v, list) else v for n, v in filled.items()})
 
     @staticmethod
     def updates(board: Board, view: View) -> list[dict[str, Any]]:
@@ -276,7 +274,7 @@ def _submissions(
 
     form.go.click(submit, form.inputs, [form.said, listed, timer, holder], **CAREFUL)
     ticked = timer.tick(tick, None, [listed, timer], **HIDDEN)
-    ticked.then(look, filters.inputs, outputs, **CAREFUL)
+    ticked.then(look, None, outputs, inputs_kwargs=filters.named, **CAREFUL)
 
 
 def _list() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import gradio as gr
@@ -27,19 +26,6 @@ def be_careful() -> None:
     gr.ImageEditor.convert_and_format_image = _pixels_of_piece
     gr.Dropdown.preprocess = _as_chosen
     gr.ImageEditor.blob_storage = property(lambda _: DRAWINGS, lambda *_: None)
-
-
-def pixels_of_address(uri: str) -> np.ndarray:
-    """Pixels ``(H, W, 4)`` uint8 of a picture inside an address (``data:image/png;base64,...``).
-
-    Raises:
-        gr.Error: in one line, if there is none or it may not be read.
-    """
-    try:
-        content = base64.b64decode(uri.partition(",")[2], validate=True)
-    except ValueError:
-        raise refusal(UNREADABLE) from None
-    return _pixels(content)
 
 
 def _as_chosen(self: gr.Dropdown, payload: Any) -> Any:

@@ -15,6 +15,8 @@
     panel.querySelector("form button").textContent = "Close";
     panel.querySelector("p").textContent =
       "Ctrl-Enter draws, Esc stops, arrows walk along pictures. Click a picture to enlarge it.";
+    panel.querySelector("p").after(document.createElement("p"));
+    panel.querySelector("p + p").textContent = "Prompts and names of classes are English only.";
     const search = panel.querySelector("input");
     search.placeholder = "Search";
     search.setAttribute("aria-label", "Search");

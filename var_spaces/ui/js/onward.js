@@ -48,12 +48,29 @@
     place.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  /* An editor takes a picture when it has its canvas and its tools. */
-  function ready(tab) {
-    const go = document.getElementById(`${tab}-go`);
-    const editor = document.querySelector(`[id^="${tab}-inputs"] .pixi-target`);
-    const tools = editor?.closest(".block").querySelectorAll("button").length;
-    return go && (!editor || (editor.querySelector("canvas") && tools > 3));
+  /* Where a tab takes its first picture, as soon as it does; a picture that is in its way goes. */
+  function taking(tab) {
+    for (const block of document.querySelectorAll(`[id^="${tab}-inputs-"]`)) {
+      if (block.offsetParent === null) continue;
+      const input = block.querySelector("input[type=file]");
+      const editor = block.querySelector(".pixi-target");
+      const clear = [...block.querySelectorAll("button")].find((button) =>
+        /clear|remove/i.test(button.getAttribute("aria-label") || ""),
+      );
+      if (!input && !editor) clear?.click();
+      else if (input && (!editor || editor.querySelector("canvas"))) return input;
+    }
+    return null;
+  }
+
+  /* As if the visitor had handed the file in. */
+  function handIn(input, uri) {
+    const kind = uri.slice(5, uri.indexOf(";"));
+    const bytes = Uint8Array.from(atob(uri.slice(uri.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], `picture.${kind.split("/")[1]}`, { type: kind }));
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
   const isOpen = (tab) => opener(tab).getAttribute("aria-selected") === "true";
@@ -68,8 +85,7 @@
     else if (tab === "compare") type(field(tab, "wanted"), begin);
     document.getElementById("tabs")?.scrollIntoView({ block: "start" });
     if (!png) return;
-    await there(() => ready(tab));
-    type(await there(() => field(tab, "sent")), png.replace(";base64", `;n=${number};base64`));
+    handIn(await there(() => taking(tab)), png);
   }
 
   /* Buttons to tabs that are not there go. */

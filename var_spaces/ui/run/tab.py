@@ -14,22 +14,18 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
-from var_spaces.pictures import as_rgb
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form.chips import Chips
 from var_spaces.ui.form.controls import Controls, element_id
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import FormLayout
-from var_spaces.ui.form.pictures import for_editor
-from var_spaces.ui.form.uploads import pixels_of_address
 from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.downloads import files
 from var_spaces.ui.run.screen import Screen
 from var_spaces.zoo.cards import get_card
 
-HANDED_IN = "The picture is handed in. Set the rest and press {go}."
 PRESS = "() => document.getElementById('{button}').click()"
 
 
@@ -92,8 +88,6 @@ def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
             screen = Screen(name, handlers.empty(model, name), _restored(form, spec))
     tab = Tab(controls, layout, screen, chips, _wire_run(controls, layout, screen, chips))
     _wire(tab)
-    if form.takes_pictures:
-        _wire_sent(tab)
     return tab
 
 
@@ -151,28 +145,6 @@ def _wire(tab: Tab) -> None:
     copy = links.COPY.format(button=element_id(tab.form.tab, "link"))
     screen.link.click(None, screen.share, None, js=copy, **QUICK)
     tab.run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
-
-
-def _wire_sent(tab: Tab) -> None:
-    """A picture that a visitor sends here from elsewhere on the page (``js/onward.js``)."""
-    form, name = tab.form, tab.form.tab
-    sent = gr.Textbox(visible="hidden", label="Picture", elem_id=element_id(name, "sent"))
-    fields = [field for field in form.fields if field.is_picture]
-
-    def hand_in(text: str, task: str) -> list[Any]:
-        with refusing():
-            pixels = as_rgb(pixels_of_address(text))
-        taking = next((field for field in fields if task in field.tasks), None)
-        said = HANDED_IN.format(go=tabs.words(name).go)
-        values = {taking: for_editor(pixels) if taking and taking.mask else pixels}
-        return [stage.notice(said), *(values.get(field, gr.skip()) for field in fields)]
-
-    sent.change(
-        hand_in,
-        [sent, tab.layout.component("task")],
-        [tab.screen.status, *(tab.layout.component(field.key) for field in fields)],
-        **CAREFUL,
-    )
 
 
 def _draw(form: Form, *values: Any) -> Iterator[tuple]:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 import var_spaces
 from var_spaces.ui.gallery.pictures import gallery_route
+from var_spaces.ui.languages import words_route
 from var_spaces.ui.queue import line
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.script import script_route
@@ -38,6 +39,7 @@ def app_options(limits: Limits) -> dict[str, Any]:
             Route("/health", health),
             script_route(),
             gallery_route(),
+            words_route(),
             *blob_routes(),
             *closed_routes(),
         ],

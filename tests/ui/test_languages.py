@@ -1,0 +1,62 @@
+"""Every language says all that the page says, and nothing that the page no longer says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tests.ui import words
+from tests.ui.run.test_html import EMPTY, VIEWS, running
+from var_spaces import methods
+from var_spaces.ui import languages
+from var_spaces.ui.run import cost, onward, stage
+from var_spaces.zoo.cards import cards
+
+KINDS = ("task", "guidance", "sampling", "cache", "decoding", "suite", "reward", "features")
+
+
+def names() -> set[str]:
+    """What has a name of its own, which is the same in all languages."""
+    found = {name for kind in KINDS for name in methods.names(kind)}
+    found |= {methods.get("task", name).title for name in methods.names("task")}
+    for card in cards().values():
+        found |= {card.id, card.title, *card.classes, *card.styles}
+    return found | {"VAR Spaces", "English", "cat · soft", "too <big>", "tiny"}
+
+
+def of_runs() -> set[str]:
+    """What is said of runs in every state."""
+    done = replace(running(3), phase="done")
+    found: set[str] = set()
+    for view in (*VIEWS, EMPTY, done):
+        found |= set(words.spoken(stage.status(view)))
+        found |= set(words.spoken([p for n, p in stage.parts(view).items() if n != "frames"]))
+        found |= set(words.spoken(cost.parts(view)))
+    return found | set(words.spoken(onward.onward(done))) | set(words.spoken(stage.stopped()))
+
+
+@pytest.mark.parametrize("code", languages.codes())
+def test_nothing_is_left_in_english(models, code):
+    table = words.Table(languages.table(code))
+    said = words.of_page() | words.of_methods() | words.of_glossary() | words.of_scripts()
+    said = {text for text in said | of_runs() if re.search("[A-Za-z]{3}", text)}
+    missing = sorted(text for text in said if not table.knows(text) and not is_name(text))
+    assert not missing, "\n".join(missing)
+
+
+def is_name(text: str) -> bool:
+    """A name, several of them, or data: sizes, identities, attributes of style."""
+    if re.search(r"--shape|^[0-9a-f]{16}$|@\d|\$\{|px$|KiB|^[a-z]+ v\d|about [\d.]+ min", text):
+        return True
+    parts = re.split(r" · | → |: (?:right|left) half anew|, seed .*", text)
+    return all(part in names() or not part for part in parts)
+
+
+@pytest.mark.parametrize("code", languages.codes())
+def test_places_of_a_sentence_are_kept(code):
+    for english, other in languages.table(code).items():
+        assert other
+        for place in words.PLACES:
+            assert english.count(place) == other.count(place), english
