@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.metrics.clip_direction import ClipDirection
 from leaderboard.metrics.clip_score import ClipScore
@@ -13,15 +12,17 @@ from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.pie_kept_psnr import PieKeptPsnr
 from leaderboard.published_edits import pie_bench
-from leaderboard.suites.base import Suite
+from leaderboard.suites.published_edits import PublishedEdits
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from leaderboard.published_edits import Case
+
 
 @register
-class PieBench(Suite):
+class PieBench(PublishedEdits):
     """CLIP judges the edit, the masks what is kept; VAREdit's own judge, GPT-4o, is not open."""
 
     name = "pie-bench"
@@ -29,29 +30,15 @@ class PieBench(Suite):
     paper = "https://arxiv.org/abs/2310.01506"
 
     version = 1
-    task = "instruct"
+    masks = True
     downloads = (
         "PIE-Bench_v1: mapping_file.json and annotation_images (cure-lab/PnPInversion)",
         "timm/vit_large_patch14_clip_224.openai",
         "a published editor; a GPU",
     )
 
-    def items(self) -> Sequence[Item]:
-        return [
-            Item(
-                number,
-                {"source": case.source, "instruction": case.instruction},
-                {
-                    "suite": self.name,
-                    "source": case.source,
-                    "group": case.group,
-                    "caption": case.after,
-                    "source-caption": case.before,
-                    "mask": case.mask,
-                },
-            )
-            for number, case in enumerate(pie_bench()[0])
-        ]
+    def cases(self) -> tuple[Sequence[Case], Mapping[str, np.ndarray]]:
+        return pie_bench()
 
     def metrics(self) -> tuple[Metric, ...]:
         clip = "clip-vit-l-14"
@@ -59,6 +46,3 @@ class PieBench(Suite):
             ClipScore(extractor=clip), ClipDirection(extractor=clip), PieKeptPsnr(), KvPeak(),
             Latency(),
         )  # fmt: skip
-
-    def pictures(self) -> Mapping[str, np.ndarray]:
-        return pie_bench()[1]
