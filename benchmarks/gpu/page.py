@@ -55,7 +55,7 @@ def _speed(rows: Sequence[Mapping[str, Any]]) -> str:
                     name,
                     way,
                     1e3 * row["seconds"],
-                    row["images_per_second"],
+                    row.get("images_per_second", ""),
                     "" if not share else f"{100 * share:.0f} %",
                     "" if not peak else peak / 2**30,
                     "" if not said or not peak else peak / said,

@@ -23,7 +23,7 @@ without_pydantic.install()
 import torch  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from benchmarks.gpu import machine  # noqa: E402
+from benchmarks.gpu import attention, machine  # noqa: E402
 from benchmarks.gpu.cases import Case, cases  # noqa: E402
 from benchmarks.gpu.models import RandomText, Size, fresh, size  # noqa: E402
 from var_spaces import methods  # noqa: E402
@@ -219,6 +219,14 @@ def main() -> None:
                 why = (str(error).splitlines() or [""])[0][:160]
                 note({"case": case.name, "way": case.way, "why": f"{type(error).__name__}: {why}"})
                 models.drop()
+        begun = any(case.startswith("attention") for case, _ in done)
+        if not begun and (args.tiny or end - time.monotonic() > 2 * LEAST):
+            try:
+                for row in attention.rows(device, args.tiny):
+                    note(row)
+            except Exception as error:
+                why = f"{type(error).__name__}: {str(error)[:160]}"
+                note({"case": "attention", "way": "one kernel", "why": why})
 
 
 if __name__ == "__main__":
