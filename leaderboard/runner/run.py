@@ -141,10 +141,8 @@ def environment(device: torch.device) -> Environment:
     import torch
 
     from var_spaces.record import Environment, cpu_name
-    from var_spaces.zoo.environment import lane_from_environment
+    from var_spaces.zoo.environment import shared_batches
 
     cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else f"cpu: {cpu_name()}"
-    if not cuda and (lane := lane_from_environment()) > 1:
-        name += f", batches of {lane}"
-    return Environment.current(name, torch.get_num_threads())
+    return Environment.current(name + shared_batches(device), torch.get_num_threads())

@@ -15,7 +15,7 @@ from torch import Tensor
 from var_spaces.events import Finished, ImageReady, Measured, ScaleDone
 from var_spaces.record import Environment, RunRecord, ScaleRow
 from var_spaces.tasks.prepare import Request
-from var_spaces.zoo.environment import lane_from_environment
+from var_spaces.zoo.environment import shared_batches
 from var_spaces.zoo.residency import LoadedModel
 
 
@@ -62,9 +62,7 @@ def _where(model: LoadedModel) -> str:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     if model.precision != "float32":
         name += f", weights in {model.precision}"
-    if device.type == "cpu" and (lane := lane_from_environment()) > 1:
-        name += f", batches of {lane}"
-    return name
+    return name + shared_batches(device)
 
 
 def token_digest(ids: Sequence[Tensor], image: int) -> str:

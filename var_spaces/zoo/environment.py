@@ -69,6 +69,12 @@ def graphs_from_environment() -> bool:
     return text == "on"
 
 
+def shared_batches(device: torch.device) -> str:
+    """What to say of images that share a batch on a CPU, behind its name; mostly nothing."""
+    lane = lane_from_environment() if device.type == "cpu" else 1
+    return f", batches of {lane}" if lane > 1 else ""
+
+
 def dtype_from_environment() -> str:
     """Type of the weights of generators in memory, from ``VAR_SPACES_DTYPE``; else "auto".
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from var_spaces.adapters.echo_network import EchoNetwork
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.text_features import TextFeatures
-from var_spaces.conditioning.packed_encoder import PackedEncoder, load_minilm
+from var_spaces.conditioning.packed_encoder import PackedEncoder
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.bitwise import Bitwise
 from var_spaces.training.data.atlas import Atlas
@@ -29,7 +29,6 @@ from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.subjects import SUBJECT_CAPTIONS, SubjectSampler
 from var_spaces.training.engine.config import TrainConfig
-from var_spaces.training.engine.models import read_card
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
@@ -37,6 +36,7 @@ from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
 from var_spaces.training.losses.bits import bit_losses, scale_weights
 from var_spaces.training.losses.self_correction import BitFlips
+from var_spaces.training.recipes.text_base import text_base
 
 if TYPE_CHECKING:
     from var_spaces.adapters.echo import Echo
@@ -197,11 +197,8 @@ class EchoRecipe(Recipe):
     @classmethod
     def build(cls, plan: Plan) -> EchoRecipe:
         config = plan.settings
-        card = read_card(plan.options.models / config.base)
-        tokenizer = plan.model(card["tokenizer"], "bitwise")
-        backbone = plan.model(config.base, "infinity")
-        encoder = load_minilm(device=plan.device, max_length=config.text_tokens)
-        return cls(tokenizer, backbone, encoder, config, plan.seed, plan.device)
+        base = text_base(plan, config.base, config.text_tokens)
+        return cls(*base, config, plan.seed, plan.device)
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("uncond", "gate", "ada_gss") if train.optimizer == "muon" else ("",)
