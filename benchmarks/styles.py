@@ -77,13 +77,11 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     third = len(names) // len(UNSEEN)
     names = [name for row in range(third) for name in names[row::third]]
     kept, zoo = Cells(options.cells, options.minutes), Residency()
-    weights = get_card(options.base).weights_sha256
-    asked_for = {}
-    for name in names[: options.pictures]:
-        for case in options.cases:
-            settings = str(settings_of(case, options.steps))
-            key = fingerprint(weights, get_suite("embedded-style").sha256, settings)
-            asked_for[f"{case}-{name.split('/')[1]}-{key}"] = (case, name)
+    asked_for = {
+        cell_name(options, case, name): (case, name)
+        for name in names[: options.pictures]
+        for case in options.cases
+    }
 
     def measure(cell: str) -> dict[str, Any]:
         case, name = asked_for[cell]
@@ -94,6 +92,13 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
         return {"case": case, "picture": name, "unseen": own[0].facts["unseen"], **numbers}
 
     return list(kept.of(list(asked_for), measure))
+
+
+def cell_name(options: argparse.Namespace, case: str, name: str) -> str:
+    """Name of a cell: of the case, the picture, and all that the numbers depend on."""
+    weights, suite = get_card(options.base).weights_sha256, get_suite("embedded-style").sha256
+    key = fingerprint(weights, suite, str(settings_of(case, options.steps)))
+    return f"{case}-{name.split('/')[1]}-{key}"
 
 
 def settings_of(case: str, steps: int) -> StyleSettings | SubjectSettings | None:
@@ -364,12 +369,15 @@ def by_unseen(by_case: Rows) -> str:
 
 def sheet(options: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
     """Every picture with the first image of every prompt: none is selected."""
-    folder, lines = options.cells, []
+    kept, lines = Cells(options.cells), []
     for row in rows:
-        found = next(folder.glob(f"full-{row['picture'].split('/')[1].replace(' ', '_')}-*.png"))
-        strip = np.asarray(Image.open(found))
-        tiles = [picture(row["picture"]).pixels, *(strip[:, 64 * i : 64 * i + 64] for i in SHOWN)]
+        path = kept.path(cell_name(options, "full", row["picture"])).with_suffix(".png")
+        strip = Image.open(path)
+        side = strip.height
+        tiles = [strip.crop((side * i, 0, side * (i + 1), side)).resize((64, 64)) for i in SHOWN]
+        tiles = [picture(row["picture"]).pixels, *map(np.asarray, tiles)]
         lines.append(np.concatenate(tiles, 1))
+    FOLDER.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(lines)).save(FOLDER / "styles.png", optimize=True)
     return (
         "## What it draws\n\n![Examples](styles.png)\n\nA picture in every row, and what the full "

@@ -171,10 +171,12 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         case: {name: float(np.mean([r[name] for r in rows if r["case"] == case])) for name in HEAD}
         for case in cases
     }
-    text = table(
-        ["case", *HEAD.values()],
-        [[case, *(means[case][name] for name in HEAD)] for case in cases],
-    )
+    scores = [name for name in HEAD if name != "seconds"]
+    lines = [
+        [case, *(means[case][name] for name in scores), f"{means[case]['seconds']:.0f}"]
+        for case in cases
+    ]
+    text = table(["case", *HEAD.values()], lines)
     if not set(ECHO) & set(cases):
         text += f"\n\nEchoGen has no rows here: {options.echo} was not among the models."
     text += (

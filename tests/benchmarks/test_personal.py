@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leaderboard.suites.base import get_suite
+from leaderboard.suites.embedded_subject import EmbeddedSubject
 from tests.adapters.test_echo import base, echo_model, models  # noqa: F401  fixtures
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -35,6 +37,14 @@ def run(tmp_path, monkeypatch):
     return run
 
 
+@pytest.fixture
+def short_prompts(monkeypatch):
+    """Those that the tiny model can read."""
+    found = [i for i in get_suite("embedded-subject").items() if " and " not in i.facts["caption"]]
+    monkeypatch.setattr(EmbeddedSubject, "items", lambda self: found)
+
+
+@pytest.mark.usefixtures("short_prompts")
 def test_subjects_with_rows_of_echogen_where_it_is_there(run, echo_model):  # noqa: F811
     flags = ["--subjects", "1", "--steps", "1", "--cases", "no subject", "LoRA"]
     found, page = run("subjects", *flags, "content only", "--echo", echo_model)
