@@ -330,7 +330,7 @@ def order(by_case: Rows) -> str:
                 low, high = interval(sign * numbers)[1:]
                 verdict = "holds" if high < 0 else "reversed" if low > 0 else "not seen"
                 lines.append([case, what, f"{claim:+.3f}", column, shown(numbers, "+"), verdict])
-    head = ["left out", "of", "the paper's difference", "here", "difference", "loss"]
+    head = ["left out", "of", "the paper's difference", "here", "difference", "verdict"]
     return (
         "## Does the paper's order hold?\n\nIn the paper (table 2, on Switti) the full method is "
         "best in everything: every part that is left out costs. *Holds* where the interval of the "
