@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -28,7 +28,7 @@ class Two:
         from ray.cluster_utils import Cluster
 
         few = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_dashboard": False}
-        self.cluster = Cluster(initialize_head=True, head_node_args=few)
+        self.cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=few))
         self.few, self.other = few, None
         self.address = self.cluster.address
         self.whole()
@@ -36,7 +36,7 @@ class Two:
     def whole(self) -> None:
         """Two nodes, whatever happened to the second."""
         if self.other is None:
-            self.other = self.cluster.add_node(**self.few)
+            self.other = patiently(lambda: self.cluster.add_node(**self.few))
             self.cluster.wait_for_nodes()
 
     def kill_other(self) -> None:
@@ -44,6 +44,17 @@ class Two:
         if self.other is not None:
             self.cluster.remove_node(self.other, allow_graceful=False)
             self.other = None
+
+
+def patiently(start: Callable[[], Any]) -> Any:
+    """Start a node; one that a busy machine does not bring up in 30 s has two more chances."""
+    for chance in (2, 1, 0):
+        try:
+            return start()
+        except Exception as error:
+            if not chance or "timed out during startup" not in str(error):
+                raise
+    raise AssertionError
 
 
 @pytest.fixture(scope="session")
