@@ -51,6 +51,25 @@ class SceneParser:
         ]
         return Labels(*(torch.cat(kind).argmax(-1).cpu() for kind in zip(*parts, strict=True)))
 
+    @torch.no_grad()
+    def surest(self, images: Pictures) -> dict[str, tuple[str, float]]:
+        """Concept and style of the one thing that pictures show together, and how likely they are.
+
+        The mean over the pictures of the probabilities at the place where a thing is likeliest.
+        """
+        found = self.network(as_batch(images, SIDE).to(self.device))
+        concepts = found.concept.softmax(-1)[..., 1:]
+        rows = torch.arange(len(concepts), device=self.device)
+        place = concepts.amax(-1).argmax(-1)
+        likely = {
+            "concept": (self.card["concepts"], concepts[rows, place].mean(0)),
+            "style": (self.card["styles"], found.style.softmax(-1)[rows, place].mean(0)),
+        }
+        return {
+            kind: (names[int(shares.argmax())], float(shares.max()))
+            for kind, (names, shares) in likely.items()
+        }
+
     def __call__(self, images: Pictures) -> list[Facts]:
         """Facts of pictures: a float tensor ``(B, 3, H, W)`` in [-1, 1], uint8 arrays ``(H, W, 3)``
         or PIL images of any size."""

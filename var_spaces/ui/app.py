@@ -27,9 +27,15 @@ from var_spaces.ui.api.endpoints import add_endpoints
 from var_spaces.ui.board.tab import add_board
 from var_spaces.ui.compare.tab import build_compare, filled
 from var_spaces.ui.lazy import LazyRuns
-from var_spaces.ui.queue.limits import MIB, Limits
+from var_spaces.ui.own.lessons import STYLE, SUBJECT, bases
+from var_spaces.ui.own.present import add_present
+from var_spaces.ui.own.subject import build_subject
+from var_spaces.ui.own.tab import build_lesson
+from var_spaces.ui.own.visitors import bind
+from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.ui.queue.line import Guard
 from var_spaces.ui.run import handlers
+from var_spaces.ui.run.missing import missing
 from var_spaces.ui.run.recall import COMPARE, Place, add_recall
 from var_spaces.ui.run.stage import mark
 from var_spaces.ui.run.tab import Tab, build_tab
@@ -61,10 +67,11 @@ def build_app() -> gr.Blocks:
     """The page, ready to launch with :func:`launch_options`."""
     with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         gr.HTML(HEADER)
+        add_present(page)
         first, *others = visible_tabs()
         with gr.Tabs(elem_id="tabs", elem_classes="vs-tabs") as holder:
             places: dict[str, Place] = {first: _first_tab(first)}
-            for name in others:
+            for name in tabs.ordered([*others, *taught_tabs()]):
                 places[name] = LazyRuns(name, tabs.words(name).title, partial(_task_tab, name))
             places[COMPARE] = LazyRuns(COMPARE, "Compare", build_compare, filled)
             open_board = add_board()
@@ -76,6 +83,7 @@ def build_app() -> gr.Blocks:
     limits = Limits.from_environment()
     page.queue(max_size=limits.max_waiting, api_open=False)
     Guard(page, limits)
+    bind(page)
     return page
 
 
@@ -85,7 +93,14 @@ def _first_tab(name: str) -> Tab:
 
 
 def _task_tab(name: str, specs: Sequence[RunSpec]) -> None:
-    build_tab(name, specs[0] if specs else None)
+    if name == SUBJECT.tab:
+        build_subject(specs)
+    elif name == STYLE.tab:
+        build_lesson(name)
+    elif handlers.first_model(name):
+        build_tab(name, specs[0] if specs else None)
+    else:
+        gr.HTML(missing(name), elem_classes="vs-card", elem_id=f"{name}-missing")
 
 
 def visible_tabs() -> list[str]:
@@ -94,10 +109,15 @@ def visible_tabs() -> list[str]:
     return [first, *(name for name in others if handlers.first_model(name))]
 
 
+def taught_tabs() -> list[str]:
+    """Tabs of what a text model here can be taught, whether it has been or not."""
+    return [SUBJECT.tab, STYLE.tab, "control"] if bases() else []
+
+
 def launch_options() -> dict[str, Any]:
     """How the page is served, wherever it is."""
     limits = Limits.from_environment()
-    friends(), proxies(), engine()  # refused now, not with the first visitor
+    friends(), proxies(), engine(), train_seconds()  # refused now, not with the first visitor
     return {
         "theme": theme(),
         "css": css(),

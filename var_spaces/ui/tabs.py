@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -68,9 +68,13 @@ WORDS: Mapping[str, TabWords] = {
 
 def names() -> tuple[str, ...]:
     """Tabs that have a task; a task without a tab is none of the page's."""
-    found = {methods.get("task", name).tab for name in methods.names("task")} - {""}
+    return ordered({methods.get("task", name).tab for name in methods.names("task")} - {""})
+
+
+def ordered(found: Iterable[str]) -> tuple[str, ...]:
+    """Tabs in the order of the page."""
     known = [tab for tab in WORDS if tab in found]
-    return (*known, *sorted(found.difference(WORDS)))
+    return (*known, *sorted(set(found).difference(WORDS)))
 
 
 @lru_cache

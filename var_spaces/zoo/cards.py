@@ -15,7 +15,9 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +48,9 @@ EMBEDDED = ASSETS / "models"
 PUBLISHED = ASSETS / "cards"
 USER = Path("~/.var-spaces/models")
 MAX_CARD_BYTES = 1024 * 1024
+
+# Folders of models that exist only for whom this context works: those of a visitor of the page.
+_personal: ContextVar[tuple[Path, ...]] = ContextVar("personal models", default=())
 
 NO_TEXT = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -270,7 +275,22 @@ def _base(name: str) -> Card:
 
 def folders() -> list[Path]:
     """Where models are looked for; a model of an earlier folder hides one of the same id."""
-    return [EMBEDDED, *_own_folders()]
+    return [EMBEDDED, *_own_folders(), *_personal.get()]
+
+
+@contextmanager
+def personal(folders: Iterable[Path]) -> Iterator[None]:
+    """Know the models of some more folders in this context (thread or task), and nowhere else."""
+    token = _personal.set(tuple(folders))
+    try:
+        yield
+    finally:
+        _personal.reset(token)
+
+
+def personal_folders() -> tuple[Path, ...]:
+    """Folders of models that are known in this context alone."""
+    return _personal.get()
 
 
 def _own_folders() -> list[Path]:
@@ -325,9 +345,11 @@ def _is_here(card: Card) -> bool:
 
 
 def may_use(card: Card) -> bool:
-    """Whether the owner of this installation lets the model be used."""
+    """Whether the owner of this installation lets the model be used; one of a visitor's own as its
+    base."""
     wanted = _patterns()
-    return not wanted or any(fnmatchcase(card.id, pattern) for pattern in wanted)
+    name = card.base if card.folder.parent in _personal.get() else card.id
+    return not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)
 
 
 def may_download(card: Card) -> bool:

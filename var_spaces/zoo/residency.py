@@ -199,6 +199,14 @@ class Residency:
             for key in [key for key, slot in self._slots.items() if not slot.leases]:
                 self._drop(key)
 
+    def forget(self, name: str) -> None:
+        """Let the modules of a model go that no run uses; its files may be gone."""
+        with self._changed:
+            for key in [
+                k for k, slot in self._slots.items() if k.model == name and not slot.leases
+            ]:
+                self._drop(key)
+
     # --- one lease --------------------------------------------------------------------------------
 
     def _reserve(self, sizes: dict[Key, int]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
 from typing import Any
@@ -39,12 +39,14 @@ class Grid:
     Attributes:
         done: picture as a data URI, seconds and bytes of the cache of every cell that is drawn,
             row by row.
+        pictures: that the runs name, by content hash.
     """
 
     x: Axis
     y: Axis | None
     rows: tuple[tuple[RunSpec, ...], ...]
     done: tuple[tuple[str, float, int], ...] = ()
+    pictures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -71,7 +73,8 @@ def run(grid: Grid) -> Iterator[Grid]:
 
 def _events(grid: Grid) -> Iterator[Event]:
     for spec in _specs(grid):
-        with closing(api.stream(spec, previews=False)) as events:
+        given = grid.pictures or None
+        with closing(api.stream(spec, previews=False, images=given)) as events:
             yield from events
 
 
@@ -104,9 +107,11 @@ def _td(grid: Grid, number: int, spec: RunSpec) -> str:
         return f'<td data-state="{state}"><span class="vs-empty"></span></td>'
     uri, seconds, held = grid.done[number]
     alt = escape(f"Run {spec.id}", quote=True)
+    text = spec.inputs.get("prompt")
+    asked = f' data-asked="{escape(text, quote=True)}"' if text else ""
     picture = f'<img class="vs-picture vs-crisp" src="{uri}" alt="{alt}" decoding="sync">'
     return (
-        f'<td data-state="done">{stage.enlarged(picture)}'
+        f'<td data-state="done"{asked}>{stage.enlarged(picture)}'
         f"<small>{seconds_text(seconds)} · {bytes_text(held)}</small></td>"
     )
 

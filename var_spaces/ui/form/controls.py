@@ -128,6 +128,10 @@ class Controls:
             for field, value in zip(self.form.fields, values, strict=True)
         ]
 
+    def models(self) -> Any:
+        """What changes in the choice of a model when there are others than before."""
+        return gr.update(choices=self._choices(self.form.field("model"), None, None))
+
     def _choices(
         self, field: Field, card: Card | None, task: str | None
     ) -> list[tuple[str, str]] | None:

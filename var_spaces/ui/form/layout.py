@@ -16,6 +16,7 @@ from var_spaces.ui.form import fits
 from var_spaces.ui.form.controls import Controls, Section, element_id
 from var_spaces.ui.form.field import Field
 from var_spaces.ui.form.needs import Needs
+from var_spaces.ui.own.present import follow
 from var_spaces.ui.queue.wiring import QUICK
 from var_spaces.ui.words import SECTIONS, label
 from var_spaces.zoo.cards import Card
@@ -55,9 +56,11 @@ class Fields:
 
     def add(self, key: str) -> None:
         """The component of a field."""
-        self._components[key] = self.controls.make(
-            self.form.field(key), self.card, self.task, self._values[key]
-        )
+        field = self.form.field(key)
+        made = self.controls.make(field, self.card, self.task, self._values[key])
+        self._components[key] = made
+        if field.role == "model":
+            follow(self.controls.models, made)
 
     def add_inputs(self) -> None:
         """The task if there is a choice, pictures and prompts, then small inputs side by side."""

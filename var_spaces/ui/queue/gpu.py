@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui.queue.limits import Limits
+from var_spaces.zoo.cards import personal, personal_folders
 
 Function = TypeVar("Function", bound=Callable)
 
 REFUSED = 5  # seconds: enough to say why
 
 
-def on_gpu(function: Function, specs: Callable[..., Iterable[RunSpec]] | None = None) -> Function:
-    """Decorator: let a generator function run where the GPU is.
+def on_gpu(
+    function: Function,
+    specs: Callable[..., Iterable[RunSpec]] | None = None,
+    longest: Callable[[], int] | None = None,
+) -> Function:
+    """Decorator: let a function, or a generator function, run where the GPU is.
 
     There it runs in a process of its own, so what it takes and yields must survive pickling.
     ``app.py`` imports the package ``spaces`` if it is there; elsewhere the function stays as it is.
@@ -24,15 +32,32 @@ def on_gpu(function: Function, specs: Callable[..., Iterable[RunSpec]] | None = 
     Args:
         specs: the runs that a call of the function draws, from the same arguments; the less GPU
             time they need, the sooner it is their turn. Without it the longest time is asked for.
+        longest: seconds that a call may take; without it those of a run.
     """
     spaces = sys.modules.get("spaces")
     if spaces is None:
         return function
 
-    def duration(*arguments: Any, **named: Any) -> int:
-        return seconds(specs(*arguments, **named)) if specs else most()
+    def duration(folders: Sequence[Path], *arguments: Any, **named: Any) -> int:
+        with personal(folders):
+            return seconds(specs(*arguments, **named)) if specs else (longest or most)()
 
-    return spaces.GPU(duration=duration)(function)
+    def there(folders: Sequence[Path], *arguments: Any, **named: Any) -> Any:
+        with personal(folders):  # the other process does not know for whom it works
+            return function(*arguments, **named)
+
+    def stream_there(folders: Sequence[Path], *arguments: Any, **named: Any) -> Iterator[Any]:
+        with personal(folders):
+            yield from function(*arguments, **named)
+
+    streams = inspect.isgeneratorfunction(function)
+    borrowed = spaces.GPU(duration=duration)(stream_there if streams else there)
+
+    @wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        return borrowed(personal_folders(), *arguments, **named)
+
+    return call
 
 
 def most() -> int:

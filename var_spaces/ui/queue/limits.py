@@ -17,6 +17,8 @@ Event = TypeVar("Event")
 
 PREFIX = "VAR_SPACES_"
 MIB = 2**20
+TRAIN_VARIABLE = f"{PREFIX}TRAIN_SECONDS"
+TRAIN_SECONDS, LONGEST = 300, 86_400
 
 
 def _limit(default: int, most: int, meaning: str) -> int:
@@ -33,11 +35,12 @@ class Limits:
     max_runs_per_hour: int = _limit(600, 10**9, "runs that start from one address in an hour")
     max_votes_per_hour: int = _limit(120, 10**9, "votes from one address in an hour")
     max_submissions_per_hour: int = _limit(12, 10**9, "submissions from one address in an hour")
-    max_run_seconds: int = _limit(120, 86_400, "time of a run, then it is stopped")
+    max_run_seconds: int = _limit(120, LONGEST, "time of a run, then it is stopped")
     max_upload_mb: int = _limit(20, 1000, "size of a file that is handed in")
     max_uploads_mb: int = _limit(2000, 10**6, "size of all files that are kept at once")
     max_uploads_mb_per_hour: int = _limit(400, 10**6, "size of files from one address in an hour")
     max_request_mb: int = _limit(4, 1000, "size of any other request")
+    max_own_mb: int = _limit(1000, 10**6, "size of all models that visitors made or brought")
 
     @classmethod
     def from_environment(cls) -> Limits:
@@ -47,6 +50,23 @@ class Limits:
             VarSpacesError: for a value that is no whole number from 1 to the most that is allowed.
         """
         return cls(**{item.name: _read(item) for item in fields(cls)})
+
+
+def train_seconds() -> int:
+    """Seconds that a visitor's training may take; 0 where there is none, as by default on ZeroGPU.
+
+    Raises:
+        VarSpacesError: for a value that is no whole number from 0 to a day.
+    """
+    text = os.environ.get(TRAIN_VARIABLE, "").strip()
+    if not text:
+        return 0 if "SPACES_ZERO_GPU" in os.environ else TRAIN_SECONDS
+    if not (text.isascii() and text.isdecimal() and int(text) <= LONGEST):
+        raise VarSpacesError(
+            f"{TRAIN_VARIABLE} is '{text[:40]}': give a whole number of seconds from 0 (no "
+            f"training) to {LONGEST}."
+        )
+    return int(text)
 
 
 def in_time(events: Iterable[Event]) -> Iterator[Event]:

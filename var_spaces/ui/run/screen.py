@@ -34,7 +34,7 @@ class Screen:
             return element_id(task, part)
 
         self.status = gr.HTML(said or stage.status(view), elem_id=name("status"), js_on_load=LIVE)
-        self.stage = _in_parts(stage.LAYOUT, stage.parts(view), name("stage"))
+        self.stage = in_parts(stage.LAYOUT, stage.parts(view), name("stage"))
         with gr.Row(elem_classes="vs-actions"):
             self.plain = gr.DownloadButton(
                 "Download PNG", interactive=False, elem_id=name("download"), size="md"
@@ -44,7 +44,7 @@ class Screen:
             )
             self.link = gr.Button("Copy link", interactive=False, elem_id=name("link"), size="md")
         more = {**cost.parts(view), "details": NO_RUN}
-        self.more = _in_parts(cost.LAYOUT + DETAILS, more, name("more"))
+        self.more = in_parts(cost.LAYOUT + DETAILS, more, name("more"))
         self.phase = gr.State(view.phase)
         self.share = gr.JSON(visible=False)  # for the browser: what js/share.js reads
 
@@ -54,16 +54,17 @@ class Screen:
         return [self.status, self.stage, self.more, *take_home, self.phase]
 
     @staticmethod
-    def show(view: RunView, paths: tuple[Path, Path] | None) -> tuple:
+    def show(view: RunView, paths: tuple[Path, Path] | None, name: str = "") -> tuple:
         """What the outputs show of a view.
 
         Args:
             paths: of the files to download, plain and enlarged, when the run is done.
+            name: of the screen, if it is not that of the task's tab.
         """
         said = stage.status(view)
         if view.phase == "failed" and view.spec is None:  # refused: the last run stays
             return (said, *(gr.skip(),) * 6, view.phase)
-        more = {**cost.parts(view), "details": _details(view)}
+        more = {**cost.parts(view), "details": _details(view, name)}
         return (said, stage.parts(view), more, *_downloads(view, paths), view.phase)
 
     @staticmethod
@@ -79,7 +80,7 @@ class Screen:
         return stage.status(view), stage.parts(view), {**cost.parts(view), "details": NO_RUN}
 
 
-def _in_parts(layout: str, value: dict[str, Any], name: str) -> gr.HTML:
+def in_parts(layout: str, value: dict[str, Any], name: str) -> gr.HTML:
     """A view whose parts ``js/parts.js`` puts in their places."""
     template = layout.replace("\n", "")
     return gr.HTML(
@@ -117,13 +118,13 @@ def _downloads(view: RunView, paths: tuple[Path, Path] | None) -> tuple[Any, ...
     )
 
 
-def _details(view: RunView) -> str:
+def _details(view: RunView, name: str = "") -> str:
     """Identity, command and spec, to read and to copy."""
     if view.spec is None:
         return NO_RUN
     text = json.dumps(json.loads(view.spec.to_json()), indent=2)
     line = command(view.spec, get_card(view.spec.model))
-    tab = tabs.of(view.spec.task)
+    tab = name or tabs.of(view.spec.task)
     codes = _code("The same run on the command line", line, element_id(tab, "command"))
     codes += _code("Run spec", text, element_id(tab, "spec"))
     return _identity(view) + codes

@@ -14,8 +14,9 @@ from starlette.routing import Route
 import var_spaces
 from var_spaces.ui.gallery.pictures import gallery_route
 from var_spaces.ui.languages import words_route
+from var_spaces.ui.own.take_home import own_route
 from var_spaces.ui.queue import line
-from var_spaces.ui.queue.limits import MIB, Limits
+from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.ui.script import script_route
 from var_spaces.ui.server.blobs import blob_routes
 from var_spaces.ui.server.names import Names
@@ -40,6 +41,7 @@ def app_options(limits: Limits) -> dict[str, Any]:
             script_route(),
             gallery_route(),
             words_route(),
+            own_route(),
             *blob_routes(),
             *closed_routes(),
         ],
@@ -59,7 +61,7 @@ def _state(page: gr.Blocks, limits: Limits) -> dict[str, Any]:
     A run that is still there long after it should have been stopped holds up everybody.
     """
     models = len(cards("generator"))
-    stuck = line.longest(page) > 2 * limits.max_run_seconds
+    stuck = line.longest(page) > 2 * max(limits.max_run_seconds, train_seconds())
     return {
         "status": "no model" if not models else "stuck" if stuck else "ok",
         "version": var_spaces.__version__,

@@ -1,0 +1,22 @@
+/* The key of a visitor's own models, as long as this browser tab is open: a reload keeps them. */
+
+(() => {
+  const KEY = "var-spaces-own";
+
+  varSpaces.ownKey = () => {
+    try {
+      return sessionStorage.getItem(KEY) || "";
+    } catch {
+      return ""; // no storage here: the models end with this page
+    }
+  };
+
+  varSpaces.keepOwn = (text) => {
+    try {
+      const { key } = JSON.parse(text || "{}");
+      if (key) sessionStorage.setItem(KEY, key);
+    } catch {
+      /* as above */
+    }
+  };
+})();

@@ -1,0 +1,142 @@
+"""Drawing with what was learned: a prompt, ideas to click on, and for styles a whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui.form.form import Form
+from var_spaces.ui.form.layout import DICE
+from var_spaces.ui.own.learning import plain
+from var_spaces.ui.own.lessons import Lesson, bases
+from var_spaces.ui.own.matrix import build_matrix
+from var_spaces.ui.own.shelf_view import ShelfView
+from var_spaces.ui.queue.wiring import QUICK, refusal, runs
+from var_spaces.ui.run import handlers, links
+from var_spaces.ui.run.downloads import files
+from var_spaces.ui.run.screen import Screen
+from var_spaces.ui.run.view import RunView
+from var_spaces.zoo.cards import get_card
+
+FORM = Form("generate")
+PRESS = "() => document.getElementById('{button}').click()"
+SEED = 1
+IDEAS = {
+    "subject": (
+        "a photo of <it>",
+        "<it> on a blue background",
+        "<it> and a red apple",
+        "<it> on a pink background",
+        "<it> in flat style",
+    ),
+    "style": (
+        "<content> in flat style",
+        "<content> on a blue background",
+        "a car in <style>",
+        "a castle in <style>",
+        "<content> in <style>",
+    ),
+}
+MISSING = "There is nothing of yours to draw with yet: train it first, or bring one back."
+
+
+def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
+    """Lay out and wire it inside the current column."""
+
+    def name(part: str) -> str:
+        return f"{lesson.tab}-own-{part}"
+
+    ideas = IDEAS[lesson.tab]
+    with gr.Accordion("Draw with it", open=True, elem_classes="vs-draw"):
+        prompt = gr.Textbox(
+            ideas[0], label="What to draw (prompt)", lines=1, max_lines=3, elem_id=name("prompt")
+        )
+        with gr.Row(elem_classes="vs-chips"):
+            gr.HTML("Ideas:", elem_classes="vs-chips-label")
+            chips = [
+                gr.Button(idea, size="sm", elem_classes="vs-chip", elem_id=name(f"idea-{number}"))
+                for number, idea in enumerate(ideas)
+            ]
+        with gr.Row(elem_classes="vs-seed"):
+            seed = gr.Textbox(str(SEED), label="Seed", max_lines=1, elem_id=name("seed"))
+            dice = gr.Button("⚄ Roll", scale=0, min_width=88, size="md", elem_id=name("dice"))
+            go = gr.Button("Draw", variant="primary", scale=1, elem_id=name("go"))
+            stop = gr.Button(
+                "Stop",
+                variant="stop",
+                interactive=False,
+                scale=0,
+                min_width=88,
+                elem_id=name("stop"),
+            )
+        dice.click(None, None, seed, js=DICE, **QUICK)
+        chosen = [taken.chosen, prompt, seed]
+        matrix = build_matrix(lesson, taken, seed) if lesson.tab == "style" else None
+        screen = Screen(f"{lesson.tab}-own", _empty())
+    run = runs(
+        [go.click, prompt.submit, seed.submit],
+        partial(_draw, f"{lesson.tab}-own"),
+        chosen,
+        screen.outputs,
+        status=screen.status,
+        stop=stop,
+    )
+    stop.click(Screen.stopped, screen.phase, screen.outputs, cancels=[run], **QUICK)
+    press = PRESS.format(button=name("go"))
+    for number, chip in enumerate(chips):
+        said = chip.click(lambda number=number: ideas[number], None, prompt, **QUICK)
+        said.success(None, None, None, js=press, **QUICK)
+    if matrix:
+        picked = matrix.select(_picked, None, prompt, **QUICK)
+        picked.success(None, None, None, js=press, **QUICK)
+    screen.link.click(
+        None, screen.share, None, js=links.COPY.format(button=f"{lesson.tab}-own-link"), **QUICK
+    )
+    run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
+
+
+def _picked(event: gr.EventData) -> str:
+    """The prompt of a cell of the table, which is what is drawn large."""
+    return str(event.prompt)[:400]
+
+
+def _empty() -> RunView:
+    known = bases()
+    view = handlers.empty(next(iter(known), None))
+    return replace(view, promise="Train something, then click an idea.") if known else view
+
+
+def _draw(name: str, model: str | None, prompt: str, seed: str) -> Iterator[tuple]:
+    try:
+        values = FORM.values(request(model, prompt, seed))
+    except VarSpacesError as error:
+        yield Screen.show(RunView().failed(str(error)), None, name)
+        raise refusal(str(error)) from None
+    with closing(handlers.run(FORM, values)) as views:
+        for view in views:
+            yield Screen.show(view, None, name)
+            if view.phase == "done":
+                with files(view) as paths:
+                    yield Screen.show(view, paths, name)
+            if view.phase == "failed":
+                raise refusal(view.message)
+
+
+def request(model: str | None, prompt: str, seed: str) -> Any:
+    """The run of a prompt.
+
+    Raises:
+        VarSpacesError: if there is no model, or something is refused.
+    """
+    if not model:
+        raise VarSpacesError(MISSING)
+    text = str(seed).strip()
+    if not (text.isascii() and text.isdecimal() and len(text) <= 19):
+        raise VarSpacesError(f"The seed '{text[:24]}' must be a whole number from 0 on.")
+    return plain(get_card(model, "generator"), prompt, int(text))

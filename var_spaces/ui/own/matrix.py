@@ -1,0 +1,156 @@
+"""A table of contents and styles: what was learned of one picture beside what has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from var_spaces.compare.grid import MAX_CELLS, Axis
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui.compare import grid
+from var_spaces.ui.compare.grid import Grid
+from var_spaces.ui.own import shelf
+from var_spaces.ui.own.learning import plain
+from var_spaces.ui.own.lessons import Lesson
+from var_spaces.ui.own.present import follow, holder, present
+from var_spaces.ui.own.shelf_view import ShelfView, named
+from var_spaces.ui.own.visitors import own_folder, own_models
+from var_spaces.ui.queue.wiring import QUICK, refusal, runs
+from var_spaces.ui.run import stage
+from var_spaces.ui.run.screen import LIVE
+from var_spaces.zoo.cards import get_card
+
+CONTENT, STYLE = "<content>", "<style>"
+THINGS, STYLES = "car, castle, dog, apple", "flat, soft, glossy, round"
+SAME = "the same picture"
+# A click on a picture of the table hands its prompt on.
+PICK = """element.addEventListener("click", event => {
+  const image = event.target.closest("td[data-state=done] img");
+  if (image) trigger("select", { prompt: image.closest("td").dataset.asked });
+});"""
+
+
+def build_matrix(lesson: Lesson, taken: ShelfView, seed: gr.Textbox) -> gr.HTML:
+    """Lay out and wire it; returns the table, whose pictures can be clicked."""
+    with gr.Accordion("All of it in a table: contents and styles", open=True):
+        with gr.Row(elem_classes="vs-inputs"):
+            things = gr.Textbox(
+                THINGS, label="Contents with a name", max_lines=1, elem_id="style-things"
+            )
+            styles = gr.Textbox(
+                STYLES, label="Styles with a name", max_lines=1, elem_id="style-styles"
+            )
+        with gr.Row(elem_classes="vs-inputs"):
+            other = gr.Dropdown(
+                _others(),
+                value="",
+                label="Style learned from",
+                interactive=True,
+                elem_id="style-other",
+            )
+        with gr.Row(elem_classes="vs-buttons"):
+            go = gr.Button("Draw the table", scale=2, elem_id="style-table-go")
+            stop = gr.Button(
+                "Stop", variant="stop", interactive=False, scale=1, elem_id="style-table-stop"
+            )
+        status = gr.HTML(visible=False, elem_id="style-table-status", js_on_load=LIVE)
+        table = gr.HTML(visible=False, elem_id="style-table", js_on_load=PICK)
+    own = holder()
+    drawing = runs(
+        [go.click],
+        partial(_draw, own is not None),
+        [taken.chosen, other, things, styles, seed],
+        [status, table, *([own] if own else [])],
+        status=status,
+        stop=stop,
+    )
+    stop.click(stage.stopped, None, status, cancels=[drawing], **QUICK)
+    follow(lambda: gr.update(choices=_others(), value=""), other)
+    return table
+
+
+def _others() -> list[tuple[str, str]]:
+    return [(SAME, ""), *((named(c), name) for name, c in own_models("content-style").items())]
+
+
+def plan_table(model: str, things: str, styles: str, seed: int) -> Grid:
+    """The runs of a table: contents downwards, styles to the right, the learned ones first.
+
+    Raises:
+        VarSpacesError: if there are too many, or one is refused.
+    """
+    card = get_card(model, "generator")
+    down, right = [CONTENT, *_listed(things)], [STYLE, *_listed(styles)]
+    if len(down) * len(right) > MAX_CELLS:
+        raise VarSpacesError(
+            f"A table of {len(right)} x {len(down)} is too large: at most {MAX_CELLS} pictures."
+        )
+    rows = tuple(tuple(plain(card, prompt(c, s), seed) for s in right) for c in down)
+    return Grid(Axis("style", tuple(right)), Axis("content", tuple(down)), rows)
+
+
+def prompt(content: str, style: str) -> str:
+    """A content in a style, each by its name or as it was learned."""
+    thing = content if content == CONTENT else f"{'an' if content[0] in 'aeiou' else 'a'} {content}"
+    return f"{thing} in {style}" if style == STYLE else f"{thing} in {style} style"
+
+
+def _listed(text: str) -> list[str]:
+    return [part for part in (p.strip()[:40] for p in (text or "").split(",")) if part]
+
+
+def _draw(
+    tell: bool, model: str | None, other: str | None, things: str, styles: str, seed: str
+) -> Iterator[tuple]:
+    from var_spaces.ui.own.draw import request
+
+    try:
+        number = request(model, CONTENT, seed).seed
+        if other and other != model:
+            model = _pair(model, other)
+        table = plan_table(model, things, styles, number)
+        yield (*_shown(table, "running"), *[gr.skip()] * tell)
+        with closing(grid.run(table)) as tables:
+            for table in tables:
+                yield (*_shown(table, "running"), *[gr.skip()] * tell)
+        yield (*_shown(table, "done"), *[present()] * tell)
+    except VarSpacesError as error:
+        said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
+        yield (gr.update(value=said, visible=True), gr.skip(), *[gr.skip()] * tell)
+        raise refusal(str(error)) from None
+
+
+def _pair(content: str, style: str) -> str:
+    """A model with the content of one picture and the style of another, kept as one's own."""
+    from var_spaces.training.styles.recombine import recombine
+
+    folder, known = own_folder(), own_models("content-style")
+    for name in (content, style):
+        if name not in known:
+            raise VarSpacesError("That model is not here any more.")
+    made = {"content": content, "style": style}
+    for name, card in known.items():
+        if dict(card.training) == made:
+            return name
+    shelf.check_room(folder)
+    words = known[content].adapter.get("content"), known[style].adapter.get("style")
+    return shelf.keep(
+        folder,
+        " in ".join(map(str, words)),
+        lambda out: recombine(known[content], known[style], out),
+    )
+
+
+def _shown(table: Grid, phase: str) -> tuple[Any, Any]:
+    done = len(table.done)
+    words = f"<b>Drawing {done + 1} of {table.size}.</b>"
+    if phase == "done":
+        words = f"<b>Done.</b> {table.size} pictures; click one to see it large."
+    said = stage.line(phase, words, done / table.size)
+    shown = grid.html(table)
+    return gr.update(value=said, visible=True), gr.update(value=shown, visible=True)
