@@ -9,7 +9,7 @@ from leaderboard.metrics.per_image import PerImage
 from leaderboard.sources import pictures
 from var_spaces.evaluators.similarity import psnr
 from var_spaces.methods import register
-from var_spaces.tasks.edit import rectangle_mask
+from var_spaces.tasks.region import rectangle_mask
 
 
 @register

@@ -9,7 +9,7 @@ from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
 from var_spaces.decoding.substitution import TokenSubstitution, keep_masks
-from var_spaces.tasks.edit import rectangle_mask
+from var_spaces.tasks.region import rectangle_mask
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.events import ImageReady, ScaleDone
 from var_spaces.pictures import digest
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.tasks.edit import rectangle_mask
+from var_spaces.tasks.region import rectangle_mask
 
 SOURCE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
 HASH = "ab" * 32

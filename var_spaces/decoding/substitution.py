@@ -40,7 +40,8 @@ class TokenSubstitution:
 
     Args:
         tokenizer: embeds the source ids.
-        source: ids of the source image per scale, ``[(B or 1, l_k)]``.
+        source: ids of the source image per scale, ``[(B or 1, l_k)]``, or bits, ``[(B or 1, l_k,
+            n)]``.
         mask: as for :func:`keep_masks`; ``(B, h, w)`` for a mask per image of the run.
     """
 
@@ -56,7 +57,8 @@ class TokenSubstitution:
         source = _of_images(self.source[scale], images)
         keep = self.kept(scale, images)
         given = self.tokenizer.embed(source)
-        return torch.where(keep, source, ids), torch.where(keep[..., None], given, codes)
+        whole = keep if ids.ndim == keep.ndim else keep[..., None]  # tokens of several bits
+        return torch.where(whole, source, ids), torch.where(keep[..., None], given, codes)
 
     def kept(self, scale: int, images: Sequence[int]) -> Tensor:
         """Where the source stays, ``(B or 1, l)`` bool."""

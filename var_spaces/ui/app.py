@@ -67,11 +67,12 @@ def build_app() -> gr.Blocks:
     """The page, ready to launch with :func:`launch_options`."""
     with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
         gr.HTML(HEADER)
-        add_present(page)
         first, *others = visible_tabs()
+        later = tabs.ordered([*others, *taught_tabs()])
+        add_present(page, [*later, COMPARE])
         with gr.Tabs(elem_id="tabs", elem_classes="vs-tabs") as holder:
             places: dict[str, Place] = {first: _first_tab(first)}
-            for name in tabs.ordered([*others, *taught_tabs()]):
+            for name in later:
                 places[name] = LazyRuns(name, tabs.words(name).title, partial(_task_tab, name))
             places[COMPARE] = LazyRuns(COMPARE, "Compare", build_compare, filled)
             open_board = add_board()

@@ -17,6 +17,7 @@ import gradio as gr
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
+from var_spaces.ui.own.present import building
 from var_spaces.ui.queue.wiring import QUICK, refusing
 
 OPEN = "open"
@@ -42,7 +43,7 @@ class Lazy:
 
             @gr.render(inputs=self.wanted, triggers=[self.wanted.change], show_progress="minimal")
             def show(wanted: str) -> None:
-                with refusing():
+                with refusing(), building(name):
                     build("" if wanted == OPEN else wanted or "")
 
         tab.select(None, self.wanted, self.wanted, js=_WANTED.format(name=name), **QUICK)

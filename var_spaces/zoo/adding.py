@@ -22,6 +22,7 @@ from var_spaces.spec import PARTS
 from var_spaces.validation import shorten
 from var_spaces.zoo import cards, hub
 from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card
+from var_spaces.zoo.families import FAMILIES
 from var_spaces.zoo.locate import MAX_INDEX_BYTES, READABLE, digest_of, indexed_names, weight_files
 from var_spaces.zoo.source import REPOSITORY, REVISION, Source
 from var_spaces.zoo.writer import INDEX, SINGLE, replace_folder
@@ -117,6 +118,7 @@ def checked(text: bytes) -> dict[str, Any]:
         raise VarSpacesError("The card must be a JSON object.")
     _only(data, [name for name in Card.field_names() if name != "folder"], "The card")
     card = described(data)
+    _check_adapter(card)
     _check_architecture(card)
     if card.paper and not re.fullmatch(r"https://[^\s\"'<>]{1,300}", card.paper):
         raise VarSpacesError(f"paper = {shorten(card.paper)} must be an https link.")
@@ -146,6 +148,17 @@ def described(data: Mapping[str, Any]) -> Card:
     if known[base].base:
         raise VarSpacesError(f"Its base '{base}' is an adapter itself: name the model below it.")
     return Card(**cards.completed(data, known[base]))
+
+
+def _check_adapter(card: Card) -> None:
+    """What an adapter needs of a model, models of that family have."""
+    if not card.adapter:
+        return
+    of_families = frozenset().union(*(family.offers for family in FAMILIES.values()))
+    name, base = card.adapter["name"], card.base or card.id
+    for need, why in methods.parse("adapter", card.adapter).needs.items():
+        if need in of_families - card.kind.offers:
+            raise VarSpacesError(f"The adapter '{name}' does not fit '{base}': {why}.")
 
 
 def _check_architecture(card: Card) -> None:

@@ -202,10 +202,9 @@ class Residency:
     def forget(self, name: str) -> None:
         """Let the modules of a model go that no run uses; its files may be gone."""
         with self._changed:
-            for key in [
-                k for k, slot in self._slots.items() if k.model == name and not slot.leases
-            ]:
-                self._drop(key)
+            for key in [key for key in self._slots if key.model == name]:
+                if not self._slots[key].leases:
+                    self._drop(key)
 
     # --- one lease --------------------------------------------------------------------------------
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.zoo.cards import Card
-from var_spaces.zoo.checkpoints import fitting_state
-from var_spaces.zoo.locate import files_of
-from var_spaces.zoo.manifest import build
-from var_spaces.zoo.writer import save_model
+
+if TYPE_CHECKING:
+    from var_spaces.zoo.cards import Card
 
 SHAPES = ("text_rows", "rank", "slots", "content_scale")
 STYLE, CONTENT = 0, 1  # in the memory
@@ -32,6 +31,11 @@ def recombine(content: Card, style: Card, folder: Path) -> str:
     Raises:
         VarSpacesError: if they do not fit together.
     """
+    from var_spaces.zoo.checkpoints import fitting_state
+    from var_spaces.zoo.locate import files_of
+    from var_spaces.zoo.manifest import build
+    from var_spaces.zoo.writer import save_model
+
     for card in (content, style):
         if not card.base or card.adapter["name"] != "content-style":
             raise VarSpacesError(f"'{card.id}' holds no content and style apart.")

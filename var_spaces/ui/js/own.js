@@ -5,7 +5,8 @@
 
   varSpaces.ownKey = () => {
     try {
-      return sessionStorage.getItem(KEY) || "";
+      const key = sessionStorage.getItem(KEY);
+      return key ? JSON.stringify({ key }) : "";
     } catch {
       return ""; // no storage here: the models end with this page
     }
@@ -18,5 +19,6 @@
     } catch {
       /* as above */
     }
+    return text;
   };
 })();

@@ -6,23 +6,21 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import DICE
-from var_spaces.ui.own.learning import plain
 from var_spaces.ui.own.lessons import Lesson, bases
 from var_spaces.ui.own.matrix import build_matrix
+from var_spaces.ui.own.prompts import request
 from var_spaces.ui.own.shelf_view import ShelfView
 from var_spaces.ui.queue.wiring import QUICK, refusal, runs
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.downloads import files
 from var_spaces.ui.run.screen import Screen
 from var_spaces.ui.run.view import RunView
-from var_spaces.zoo.cards import get_card
 
 FORM = Form("generate")
 PRESS = "() => document.getElementById('{button}').click()"
@@ -43,7 +41,6 @@ IDEAS = {
         "<content> in <style>",
     ),
 }
-MISSING = "There is nothing of yours to draw with yet: train it first, or bring one back."
 
 
 def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
@@ -126,17 +123,3 @@ def _draw(name: str, model: str | None, prompt: str, seed: str) -> Iterator[tupl
                     yield Screen.show(view, paths, name)
             if view.phase == "failed":
                 raise refusal(view.message)
-
-
-def request(model: str | None, prompt: str, seed: str) -> Any:
-    """The run of a prompt.
-
-    Raises:
-        VarSpacesError: if there is no model, or something is refused.
-    """
-    if not model:
-        raise VarSpacesError(MISSING)
-    text = str(seed).strip()
-    if not (text.isascii() and text.isdecimal() and len(text) <= 19):
-        raise VarSpacesError(f"The seed '{text[:24]}' must be a whole number from 0 on.")
-    return plain(get_card(model, "generator"), prompt, int(text))

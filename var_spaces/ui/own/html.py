@@ -39,8 +39,8 @@ def _words(view: LearnView) -> str:
             return f"<b>Learned</b> in {clock(view.seconds)}. It is yours: draw with it below."
         case "stopped":
             return (
-                f"<b>Kept after {view.step} of {view.steps} steps.</b> {escape(view.message)}; what "
-                "was learned so far is yours."
+                f"<b>Kept after {view.step} of {view.steps} steps.</b> {escape(view.message)}; "
+                "what was learned so far is yours."
             )
     return f"<b>Not learned.</b> {escape(view.message)}"
 
@@ -63,8 +63,9 @@ def parts(view: LearnView, about: str = "") -> dict[str, Any]:
 def _curve(view: LearnView) -> str:
     lines = [(name, _smoothed(values)) for name, values in view.losses]
     top = max(max(values) for _, values in lines) or 1.0
+    longer = view.steps / max(view.step, 1)  # turns share the steps
     drawn = "".join(
-        f'<polyline class="{TONES[i % 2]}" points="{_points(values, view.steps * len(values) / max(view.step, 1), top)}"/>'
+        f'<polyline class="{TONES[i % 2]}" points="{_points(values, longer, top)}"/>'
         for i, (_, values) in enumerate(lines)
     )
     keys = " ".join(
@@ -76,7 +77,7 @@ def _curve(view: LearnView) -> str:
         f'<figure class="vs-plot vs-loss"><figcaption><b>Loss</b><span>{keys}</span></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss: {escape(told)}">'
         f'<path class="vs-guide" d="M0 {HEIGHT - BOTTOM}H{WIDTH}"/>{drawn}'
-        f'<text class="vs-tick" x="{WIDTH - 2}" y="{HEIGHT - 4}" text-anchor="end">'
+        f'<text class="vs-tick" x="{WIDTH - 2}" y="{HEIGHT - 4}" style="text-anchor:end">'
         f"{plural(view.steps, 'step')}</text></svg></figure>"
     )
 
@@ -87,12 +88,11 @@ def _smoothed(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _points(values: Sequence[float], all_steps: float, top: float) -> str:
-    """A curve over the whole training, of which so much is done."""
-    wide, high = WIDTH / max(all_steps - 1, 1), HEIGHT - BOTTOM - TOP
-    return " ".join(
-        f"{wide * i:.1f},{TOP + high * (1 - v / top):.1f}" for i, v in enumerate(values)
-    )
+def _points(values: Sequence[float], longer: float, top: float) -> str:
+    """A curve over the whole training, which is so many times longer."""
+    wide, high = WIDTH / max(len(values) * longer - 1, 1), HEIGHT - BOTTOM - TOP
+    heights = [TOP + high * (1 - value / top) for value in values]
+    return " ".join(f"{wide * i:.1f},{height:.1f}" for i, height in enumerate(heights))
 
 
 def _trials(view: LearnView) -> str:

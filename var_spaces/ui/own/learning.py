@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Finished
-from var_spaces.spec import PARTS, RunSpec
 from var_spaces.ui.own import shelf
 from var_spaces.ui.own.lessons import FEWEST_STEPS, LESSONS, MOST_STEPS, TRIED, Lesson
+from var_spaces.ui.own.prompts import plain
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import TRAIN_VARIABLE, train_seconds
 from var_spaces.ui.queue.wiring import UNEXPECTED
@@ -209,10 +209,3 @@ def _drawn(base: LoadedModel, tuning: Any, prompt: str) -> str:
     with closing(run(planned, taught, pictures={})) as drawing:
         (image,) = next(e.images for e in drawing if isinstance(e, Finished))
     return pixels.preview(image)
-
-
-def plain(card: Card, prompt: str, seed: int) -> RunSpec:
-    """A prompt as a model is meant to draw it."""
-    usual: dict[str, Any] = {kind: card.default(kind) for kind in PARTS}
-    inputs = {"prompt": prompt}
-    return RunSpec(model=card.id, task="text-to-image", inputs=inputs, seed=seed, **usual)

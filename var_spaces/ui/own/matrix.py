@@ -15,9 +15,9 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.ui.compare import grid
 from var_spaces.ui.compare.grid import Grid
 from var_spaces.ui.own import shelf
-from var_spaces.ui.own.learning import plain
 from var_spaces.ui.own.lessons import Lesson
 from var_spaces.ui.own.present import follow, holder, present
+from var_spaces.ui.own.prompts import plain, request
 from var_spaces.ui.own.shelf_view import ShelfView, named
 from var_spaces.ui.own.visitors import own_folder, own_models
 from var_spaces.ui.queue.wiring import QUICK, refusal, runs
@@ -107,8 +107,6 @@ def _listed(text: str) -> list[str]:
 def _draw(
     tell: bool, model: str | None, other: str | None, things: str, styles: str, seed: str
 ) -> Iterator[tuple]:
-    from var_spaces.ui.own.draw import request
-
     try:
         number = request(model, CONTENT, seed).seed
         if other and other != model:
@@ -138,12 +136,9 @@ def _pair(content: str, style: str) -> str:
         if dict(card.training) == made:
             return name
     shelf.check_room(folder)
-    words = known[content].adapter.get("content"), known[style].adapter.get("style")
-    return shelf.keep(
-        folder,
-        " in ".join(map(str, words)),
-        lambda out: recombine(known[content], known[style], out),
-    )
+    one, two = known[content], known[style]
+    title = f"{one.adapter.get('content')} in {two.adapter.get('style')}"
+    return shelf.keep(folder, title, lambda out: recombine(one, two, out))
 
 
 def _shown(table: Grid, phase: str) -> tuple[Any, Any]:

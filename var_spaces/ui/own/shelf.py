@@ -170,9 +170,7 @@ def _unpack(file: Path, target: Path) -> bytes:
         with zipfile.ZipFile(file) as archive:
             parts = [part for part in archive.infolist() if not part.is_dir()]
             if len(parts) > MOST_FILES or sum(part.file_size for part in parts) > most:
-                raise VarSpacesError(
-                    f"The file holds more than a model: {MOST_FILES} files at most."
-                )
+                raise VarSpacesError("The file holds more than a model that was saved here.")
             for part in parts:
                 name = PurePosixPath(part.filename).name
                 limit = MAX_CARD_BYTES if name in (CARD, INDEX) else most
@@ -184,6 +182,8 @@ def _unpack(file: Path, target: Path) -> bytes:
                     card = content
                 elif name == INDEX or WEIGHTS.fullmatch(name):
                     (target / name).write_bytes(content)
+    except VarSpacesError:
+        raise
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError):
         raise VarSpacesError(
             "The file is no model that was saved here: hand in the whole zip that you downloaded."

@@ -15,7 +15,10 @@ from var_spaces.ui.own.take_home import link
 from var_spaces.ui.own.visitors import own_folder, own_models
 from var_spaces.ui.queue.wiring import CAREFUL, refusing
 
-NONE = "None yet: what you train appears here, for this visit. Download it to keep it."
+NOTE = (
+    "What you train appears here and in the tabs Generate, Edit and Compare, as long as you visit. "
+)
+NOTE += "Download it to keep it."
 
 
 class ShelfView:
@@ -37,7 +40,7 @@ class ShelfView:
                 self._choices(),
                 value=next(iter(names), None),
                 label="Yours, for this visit",
-                info=None if names else NONE,
+                info=NOTE,
                 interactive=True,
                 elem_id=name("own"),
             )
@@ -66,8 +69,7 @@ class ShelfView:
         """The latest model is chosen: what just came is what one wants to draw with."""
         choices = self._choices()
         first = choices[0][1] if choices else None
-        shown = gr.update(choices=choices, value=first, info=None if choices else NONE)
-        return [shown, *self._links(first)]
+        return [gr.update(choices=choices, value=first), *self._links(first)]
 
     @staticmethod
     def _links(chosen: str | None) -> tuple[str, Any]:

@@ -39,7 +39,7 @@ words. The model learns its content and its style apart (CSD-VAR). Then
 drawn: that thing in other styles, other things in that style.</p>""",
 }
 HINT = {
-    "subject": "Your thing: one to five pictures of it. Four views on different backgrounds do best.",
+    "subject": "Your thing: one to five pictures of it; four on different backgrounds do best.",
     "style": "One picture: a single thing, drawn in a style of its own, does best.",
 }
 
@@ -102,7 +102,7 @@ class Bench:
                 elem_id=name("train"),
             )
             self.stop = gr.Button(
-                "Stop and keep",
+                "Stop",
                 variant="stop",
                 interactive=False,
                 scale=1,
@@ -174,9 +174,7 @@ def build_lesson(name: str) -> None:
 def _ready(view: LearnView) -> str:
     if train_seconds():
         return html.status(view)
-    said = (
-        "<b>This page does not train.</b> Bring back what you learned elsewhere, and draw with it."
-    )
+    said = "<b>This page does not train.</b> Bring back what was learned elsewhere: it draws."
     return stage.line("notice", said, 0.0)
 
 

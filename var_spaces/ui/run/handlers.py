@@ -18,8 +18,8 @@ import numpy as np
 from var_spaces import api, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.tasks.edit import rectangle_mask
 from var_spaces.tasks.plan import Plan, plan
+from var_spaces.tasks.region import rectangle_mask
 from var_spaces.ui import tabs
 from var_spaces.ui.form import fits
 from var_spaces.ui.form.examples import Example, examples

@@ -55,9 +55,8 @@ WISHES: Mapping[str, Wish] = {
 def is_missing(tab: str) -> bool:
     """Whether no model here is made for the main task of a tab."""
     wish = WISHES.get(tab)
-    return wish is not None and all(
-        c.default_task != wish.task for c in cards("generator").values()
-    )
+    known = {card.default_task for card in cards("generator").values()}
+    return wish is not None and wish.task not in known
 
 
 def missing(tab: str) -> str:

@@ -1,0 +1,119 @@
+"""What tasks share that paint a region of a picture anew: in-painting, out-painting, expansion.
+
+Follows VAR's editing demo (https://arxiv.org/abs/2404.02905): tokens of the source picture replace
+drawn ones outside the region to be painted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from var_spaces.errors import VarSpacesError
+from var_spaces.pictures import check_marked, fit, fit_mask
+from var_spaces.tasks.base import Pictures, picture
+from var_spaces.tasks.source import SourceTask
+
+if TYPE_CHECKING:
+    from var_spaces.decoding.substitution import TokenSubstitution
+    from var_spaces.schedule import ScaleSchedule
+
+Rectangle = tuple[float, float, float, float]
+
+
+class RegionTask(SourceTask):
+    """A task that paints a region of a picture.
+
+    The region is a mask (bright = region) or a rectangle. In-painting paints the region and keeps
+    the rest; out-painting keeps the region and paints the rest; expansion lays the whole picture
+    into the rectangle of a new one, which may have another size, and paints around it.
+    """
+
+    mask: str | None = picture("content hash of the region's mask", "mask", optional=True)
+    rectangle: Rectangle | None = Field(
+        None, description="region as fractions: top, left, bottom, right"
+    )
+    mode: Literal["in-painting", "out-painting", "expansion"] = Field(
+        "in-painting",
+        description="paint the region, everything but the region, or around the whole picture, "
+        "which is laid into the rectangle",
+    )
+    composite: bool = Field(
+        False, description="put the picture's own pixels back where it was to be kept"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> RegionTask:
+        if (self.mask is None) == (self.rectangle is None):
+            raise VarSpacesError("give either a mask or a rectangle.")
+        if self.mode == "expansion" and self.rectangle is None:
+            raise VarSpacesError("expansion needs the rectangle that the picture is laid into.")
+        if self.rectangle is not None:
+            top, left, bottom, right = self.rectangle
+            if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+                raise VarSpacesError(
+                    "the rectangle must be top, left, bottom, right as fractions of the picture, "
+                    f"0 to 1 and not empty, not {list(self.rectangle)}."
+                )
+        return self
+
+    def keep(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        """Where the source is kept, ``(height, width)`` bool.
+
+        Raises:
+            VarSpacesError: if nothing is left to paint.
+        """
+        if self.mask is not None:
+            if self.mode == "in-painting":
+                check_marked(pictures[self.mask])
+            region = fit_mask(pictures[self.mask], height, width)
+        else:
+            region = rectangle_mask(self.rectangle, height, width)
+        keep = ~region if self.mode == "in-painting" else region
+        if keep.all():
+            raise VarSpacesError(
+                "The region to paint covers less than half of every token: make it larger."
+            )
+        return keep
+
+    def substitution(
+        self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
+    ) -> TokenSubstitution:
+        import torch
+
+        from var_spaces.decoding.substitution import TokenSubstitution
+
+        ids = self.source_ids(tokenizer, schedule, pictures)
+        keep = torch.from_numpy(self.keep(*schedule.last, pictures))
+        return TokenSubstitution(tokenizer, ids, keep, schedule)
+
+    def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:
+        if not self.composite:
+            return image
+        height, width = image.shape[:2]
+        keep = self.keep(height, width, pictures)[..., None]
+        return np.where(keep, self.canvas(height, width, pictures), image)
+
+    def canvas(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        if self.mode != "expansion":
+            return super().canvas(height, width, pictures)
+        inside = rectangle_mask(self.rectangle, height, width)
+        rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+        if not len(rows):
+            raise VarSpacesError("The rectangle is smaller than a pixel: make it larger.")
+        whole = fit(pictures[self.source], len(rows), len(columns))
+        around = [(at[0], size - 1 - at[-1]) for at, size in ((rows, height), (columns, width))]
+        # What lies outside is painted; the outermost pixels disturb coarse tokens least.
+        return np.pad(whole, [*around, (0, 0)], mode="edge")
+
+
+def rectangle_mask(rectangle: Rectangle, height: int, width: int) -> np.ndarray:
+    """True inside: rows ``round(top * height)`` up to before ``round(bottom * height)``, columns
+    alike, rounded half to even."""
+    top, left, bottom, right = rectangle
+    mask = np.zeros((height, width), dtype=bool)
+    rows = slice(round(top * height), round(bottom * height))
+    mask[rows, round(left * width) : round(right * width)] = True
+    return mask
