@@ -31,8 +31,10 @@ SAME = "the same picture"
 # A click on a picture of the table hands its prompt on.
 PICK = """element.addEventListener("click", event => {
   const image = event.target.closest("td[data-state=done] img");
-  if (image) trigger("select", { prompt: image.closest("td").dataset.asked });
-});"""
+  if (!image) return;
+  event.stopPropagation();
+  trigger("select", { prompt: image.closest("td").dataset.asked });
+}, true);"""
 
 
 def build_matrix(lesson: Lesson, taken: ShelfView, seed: gr.Textbox) -> gr.HTML:
