@@ -58,6 +58,8 @@ class Task(Part):
     tab: ClassVar[str] = "generate"  # where the page offers it; empty: nowhere
     # field that may be given several times: runs of which each starts from the result before
     step: ClassVar[str] = ""
+    # whether a result is another version of the picture it starts from
+    edits: ClassVar[bool] = False
 
     @abstractmethod
     def resolve(self, card: Card) -> Task:
@@ -134,6 +136,15 @@ class Task(Part):
 
         key = getattr(self, name)
         return None if key is None else fit(pictures[key], height, width)
+
+    def beside(self, height: int, width: int, pictures: Pictures) -> np.ndarray | None:
+        """The picture that people compare a result ``(height, width)`` with, in its size."""
+        field = self.starts_from
+        return self.seen(field, height, width, pictures) if field else None
+
+    def kept(self, height: int, width: int, pictures: Pictures) -> np.ndarray | None:
+        """What a result keeps of that picture, ``(height, width)`` bool; None: nothing says."""
+        return None
 
     def read_pictures(self, handed: Mapping[str, Any]) -> Pictures:
         """Pixels of the pictures that the task names.

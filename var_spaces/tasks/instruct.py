@@ -36,6 +36,7 @@ class Instruct(Task):
     paper = "https://arxiv.org/abs/2508.15772"
     tab = "edit"
     step = "instruction"
+    edits = True
 
     source: str = picture("content hash of the picture")
     instruction: Prompt = Field(
@@ -77,6 +78,9 @@ class Instruct(Task):
 
     def seen(self, name: str, height: int, width: int, pictures: Pictures) -> np.ndarray:
         return pasted(pictures[self.source], height, width)
+
+    def beside(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        return pictures[self.source]  # a result has its size
 
     def read_pictures(self, handed: Mapping[str, Any]) -> Pictures:
         found = super().read_pictures(handed)

@@ -78,6 +78,9 @@ class RegionTask(SourceTask):
             )
         return keep
 
+    def kept(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        return self.keep(height, width, pictures)
+
     def substitution(
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
     ) -> TokenSubstitution:

@@ -21,6 +21,7 @@ class SourceTask(Task):
     """
 
     tab = "edit"
+    edits = True
 
     source: str = picture("content hash of the picture")
 
@@ -31,6 +32,9 @@ class SourceTask(Task):
     def canvas(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         """The picture as the model is to see it, ``(height, width, 3)`` uint8."""
         return fit(pictures[self.source], height, width)
+
+    def beside(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
+        return self.canvas(height, width, pictures)
 
     def source_ids(
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures

@@ -10,8 +10,6 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from var_spaces.compare.difference import Difference, difference
 from var_spaces.compare.interleave import LETTERS, interleave
 from var_spaces.compare.presets import Preset, columns
@@ -25,6 +23,7 @@ from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
 from var_spaces.ui.queue.wiring import UNEXPECTED
 from var_spaces.ui.run.handlers import empty
+from var_spaces.ui.run.heat import coloured
 from var_spaces.ui.run.pixels import preview
 from var_spaces.ui.run.view import RunView
 
@@ -33,9 +32,6 @@ SHARED = Form(TAB, ("task", "input", "run"))
 COLUMN = Form(TAB, ("model", "methods"))
 WHOLE = Form(TAB)
 MOST, FEWEST = len(LETTERS), 2
-
-# from no difference to a difference of the whole range
-RAMP = np.array([(20, 19, 18), (28, 107, 95), (224, 177, 92), (255, 255, 255)], np.float64)
 
 log = logging.getLogger(__name__)
 
@@ -134,11 +130,3 @@ def _pairs(traces: Sequence[Trace]) -> Iterator[Pair]:
         same = first.pictures[-1].shape == second.pictures[-1].shape
         uri = preview(coloured(heat(first.pictures[-1], second.pictures[-1]))) if same else ""
         yield Pair(a, b, difference(first, second), uri)
-
-
-def coloured(values: np.ndarray) -> np.ndarray:
-    """A heat map ``(H, W)`` in 0..1 as ``(H, W, 3)`` uint8; small values are lifted to be seen."""
-    at = np.sqrt(values) * (len(RAMP) - 1)
-    low = np.minimum(at.astype(int), len(RAMP) - 2)
-    part = (at - low)[..., None]
-    return np.round((1 - part) * RAMP[low] + part * RAMP[low + 1]).astype(np.uint8)

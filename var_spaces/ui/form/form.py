@@ -54,6 +54,11 @@ class Form:
         return tuple(field.key for field in self.fields)
 
     @property
+    def edits(self) -> bool:
+        """Whether what comes of it is another version of the picture that was handed in."""
+        return any(methods.get("task", name).edits for name in self.tasks)
+
+    @property
     def takes_pictures(self) -> bool:
         return any(field.is_picture for field in self.fields)
 

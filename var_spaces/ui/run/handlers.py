@@ -52,19 +52,24 @@ def empty(model: str | None, tab: str = "generate") -> RunView:
     )
 
 
-def _specs(form: Form, values: Sequence[Any]) -> Iterator[RunSpec]:
+def _specs(form: Form, values: Sequence[Any], after: str = "") -> Iterator[RunSpec]:
     yield form.spec(values)
 
 
 @partial(on_gpu, specs=_specs)
-def run(form: Form, values: Sequence[Any]) -> Iterator[RunView]:
+def run(form: Form, values: Sequence[Any], after: str = "") -> Iterator[RunView]:
     """Draw what the form asks for: the view after every event, errors included.
 
     Closing the iterator stops the run and frees its memory. So does its time limit.
+
+    Args:
+        after: id of the run that drew the picture it starts from, for tasks that go step by step.
     """
     view = RunView()
     try:
         spec, pictures = form.request(values)
+        if after and methods.get("task", spec.task).step:
+            spec = spec.replace(inputs={**spec.inputs, "after": after})
         planned = plan(spec)
         view = empty(spec.model).loading(planned.schedule, before(planned, pictures))
         yield view
@@ -164,7 +169,7 @@ def before(planned: Plan, pictures: Mapping[str, np.ndarray]) -> str:
         return ""
     side, (height, width) = planned.card.resolution, planned.schedule.last
     per_token = side // planned.card.schedule.last[0]
-    seen = task.seen(field, height * per_token, width * per_token, pictures)
+    seen = task.beside(height * per_token, width * per_token, pictures)
     return "" if seen is None else preview(seen)
 
 

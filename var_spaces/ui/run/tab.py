@@ -24,6 +24,8 @@ from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, re
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.downloads import files
 from var_spaces.ui.run.screen import Screen
+from var_spaces.ui.run.steps import Steps
+from var_spaces.ui.run.steps_view import SOURCE, StepsView
 from var_spaces.zoo.cards import get_card
 
 PRESS = "() => document.getElementById('{button}').click()"
@@ -86,19 +88,27 @@ def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
             layout = FormLayout(controls, card, spec)
         with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
             screen = Screen(name, handlers.empty(model, name), _restored(form, spec))
-    tab = Tab(controls, layout, screen, chips, _wire_run(controls, layout, screen, chips))
+            steps = StepsView(form, layout.component(SOURCE)) if form.edits else None
+    run = _wire_run(controls, layout, screen, chips, steps)
+    tab = Tab(controls, layout, screen, chips, run)
     _wire(tab)
     return tab
 
 
-def _wire_run(controls: Controls, layout: FormLayout, screen: Screen, chips: Chips) -> Dependency:
+def _wire_run(
+    controls: Controls,
+    layout: FormLayout,
+    screen: Screen,
+    chips: Chips,
+    steps: StepsView | None = None,
+) -> Dependency:
     """Everything that starts and stops a run."""
     form = controls.form
     run = runs(
         [layout.go.click, layout.component("seed").submit],
-        partial(_draw, form),
-        layout.components,
-        screen.outputs,
+        partial(_draw_step, form, steps) if steps else partial(_draw, form),
+        [*([steps.state] if steps else []), *layout.components],
+        [*screen.outputs, *(steps.outputs if steps else [])],
         status=screen.status,
         stop=layout.stop,
     )
@@ -155,6 +165,19 @@ def _draw(form: Form, *values: Any) -> Iterator[tuple]:
             if view.phase == "done":  # the picture is seen while its files are written
                 with files(view) as paths:
                     yield Screen.show(view, paths)
+            if view.phase == "failed":
+                raise refusal(view.message)
+
+
+def _draw_step(form: Form, shown: StepsView, steps: Steps, *values: Any) -> Iterator[tuple]:
+    """As :func:`_draw`, for an edit that is a step of a chain."""
+    given = form.shown(values)
+    with closing(handlers.run(form, given, shown.origin(steps, given))) as views:
+        for view in views:
+            yield (*Screen.show(view, None), *shown.same())
+            if view.phase == "done":
+                with files(view) as paths:
+                    yield (*Screen.show(view, paths), *shown.grown(steps, given, view))
             if view.phase == "failed":
                 raise refusal(view.message)
 
