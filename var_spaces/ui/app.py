@@ -35,7 +35,7 @@ from var_spaces.ui.own.visitors import bind
 from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.ui.queue.line import Guard
 from var_spaces.ui.run import handlers
-from var_spaces.ui.run.missing import missing
+from var_spaces.ui.run.missing import also_missing, is_missing, missing
 from var_spaces.ui.run.recall import COMPARE, Place, add_recall
 from var_spaces.ui.run.stage import mark
 from var_spaces.ui.run.tab import Tab, build_tab
@@ -99,6 +99,8 @@ def _task_tab(name: str, specs: Sequence[RunSpec]) -> None:
     elif name == STYLE.tab:
         build_lesson(name)
     elif handlers.first_model(name):
+        if is_missing(name):
+            gr.HTML(also_missing(name), elem_id=f"{name}-missing")
         build_tab(name, specs[0] if specs else None)
     else:
         gr.HTML(missing(name), elem_classes="vs-card", elem_id=f"{name}-missing")

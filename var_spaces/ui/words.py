@@ -18,7 +18,7 @@ LABELS: Mapping[str, str] = {
     "model": "Model",
     "task": "What to do (task)",
     "inputs.source": "Your picture",
-    "inputs.map": "A ready map, in place of a picture",
+    "inputs.map": "A ready map in place of a picture: hand it in, or draw it",
     "inputs.control": "What to follow (control)",
     "inputs.strength": "How closely (strength)",
     "inputs.from_scale": "First scale that follows (from_scale)",

@@ -13,8 +13,11 @@ from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import digest
 from var_spaces.tasks.plan import plan
+from var_spaces.ui.compare import grid
 from var_spaces.ui.form import fits
 from var_spaces.ui.form.form import Form
+from var_spaces.ui.run import handlers
+from var_spaces.ui.run.control_view import plan_prompts
 from var_spaces.ui.run.handlers import before
 from var_spaces.ui.run.pixels import preview
 from var_spaces.zoo.cards import get_card
@@ -68,3 +71,43 @@ def test_the_map_stands_beside_the_result(field):
     found = kind.read(lines) if field == "map" else kind.extract(lines)
     assert before(planned, pictures) == preview(kind.as_picture(found))
     assert before(planned, {}) == ""
+
+
+def test_a_map_is_drawn_by_hand():
+    """What is drawn is white on black for lines, and keeps its colours for a palette."""
+    stroke = np.zeros((8, 8, 4), np.uint8)
+    stroke[:, 3] = (200, 0, 0, 255)
+    for kind, line, ground in (("canny", (255,) * 3, 0), ("palette", (200, 0, 0), 255)):
+        for empty in (None, np.zeros((8, 8, 4), np.uint8)):
+            held = {"background": empty, "layers": [stroke], "composite": None}
+            spec, pictures = request(map=held, control=kind)
+            (found,) = pictures.values()
+            assert tuple(found[0, 3]) == line and (found[:, 4] == ground).all()
+            assert spec.inputs["map"] == digest(found)
+    with pytest.raises(VarSpacesError, match="give either a picture"):
+        plan(request(map={"background": None, "layers": [stroke * 0], "composite": None})[0])
+
+
+def test_many_prompts_along_one_map():
+    form = Form("control")
+    values = dict(zip(form.keys, form.defaults(get_card("tiny-control")), strict=True))
+    values |= {"inputs.source": PICTURE, "inputs.map": None}
+    table = plan_prompts(form, "a castle\n\n a house ", list(values.values()))
+    assert [spec.inputs["prompt"] for spec in table.rows[0]] == ["a castle", "a house"]
+    *_, done = grid.run(table)
+    assert len(done.done) == 2
+    for prompts in ("", "\n".join("abcdefghi")):
+        with pytest.raises(VarSpacesError, match="1 to 8 prompts"):
+            plan_prompts(form, prompts, list(values.values()))
+
+
+def test_examples_start_from_pictures_that_come_along():
+    values = dict(
+        zip(
+            Form("control").keys,
+            handlers.example(Form("control"), 0, "tiny-control", "control"),
+            strict=True,
+        )
+    )
+    assert values["inputs.source"].shape == (256, 256, 3)
+    assert values["inputs.control"] == "canny" and values["inputs.prompt"]

@@ -26,7 +26,7 @@ def _editors(models, page_models, tmp_path_factory, monkeypatch):
 def test_editors_come_first():
     found = list(fits.models("edit"))
     assert found[:3] == ["tiny-edit", "tiny-finest", "tiny-published"]
-    assert found[3:] == ["tiny-styled", "tiny-var"]  # painting a region stays beside it
+    assert found[3:] == ["tiny-styled", "tiny-t2i", "tiny-var"]  # painting a region stays beside it
     assert fits.tasks("edit", get_card("tiny-edit")) == ["instruct"]
     assert "instruct" not in fits.tasks("edit", get_card("tiny-var"))
     assert "tiny-edit" not in fits.models("generate")

@@ -12,7 +12,7 @@ from var_spaces import RunSpec
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.queue.gpu import REFUSED, most, on_gpu, seconds
 from var_spaces.ui.run import handlers
-from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.cards import get_card, personal, personal_folders
 from var_spaces.zoo.duration import gpu_seconds
 
 
@@ -40,18 +40,35 @@ def spec(**changes) -> RunSpec:
 
 @pytest.mark.usefixtures("models")
 def test_in_a_space_just_enough_time_is_asked_for(asked):
-    assert on_gpu(handlers.run, handlers._specs) is handlers.run
+    on_gpu(handlers.run, handlers._specs)
     (duration,) = asked
     form = Form("generate")
-    one, many = (duration(form, form.values(spec(count=count))) for count in (1, 64))
+    one, many = (duration((), form, form.values(spec(count=count))) for count in (1, 64))
     assert REFUSED < one < many < most()
-    assert duration(form, form.values(spec(inputs={"class": "no such class"}))) == REFUSED
+    assert duration((), form, form.values(spec(inputs={"class": "no such class"}))) == REFUSED
 
 
 def test_what_is_not_estimated_asks_for_the_longest_time(asked, monkeypatch):
     monkeypatch.setenv("VAR_SPACES_MAX_RUN_SECONDS", "77")
     on_gpu(handlers.run)
-    assert asked[0]() == 77
+    assert asked[0](()) == 77
+    on_gpu(handlers.run, longest=lambda: 99)
+    assert asked[1](()) == 99
+
+
+def test_models_of_the_visitor_are_known_there_too(asked, tmp_path):
+    """The other process is told for whom it works."""
+    whole, piecewise = on_gpu(lambda: personal_folders()), on_gpu(_folders)
+    with personal([tmp_path]):
+        assert whole() == (tmp_path,)
+        steps = piecewise()
+    assert list(steps) == [(tmp_path,)] * 2
+    assert whole() == ()
+
+
+def _folders():
+    yield personal_folders()
+    yield personal_folders()
 
 
 @pytest.mark.usefixtures("models")

@@ -18,13 +18,14 @@ from var_spaces.ui.form.form import (
     card_choices,
     is_card_input,
 )
-from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT
+from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT, SKETCHES
 from var_spaces.ui.form.schema import FREE, MAX_STEPS, step_of
 from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.form.values import KINDS, is_free_number, is_text
 from var_spaces.ui.words import label, plural
 from var_spaces.zoo.cards import Card, get_card
 
+INKS = ("#1d1c1a", "#a33327", "#e0b15c", "#1c6b5f", "#4a7fc1", "#ffffff")
 ANY, NOTHING = "any", ""  # how "leave it out" reads, and how it travels
 MAX_PROMPT_LINES = 4
 
@@ -153,6 +154,18 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
     """Where a picture is handed in and, if the task asks for a region, drawn on."""
     be_careful()
     sources = ["upload", "clipboard"]
+    if field.key in SKETCHES:
+        return gr.ImageEditor(
+            type="numpy",
+            image_mode="RGBA",
+            sources=sources,
+            transforms=(),
+            layers=False,
+            brush=gr.Brush(default_size=14, colors=list(INKS)),
+            canvas_size=(EDITOR_SIDE, EDITOR_SIDE),
+            height=430,
+            **common,
+        )
     if not field.mask:
         return gr.Image(type="numpy", image_mode="RGBA", sources=sources, height=280, **common)
     colour = "#{:02x}{:02x}{:02x}".format(*BRUSH[:3])

@@ -38,6 +38,8 @@ class Example:
         inputs: of the task, as a form holds them.
         seed: of the run.
         source: inputs of a run of the same model whose picture the task starts from.
+        scene: a picture that the task starts from, of sprites: background, and its things as
+            ``scenes.py`` has them.
         region: that is painted on it; top, left, bottom, right as fractions.
     """
 
@@ -47,6 +49,7 @@ class Example:
     seed: int
     source: Mapping[str, Any] = field(default_factory=dict)
     region: tuple[float, float, float, float] | None = None
+    scene: tuple[str, Sequence[tuple]] | None = None
 
 
 def examples(task: str, card: Card) -> list[Example]:
@@ -58,7 +61,7 @@ def examples(task: str, card: Card) -> list[Example]:
 def start(task: str, card: Card) -> Mapping[str, Any]:
     """Inputs of a fresh form: those of the first example, if it needs nothing else."""
     first = next(iter(examples(task, card)), None)
-    return first.inputs if first and not first.source else {}
+    return first.inputs if first and not first.source and not first.scene else {}
 
 
 def _classes(card: Card) -> list[Example]:
@@ -117,11 +120,89 @@ def _refinements(card: Card) -> list[Example]:
     ]
 
 
+APPLE = ("sky", (("red apple", "glossy", 0.8, False),))
+PAIR = (
+    "cream",
+    (("red apple", "glossy", 0.5, False, 0.28, 0.3), ("banana", "soft", 0.5, False, 0.72, 0.7)),
+)
+DOG = ("mint", (("dog", "glossy", 0.85, False),))
+CASTLE = ("sky", (("castle", "soft", 0.9, False),))
+
+
+def _instructions(card: Card) -> list[Example]:
+    asked = (
+        ("make the apple blue", APPLE),
+        ("put it on a pink background", DOG),
+        ("remove the banana", PAIR),
+        ("replace the dog with a cat", DOG),
+        ("draw it in flat style", APPLE),
+        ("make the banana bigger", PAIR),
+    )
+    return [
+        Example(text, "instruct", {"instruction": text}, seed, scene=scene)
+        for seed, (text, scene) in enumerate(asked, 1)
+    ]
+
+
+def _painted(card: Card) -> list[Example]:
+    corner = (0.45, 0.45, 1.0, 1.0)
+    asked = (
+        ("a red apple and a dog", PAIR, corner),
+        ("a red apple and a key", PAIR, corner),
+        ("a castle on a light blue background", APPLE, MIDDLE),
+    )
+    return [
+        Example(
+            f"part of it becomes: {text}",
+            "paint-prompt",
+            {"prompt": text},
+            seed,
+            scene=scene,
+            region=region,
+        )
+        for seed, (text, scene, region) in enumerate(asked, 1)
+    ]
+
+
+def _controls(card: Card) -> list[Example]:
+    asked = (
+        ("a castle in flat style", "canny", CASTLE),
+        ("a castle on a pink background", "scribble", CASTLE),
+        ("a cat on a blue background", "mask", DOG),
+        ("a glossy dog", "palette", DOG),
+        ("a red apple and a banana", "blur", PAIR),
+    )
+    known = (card.adapter or {}).get("kinds") or [kind for _, kind, _ in asked]
+    return [
+        Example(f"{kind}: {text}", "control", {"prompt": text, "control": kind}, seed, scene=scene)
+        for seed, (text, kind, scene) in enumerate(asked, 1)
+        if kind in known
+    ]
+
+
+def _things(card: Card) -> list[Example]:
+    asked = (
+        ("a <it> on a blue background", "dog", DOG),
+        ("a <it> and a key", "apple", APPLE),
+        ("a <it> on a pink background", "castle", CASTLE),
+    )
+    return [
+        Example(
+            text.replace("<it>", word), "subject", {"prompt": text, "word": word}, seed, scene=scene
+        )
+        for seed, (text, word, scene) in enumerate(asked, 1)
+    ]
+
+
 MAKERS: Mapping[str, Callable[[Card], list[Example]]] = {
     "generate": _classes,
     "text-to-image": _prompts,
     "edit": _edits,
     "refine": _refinements,
+    "instruct": _instructions,
+    "paint-prompt": _painted,
+    "control": _controls,
+    "subject": _things,
 }
 
 

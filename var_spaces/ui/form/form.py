@@ -17,7 +17,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import examples, fits
 from var_spaces.ui.form.field import ROLES, Field, Role
-from var_spaces.ui.form.pictures import KEPT, is_empty, taken
+from var_spaces.ui.form.pictures import KEPT, SKETCHES, is_empty, sketched, taken
 from var_spaces.ui.form.values import KINDS, read, read_methods, show, shown_methods
 from var_spaces.validation import Bounds, bounds
 from var_spaces.zoo.cards import Card, cards
@@ -80,6 +80,8 @@ class Form:
         pictures: dict[str, Any] = {}
         for field in self.fields:
             if field.is_picture and given["task"] in field.tasks:
+                if field.key in SKETCHES and given[field.key] is not KEPT:
+                    given[field.key] = sketched(given[field.key], _strokes(given))
                 if not field.option.required and is_empty(given[field.key]):
                     continue
                 chosen = field if given["task"] in field.mask_tasks else replace(field, mask="")
@@ -172,6 +174,12 @@ class Form:
             case "input":
                 return _input(field, card, task, keep)
         return shown_methods({kind: card.default(kind) for kind in KINDS})
+
+
+def _strokes(given: Mapping[str, Any]) -> bool:
+    """Whether what is drawn by hand stands for white on black, as the chosen kind has it."""
+    kind = given.get("inputs.control")
+    return isinstance(kind, str) and bool(kind) and methods.get("control", kind).drawn
 
 
 def _inputs(tasks: Sequence[str]) -> list[Field]:

@@ -13,6 +13,7 @@ from var_spaces.pictures import as_mask, as_rgb, digest
 if TYPE_CHECKING:
     from var_spaces.ui.form.field import Field
 
+SKETCHES = frozenset({"inputs.map"})  # pictures that may also be drawn
 KEPT = "kept"  # stands for a picture that stays as it is
 EDITOR_SIDE = 512
 
@@ -42,6 +43,32 @@ def taken(value: Any, field: Field) -> tuple[dict[str, str], dict[str, np.ndarra
         pixels[field.mask] = as_mask(mask)
     names = {name: digest(found) for name, found in pixels.items()}
     return names, {names[name]: found for name, found in pixels.items()}
+
+
+def sketched(value: Any, drawn: bool) -> np.ndarray | None:
+    """What an editor holds as a picture ``(H, W, 3)`` uint8; None if it is empty.
+
+    Args:
+        drawn: strokes mean white lines or areas on black, whatever their colour; else they keep
+            their colours, on white.
+    """
+    if not isinstance(value, Mapping):
+        return None if value is None else as_rgb(value)
+    ground = value.get("background")
+    layers = [np.asarray(layer) for layer in value.get("layers") or ()]
+    layers = [layer for layer in layers if layer[..., 3].any()]
+    ground = None if ground is None or not np.asarray(ground)[..., -1].any() else ground
+    if ground is None and not layers:
+        return None
+    if ground is not None:
+        found = as_rgb(ground).copy()
+    else:
+        found = np.full((*layers[0].shape[:2], 3), 0 if drawn else 255, np.uint8)
+    for layer in layers:
+        share = layer[..., 3:].astype(np.float64) / 255
+        colour = 255 if drawn else layer[..., :3]
+        found = np.round(share * colour + (1 - share) * found).astype(np.uint8)
+    return found
 
 
 def drawing(value: Mapping[str, Any]) -> tuple[np.ndarray | None, np.ndarray | None]:

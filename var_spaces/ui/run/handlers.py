@@ -18,6 +18,7 @@ import numpy as np
 from var_spaces import api, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
+from var_spaces.tasks.base import MAIN
 from var_spaces.tasks.plan import Plan, plan
 from var_spaces.tasks.region import rectangle_mask
 from var_spaces.ui import tabs
@@ -25,6 +26,7 @@ from var_spaces.ui.form import fits
 from var_spaces.ui.form.examples import Example, examples
 from var_spaces.ui.form.form import Form, show
 from var_spaces.ui.form.pictures import for_editor
+from var_spaces.ui.form.scenes import scenes
 from var_spaces.ui.gallery.pictures import example_strip
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
@@ -147,6 +149,9 @@ def example(form: Form, number: int, model: str, task: str) -> list[Any]:
         if field.role == "input" and task in field.tasks and not field.is_picture:
             value = chosen.inputs.get(field.option.field, field.option.default)
             filled[field.key] = show(value, field.option)
+        elif field.is_picture and field.option.field == MAIN and chosen.scene:
+            (pixels,) = scenes([chosen.scene])
+            filled[field.key] = _held(pixels, chosen, bool(field.mask))
         elif field.is_picture and chosen.source:
             filled[field.key] = _start(model, chosen, bool(field.mask))
     return list({**filled, "seed": str(chosen.seed)}.values())
@@ -157,7 +162,11 @@ def _start(model: str, chosen: Example, drawn_on: bool) -> Any:
     """The picture that an example starts from, as its control holds it."""
     settings = {"class_": chosen.source.get("class"), "style": chosen.source.get("style")}
     (image,) = api.generate(model=model, task="generate", seed=chosen.seed, **settings)
-    pixels = np.asarray(image)
+    return _held(np.asarray(image), chosen, drawn_on)
+
+
+def _held(pixels: np.ndarray, chosen: Example, drawn_on: bool) -> Any:
+    """A picture as its control holds it, with the region of the example painted on it."""
     region = chosen.region and rectangle_mask(chosen.region, *pixels.shape[:2])
     return for_editor(pixels, region) if drawn_on else pixels
 

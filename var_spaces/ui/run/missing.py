@@ -73,3 +73,11 @@ def missing(tab: str) -> str:
         f"<li>or put the folder of one into a folder that <code>{FOLDERS_VARIABLE}</code> names"
         f"</li></ul><p>Then open this tab again. More in <code>{wish.page}</code>.</p>"
     )
+
+
+def also_missing(tab: str) -> str:
+    """The same for a tab that can do something else, folded."""
+    return (
+        f'<details class="vs-details vs-wish"><summary>Not here yet: {WISHES[tab].what}</summary>'
+        f"{missing(tab)}</details>"
+    )

@@ -22,6 +22,7 @@ from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import FormLayout
 from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, links, stage
+from var_spaces.ui.run.control_view import KIND, ControlView
 from var_spaces.ui.run.downloads import files
 from var_spaces.ui.run.screen import Screen
 from var_spaces.ui.run.steps import Steps
@@ -89,6 +90,9 @@ def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
         with gr.Column(scale=11, min_width=320, elem_classes="vs-screen"):
             screen = Screen(name, handlers.empty(model, name), _restored(form, spec))
             steps = StepsView(form, layout.component(SOURCE)) if form.edits else None
+            view = ControlView(form) if KIND in form.keys else None
+    if view:
+        view.follow(layout)
     run = _wire_run(controls, layout, screen, chips, steps)
     tab = Tab(controls, layout, screen, chips, run)
     _wire(tab)
