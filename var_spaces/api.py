@@ -17,7 +17,7 @@ from var_spaces.methods import get
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.base import SHA256, Task
 from var_spaces.tasks.plan import Plan, plan
-from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.cards import Card, get_card, is_personal
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +155,8 @@ def stream(
 
     from var_spaces.remote.engine import engine
 
-    if device is None and (elsewhere := engine()):
+    here = device is not None or is_personal(planned.card)
+    if not here and (elsewhere := engine()):
         return elsewhere.stream(planned, handed, previews, observe)
 
     from var_spaces.tasks.run import run

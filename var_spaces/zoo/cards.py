@@ -348,7 +348,7 @@ def may_use(card: Card) -> bool:
     """Whether the owner of this installation lets the model be used; one of a visitor's own as its
     base."""
     wanted = _patterns()
-    name = card.base if card.folder.parent in _personal.get() else card.id
+    name = card.base if is_personal(card) else card.id
     return not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)
 
 
@@ -362,6 +362,11 @@ def may_download(card: Card) -> bool:
         offered = may_use(card) and bool(_patterns() or card.added)
         return offered or any(may_use(user) and may_download(user) for user in users)
     return bool(_patterns() or card.added) or any(user.added for user in users)
+
+
+def is_personal(card: Card) -> bool:
+    """Whether it is known in this context alone, so that no other process can draw with it."""
+    return card.folder.parent in _personal.get()
 
 
 def _patterns() -> list[str]:
