@@ -118,7 +118,7 @@ def changes(before: np.ndarray, after: np.ndarray, kept: np.ndarray | None = Non
     stays = ~seen if kept is None else kept
     if stays.any():
         what = "What looks as before" if kept is None else "Outside the region, which was to stay"
-        words += f" {what}: {_close(before, after, stays)}."
+        words += f" {what}: {_close(before, after, stays, kept is not None)}."
     return (
         '<figure class="vs-changes"><figcaption><b>What changed</b>'
         f"<span>{words}</span></figcaption>"
@@ -127,8 +127,8 @@ def changes(before: np.ndarray, after: np.ndarray, kept: np.ndarray | None = Non
     )
 
 
-def _close(before: np.ndarray, after: np.ndarray, stays: np.ndarray) -> str:
-    """How equal a part of two pictures is, in words."""
+def _close(before: np.ndarray, after: np.ndarray, stays: np.ndarray, counted: bool) -> str:
+    """How equal a part of two pictures is, in words; with the pixels that are not, if counted."""
     if np.array_equal(before[stays], after[stays]):
         return "equal in every pixel"
     error = np.mean((before[stays].astype(np.float64) - after[stays]) ** 2)
@@ -136,4 +136,4 @@ def _close(before: np.ndarray, after: np.ndarray, stays: np.ndarray) -> str:
     found = f"PSNR {10 * np.log10(255**2 / error):.1f} dB"
     whole = ssim(np.where(stays[..., None], after, before), before)
     found += f", SSIM {whole:.3f}" if whole is not None else ""
-    return found + (f", {plural(moved, 'pixel')} visibly other" if moved else "")
+    return found + (f", {plural(moved, 'pixel')} visibly other" if moved and counted else "")
