@@ -59,8 +59,9 @@ detail, from a single token to the finished image.</p></div>
 
 API_PAGE = "api"
 API_HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces: the API</h1>
-<p>Everything that the page draws can be asked for by programs: see "Use via API" below, or
-<a href="./">go back to the page</a>.</p></div></header>"""
+<p>Everything that the page draws can be asked for by programs: these are the endpoints, their
+parameters and what they answer. <a href="./">Back to the page</a></p></div></header>
+<div class="vs-endpoints"></div>"""
 
 
 def build_app() -> gr.Blocks:
@@ -79,7 +80,7 @@ def build_app() -> gr.Blocks:
         open_board(page, holder)
         add_recall(page, places, holder)
     with page.route("API", API_PAGE, show_in_navbar=False):  # no weight of the first view
-        gr.HTML(API_HEADER)
+        gr.HTML(API_HEADER, js_on_load="varSpaces.endpoints(element)")
         add_endpoints([first, *others])
     limits = Limits.from_environment()
     page.queue(max_size=limits.max_waiting, api_open=False)
