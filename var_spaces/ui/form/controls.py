@@ -129,7 +129,7 @@ class Controls:
             for field, value in zip(self.form.fields, values, strict=True)
         ]
 
-    def models(self) -> Any:
+    def known_models(self) -> Any:
         """What changes in the choice of a model when there are others than before."""
         return gr.update(choices=self._choices(self.form.field("model"), None, None))
 

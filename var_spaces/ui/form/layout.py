@@ -60,7 +60,7 @@ class Fields:
         made = self.controls.make(field, self.card, self.task, self._values[key])
         self._components[key] = made
         if field.role == "model":
-            follow(self.controls.models, made)
+            follow(self.controls.known_models, made)
 
     def add_inputs(self) -> None:
         """The task if there is a choice, pictures and prompts, then small inputs side by side."""
