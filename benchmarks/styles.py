@@ -31,6 +31,7 @@ from var_spaces.adapters.base import Prepared
 from var_spaces.adapters.content_style_run import ContentStyleRun, asked
 from var_spaces.adapters.content_style_words import CONTENT, STYLE
 from var_spaces.adapters.subject_layers import IT
+from var_spaces.cpu import without_denormals
 from var_spaces.training.personal import as_batch
 from var_spaces.training.styles.settings import StyleSettings
 from var_spaces.training.styles.tuning import StyleTuning
@@ -66,8 +67,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)
-    report(options, cells(options))
+    with without_denormals():
+        report(options, cells(options))
 
 
 def cells(options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ from var_spaces import methods
 from var_spaces.adapters.base import Given, Loaded, Prepared
 from var_spaces.adapters.echo_run import EchoRun, Seen
 from var_spaces.adapters.subject_layers import SubjectLayers
+from var_spaces.cpu import without_denormals
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.personal import as_batch
 from var_spaces.training.subjects.settings import LORA, SubjectSettings
@@ -63,9 +64,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)
-    rows = cells(options)
-    report(options, rows)
+    with without_denormals():
+        report(options, cells(options))
 
 
 def cells(options: argparse.Namespace) -> list[dict[str, Any]]:

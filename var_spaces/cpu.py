@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,3 +34,16 @@ def is_plain(x: Tensor, weight: Tensor) -> bool:
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+@contextmanager
+def without_denormals() -> Iterator[None]:
+    """Let numbers next to nothing be zero in this thread: the vanishing moments of an optimiser
+    would slow a CPU down. Afterwards the thread may go on with other work."""
+    import torch
+
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

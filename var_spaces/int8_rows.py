@@ -26,10 +26,10 @@ def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             out[name] = tensor
             continue
         rows = tensor.detach().float().flatten(1)
-        # rounded up to what the file holds, so that no code is out of range
-        largest = (rows.abs().amax(1) * (1 + 2**-10)).to(torch.float16)
+        largest = rows.abs().amax(1).to(torch.float16)  # codes are for what the file holds
         step = largest.float().clamp_min(2**-24).div(CODES)
-        out[name] = (rows / step[:, None]).round().to(torch.int8).view(tensor.shape)
+        codes = (rows / step[:, None]).round().clamp_(-CODES, CODES)
+        out[name] = codes.to(torch.int8).view(tensor.shape)
         out[name + LARGEST] = largest
     return out
 

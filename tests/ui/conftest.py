@@ -157,7 +157,8 @@ def open_page(browser, served) -> Iterator[Callable]:
         page.on("console", console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.goto(served + query)
-        page.locator("#generate-go").wait_for()
+        # a link may open another tab
+        page.locator("#generate-go").wait_for(state="attached" if query else "visible")
         return page
 
     yield open_

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from var_spaces.cpu import without_denormals
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.recipe import recipes
 from var_spaces.training.styles import command as style
@@ -102,16 +103,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def attempted(work: Callable[[], object]) -> int:
     """Exit code of some work; a refusal is one line."""
-    import torch
-
-    torch.set_flush_denormal(True)  # vanishing moments would slow a CPU down
     try:
-        work()
+        with without_denormals():
+            work()
     except VarSpacesError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    finally:
-        torch.set_flush_denormal(False)  # this thread may go on with other work
     return 0
 
 

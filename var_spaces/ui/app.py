@@ -5,7 +5,9 @@ Nothing starts at import. ``python app.py`` calls :func:`main`; tests build and 
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
@@ -152,8 +154,24 @@ def warm_up() -> None:
 
 
 def _end(*_: Any) -> None:
-    """As a service manager asks: what must be tidied up is, and runs end with the process."""
+    """As a service manager asks: what must be tidied up is, and runs end with the process.
+
+    A thread that computes cannot be stopped, and the interpreter would abort in it when it ends, so
+    the process leaves before that, after everything else is done.
+    """
+    ended.append(True)
     raise SystemExit(0)
+
+
+ended: list[bool] = []
+
+
+@atexit.register  # before all others, so it is called after them
+def _leave() -> None:
+    if ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

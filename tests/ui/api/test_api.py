@@ -145,7 +145,10 @@ def test_edits_stream_and_equal_the_library(client, source, tmp_path):
         ({}, "either a mask or a rectangle"),
         ({"rectangle": [0, 0, 2, 1]}, "fractions of the picture"),
         ({"rectangle": [0, 0, 1, 1], "mode": "erase"}, "in-painting"),
-        ({"task": "generate"}, "/edit has no task 'generate'. Tasks: edit, instruct, refine."),
+        (
+            {"task": "generate"},
+            "/edit has no task 'generate'. Tasks: edit, instruct, paint-prompt, refine.",
+        ),
         ({"task": "refine", "keep": -1}, "keep = -1"),
     ],
 )
