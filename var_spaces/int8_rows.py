@@ -1,7 +1,7 @@
 """Matrices on disk in eight bits: a code per weight, and per row the largest magnitude.
 
 For files only: they are half as large as in float16, and every reader gets floating-point numbers.
-A row's weights are ``codes / 127 * largest``, off by at most half of a code's step.
+A row's weights are ``codes / 127 * largest``, off by about half of a code's step at most.
 """
 
 from __future__ import annotations
