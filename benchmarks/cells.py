@@ -9,17 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from var_spaces.spec import write_file
 
 Cell = dict[str, Any]
 
 
-def add_arguments(parser: argparse.ArgumentParser, folder: str) -> None:
-    """Flags of where cells are kept and how long one run may take."""
+def parsed(parser: argparse.ArgumentParser, folder: str) -> argparse.Namespace:
+    """The command line, with flags of threads, of where cells are kept, and how long a run takes."""
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--cells", type=Path, default=Path("runs") / folder)
     parser.add_argument(
         "--minutes", type=float, help="begin no cell later than this; run it again for the others"
     )
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    return options
 
 
 class Cells:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from cells import Cells, add_arguments
+from cells import Cells, parsed
 from drawn import draw, measured
 from PIL import Image
 from report import FOLDER, fingerprint, table, write
@@ -62,11 +62,7 @@ def main() -> None:
     parser.add_argument(
         "--cases", nargs="*", choices=CASES, default=CASES, help="some of the cases"
     )
-    parser.add_argument("--threads", type=int)
-    add_arguments(parser, "styles")
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = parsed(parser, "styles")
     with without_denormals():
         report(options, cells(options))
 

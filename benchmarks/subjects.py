@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from cells import Cells, add_arguments
+from cells import Cells, parsed
 from drawn import draw, measured
 from report import fingerprint, table, write
 
@@ -59,11 +59,7 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=4, help="1 to 16")
     parser.add_argument("--steps", type=int, default=USUAL.steps)
     parser.add_argument("--cases", nargs="*", help="some of the cases (all)")
-    add_arguments(parser, "subjects")
-    parser.add_argument("--threads", type=int)
-    options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    options = parsed(parser, "subjects")
     with without_denormals():
         report(options, cells(options))
 
