@@ -17,7 +17,7 @@ Cell = dict[str, Any]
 
 
 def parsed(parser: argparse.ArgumentParser, folder: str) -> argparse.Namespace:
-    """The command line, with flags of threads, of where cells are kept, and how long a run takes."""
+    """The command line, with flags of threads, the place of cells, and the time a run may take."""
     parser.add_argument("--threads", type=int)
     parser.add_argument("--cells", type=Path, default=Path("runs") / folder)
     parser.add_argument(
