@@ -73,7 +73,7 @@ def build_app() -> gr.Blocks:
         first, *others = visible_tabs()
         later = tabs.ordered([*others, *taught_tabs()])
         add_present(page, [*later, COMPARE])
-        with gr.Tabs(elem_id="tabs", elem_classes="vs-tabs") as holder:
+        with gr.Tabs(elem_id="tabs", elem_classes="vs-tabs", overflow_behavior="wrap") as holder:
             places: dict[str, Place] = {first: _first_tab(first)}
             for name in later:
                 places[name] = LazyRuns(name, tabs.words(name).title, partial(_task_tab, name))

@@ -38,7 +38,7 @@ def pareto(board: Board) -> str:
         _point(line, x, y, across, up, named) for line in sorted(lines, key=_grey_first)
     )
     return (
-        '<figure class="vs-plot vs-pareto"><figcaption><b>What quality costs</b><span>'
+        '<figure class="vs-plot vs-pareto" tabindex="0"><figcaption><b>What quality costs</b><span>'
         f"{escape(y.title)} against {escape(x.title)}; the line joins rows that no other row "
         "beats in both</span></figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name, quote=True)}">'

@@ -49,7 +49,7 @@ def build_compare(specs: Sequence[RunSpec] = ()) -> None:
         specs = beside(specs[0])
     model = specs[0].model if specs else handlers.first_model(TAB)
     card = get_card(model) if model else None
-    with gr.Tabs(elem_classes="vs-inner"):
+    with gr.Tabs(elem_classes="vs-inner", overflow_behavior="wrap"):
         with gr.Tab("Side by side", elem_id="compare-side"):
             if card:
                 _side_by_side(card, specs)

@@ -1,22 +1,29 @@
-"""axe-core finds nothing serious: every tab, light and dark, before and after a run."""
+"""axe-core finds nothing serious: every tab, light and dark, on a desktop and on a phone."""
 
 from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.ui.test_browser import generate
+from var_spaces.ui import tabs
 
 SERIOUS = ("serious", "critical")
-# tabs, and what is there when they have been built
+# tabs, those inside the one before them too, and what is there when they have been built
 TABS = {
     "Edit": "#edit-go",
+    "Style": "#style-train",
+    "Subject": "#subject-train",
+    "Inject now, without training": "#subject-missing",
+    "Control": "#control-go",
     "Compare": "#compare-go",
     "Grid": "#grid-go",
     "Blind battle": "#battle-go",
     "Leaderboard": "#board-table",
 }
+# colours do not know of widths, nor widths of colours: two looks show each of them
+LOOKS = {"light": (1280, 900), "dark": (390, 844)}
 FADED_IN = """Promise.allSettled(
     document.getAnimations()
         .filter(one => one.effect.getTiming().iterations !== Infinity)
@@ -35,9 +42,10 @@ def complaints(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", LOOKS)
 def test_no_serious_violation(open_page, scheme):
-    page = open_page(color_scheme=scheme)
+    width, height = LOOKS[scheme]
+    page = open_page(width, height, color_scheme=scheme)
     assert complaints(page) == []
     generate(page)
     page.locator("summary", has_text="Run details").click()
@@ -48,3 +56,10 @@ def test_no_serious_violation(open_page, scheme):
         page.get_by_role("tab", name=tab).click()
         page.locator(built).wait_for()
         assert complaints(page) == [], tab
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
+
+
+def test_every_tab_is_looked_at(open_page):
+    shown = open_page().locator("#tabs [role=tab]")
+    expect(shown).to_have_text(["Generate", *[t for t in TABS if t in shown.all_inner_texts()]])
+    assert {tabs.words(name).title for name in tabs.names()} <= {"Generate", *TABS}
