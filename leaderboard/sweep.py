@@ -9,7 +9,8 @@
 
 Every combination of suite, model, cache, decoding, guidance, sampling, dtype and schedule is a run;
 what is left out is the default of the model. In a method, a list stands for one run per element
-(write a list of lists for a parameter that is itself a list).
+(write a list of lists for a parameter that is itself a list). A suite may also be a table that
+lists images of one's own, with files of their pictures (``suites/own.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from leaderboard.entry import PARTS, Entry
 from leaderboard.suites.base import Suite, get_suite
+from leaderboard.suites.own import OwnSuite
 from var_spaces.errors import VarSpacesError, did_you_mean
 
 MAX_BYTES = 64 * 1024
@@ -48,11 +50,16 @@ def read_sweep(path: str | Path) -> list[tuple[Suite, Entry]]:
         raise VarSpacesError(f"Cannot read {path}: {error.strerror}.") from None
     except (UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise VarSpacesError(f"{path} is no {'JSON' if is_json else 'TOML'}: {error}") from None
-    return runs_of(data, str(path))
+    return runs_of(data, str(path), path.parent)
 
 
-def runs_of(data: Any, what: str) -> list[tuple[Suite, Entry]]:
-    """The runs that a sweep describes; ``what`` names it in messages."""
+def runs_of(data: Any, what: str, folder: Path = Path()) -> list[tuple[Suite, Entry]]:
+    """The runs that a sweep describes.
+
+    Args:
+        what: names it in messages.
+        folder: where paths of its pictures begin.
+    """
     if not isinstance(data, Mapping) or not {"suite", "model"} <= set(data):
         raise VarSpacesError(f"{what}: give at least 'suite' and 'model'.")
     for key in data:
@@ -64,13 +71,18 @@ def runs_of(data: Any, what: str) -> list[tuple[Suite, Entry]]:
         total *= len(values)
     if not 0 < total <= MAX_RUNS:
         raise VarSpacesError(f"{what}: it asks for {total} runs, allowed are 1 to {MAX_RUNS}.")
-    found: dict[tuple[str, str], tuple[Suite, Entry]] = {}
+    listed["suite"] = [_suite(given, what, folder) for given in listed["suite"]]
+    found: dict[tuple[Suite, str], tuple[Suite, Entry]] = {}
     for values in product(*listed.values()):
         chosen = dict(zip(listed, values, strict=True))
-        suite, model = get_suite(chosen.pop("suite")), chosen.pop("model")
+        suite, model = chosen.pop("suite"), chosen.pop("model")
         entry = Entry.of(model, **chosen)
-        found.setdefault((suite.name, entry.id), (suite, entry))
+        found.setdefault((suite, entry.id), (suite, entry))
     return list(found.values())
+
+
+def _suite(given: Any, what: str, folder: Path) -> Suite:
+    return OwnSuite.of(given, folder, what) if isinstance(given, Mapping) else get_suite(given)
 
 
 def _choices(key: str, value: Any) -> Iterator[Any]:

@@ -79,7 +79,7 @@ def test_columns_of_two_families_are_refused_by_name():
     shared = comparing.SHARED.defaults(get_card("tiny-var"))
     columns = [comparing.COLUMN.defaults(get_card(name)) for name in ("tiny-var", "tiny-t2i")]
     with pytest.raises(VarSpacesError, match="Column B: Model 'tiny-t2i' has no classes"):
-        comparing.specs(shared, columns)
+        comparing.request(shared, columns)
 
 
 @pytest.mark.parametrize("tab", ["generate", "edit"])

@@ -38,7 +38,7 @@ from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.ui.queue.line import Guard
 from var_spaces.ui.run import handlers
 from var_spaces.ui.run.missing import also_missing, is_missing, missing
-from var_spaces.ui.run.recall import COMPARE, Place, add_recall
+from var_spaces.ui.run.recall import Place, add_recall
 from var_spaces.ui.run.stage import mark
 from var_spaces.ui.run.tab import Tab, build_tab
 from var_spaces.ui.script import head
@@ -47,6 +47,7 @@ from var_spaces.ui.server.options import app_options
 from var_spaces.ui.server.port import no_forwarding, port
 from var_spaces.ui.server.sites import friends
 from var_spaces.ui.server.uploads import own_folder
+from var_spaces.ui.tabs import COMPARE
 from var_spaces.ui.theme import ICON, css, theme
 
 MAX_SESSIONS = 1000  # pages whose state is kept, the latest

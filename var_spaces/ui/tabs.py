@@ -23,6 +23,8 @@ class TabWords:
     limits: str = ""
 
 
+COMPARE = "compare"  # the tab that does what all others do, side by side
+
 WORDS: Mapping[str, TabWords] = {
     "generate": TabWords(
         "Generate",
@@ -79,8 +81,14 @@ def ordered(found: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache
 def tasks(tab: str) -> tuple[str, ...]:
-    """Tasks of a tab by name."""
-    return tuple(name for name in methods.names("task") if methods.get("task", name).tab == tab)
+    """Tasks of a tab by name; those of all tabs where they are compared."""
+    homes = names() if tab == COMPARE else (tab,)
+    return tuple(name for home in homes for name in methods.names("task") if of(name) == home)
+
+
+def main(tab: str) -> str:
+    """The tab whose models come first in a tab."""
+    return names()[0] if tab == COMPARE else tab
 
 
 def of(task: str) -> str:

@@ -9,7 +9,7 @@ import os
 import threading
 from functools import lru_cache
 
-from leaderboard.entry import PARTS, Entry
+from leaderboard.entry import Entry
 from leaderboard.papers import paper_rows
 from leaderboard.reproduction import Reproduced, reproduced
 from leaderboard.result import Result
@@ -99,13 +99,12 @@ def suites() -> list[tuple[str, str]]:
     return [(f"{suite.title} (about {suite.minutes:g} min)", suite.name) for suite in ready]
 
 
-def submit(suite: str, spec: RunSpec, submitter: str) -> Request:
-    """Put the methods of a run into the queue of a suite.
+def submit(suite: str, entry: Entry, submitter: str) -> Request:
+    """Put an entry into the queue of a suite.
 
     Raises:
         VarSpacesError: see ``Queue.submit``.
     """
-    entry = Entry(model=spec.model, **{kind: getattr(spec, kind) for kind in PARTS})
     name = " ".join(submitter.split())
     queue = Queue(open_store())
     request = queue.submit(suite, entry, submitter=name, rows=source().rows)

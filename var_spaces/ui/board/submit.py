@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from var_spaces.spec import RunSpec
+from leaderboard.entry import Entry
 from var_spaces.ui.board import data
-from var_spaces.ui.compare.comparing import COLUMN, SHARED, WHOLE
+from var_spaces.ui.compare.comparing import COLUMN, TAB
+from var_spaces.ui.form import fits
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.layout import Fields
-from var_spaces.ui.form.values import KINDS
+from var_spaces.ui.form.values import KINDS, read_methods
 from var_spaces.ui.glossary import term
 from var_spaces.ui.queue.wiring import CAREFUL, refusing
 from var_spaces.zoo.cards import get_card
@@ -69,17 +70,16 @@ class SubmitForm(Fields):
     def inputs(self) -> list[gr.components.Component]:
         return [self.suite, self.who, *self.components]
 
-    def asked(self, values: Sequence[Any]) -> tuple[str, RunSpec, str]:
-        """Suite, run and name of a filled form.
+    def asked(self, values: Sequence[Any]) -> tuple[str, Entry, str]:
+        """Suite, entry and name of a filled form.
 
         Raises:
             VarSpacesError: for a value that is refused.
         """
         suite, who, *own = values
         given = dict(zip(COLUMN.keys, own, strict=True))
-        card = get_card(given["model"] or "", "generator")
-        given = {**dict(zip(SHARED.keys, SHARED.defaults(card), strict=True)), **given}
-        return suite or "", WHOLE.spec([given[key] for key in WHOLE.keys]), who or ""
+        entry = Entry.of(given["model"] or "", **read_methods(given["methods"]))
+        return suite or "", entry, who or ""
 
     def suite_in_view(self, protocol: str | None) -> Any:
         """What another protocol in view changes: its suite, if it can be submitted to."""
@@ -92,4 +92,4 @@ class SubmitForm(Fields):
     def _change_model(self, model: str) -> list[Any]:
         with refusing():
             card = get_card(model or "", "generator")
-            return self.controls.updates(COLUMN.defaults(card), model=card.id, task=self.task)
+            return self.controls.updates(COLUMN.defaults(card), task=fits.tasks(TAB, card)[0])

@@ -17,7 +17,7 @@ from var_spaces.compare.rounds import Rounds
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare import compare_html, comparing
-from var_spaces.ui.compare.comparing import WHOLE, Board
+from var_spaces.ui.compare.comparing import Board
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import Fields
@@ -31,7 +31,8 @@ from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
 from var_spaces.zoo.cards import Card, get_card
 
-ASKED = Form(comparing.TAB, ("model", "task", "input"))
+WHOLE = Form("generate")  # votes are on what this tab draws
+ASKED = Form(WHOLE.tab, ("model", "task", "input"))
 WINNERS = {
     "a": "Left is better",
     "b": "Right is better",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,8 +26,8 @@ from var_spaces.ui.run.handlers import empty
 from var_spaces.ui.run.heat import coloured
 from var_spaces.ui.run.pixels import preview
 from var_spaces.ui.run.view import RunView
+from var_spaces.ui.tabs import COMPARE as TAB
 
-TAB = "generate"  # comparisons are of what this tab draws
 SHARED = Form(TAB, ("task", "input", "run"))
 COLUMN = Form(TAB, ("model", "methods"))
 WHOLE = Form(TAB)
@@ -68,21 +68,27 @@ class Board:
         return self.phase in ("loading", "running")
 
 
-def specs(shared: Sequence[Any], each: Sequence[Sequence[Any]]) -> list[RunSpec]:
-    """The runs of filled columns: prompt, seed and all inputs are one and the same.
+def request(
+    shared: Sequence[Any], each: Sequence[Sequence[Any]]
+) -> tuple[list[RunSpec], dict[str, Any]]:
+    """The runs of filled columns: pictures, prompt, seed and all inputs are one and the same.
+
+    Returns:
+        The runs, and the pictures that they name by content hash.
 
     Raises:
         VarSpacesError: naming the column that is refused.
     """
     common = {**dict(zip(SHARED.keys, shared, strict=True)), "count": 1, "first": 0}
+    named, pictures = SHARED.handed(common)
     found = []
     for number, values in enumerate(each):
         given = {**common, **dict(zip(COLUMN.keys, values, strict=True))}
         try:
-            found.append(plan(WHOLE.spec([given[key] for key in WHOLE.keys])).spec)
+            found.append(plan(WHOLE.run(given, named)).spec)
         except VarSpacesError as error:
             raise VarSpacesError(f"Column {LETTERS[number]}: {error}") from None
-    return found
+    return found, pictures
 
 
 def preset_values(preset: Preset, base: RunSpec) -> list[list[Any]]:
@@ -90,15 +96,20 @@ def preset_values(preset: Preset, base: RunSpec) -> list[list[Any]]:
     return [COLUMN.values(spec) for spec in columns(preset, base)]
 
 
-def _specs(requests: Sequence[RunSpec]) -> Sequence[RunSpec]:
+def _specs(
+    requests: Sequence[RunSpec], pictures: Mapping[str, Any] | None = None
+) -> Sequence[RunSpec]:
     return requests
 
 
 @partial(on_gpu, specs=_specs)
-def run(requests: Sequence[RunSpec]) -> Iterator[Board]:
+def run(requests: Sequence[RunSpec], pictures: Mapping[str, Any] | None = None) -> Iterator[Board]:
     """Draw all columns in turns: the board after every event, errors included.
 
     Closing the iterator stops all runs and frees their memory. So does the time limit of a run.
+
+    Args:
+        pictures: that the runs name, by content hash.
     """
     board = Board("loading", tuple(empty(spec.model).loading() for spec in requests))
     try:
@@ -107,7 +118,7 @@ def run(requests: Sequence[RunSpec]) -> Iterator[Board]:
         board = Board("loading", views)
         yield board
         traces = [Trace(p.card.tokenizer) for p in plans]
-        with closing(interleave(plans)) as events:
+        with closing(interleave(plans, pictures)) as events:
             for number, event in in_time(events):
                 traces[number].note(event)
                 view = board.views[number].after(event)

@@ -19,7 +19,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui.compare.comparing import WHOLE
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.layout import Fields
-from var_spaces.ui.form.values import read_methods, shown_methods
+from var_spaces.ui.form.values import read_methods
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
 from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
@@ -128,7 +128,7 @@ class GridForm(Fields):
 
     def __init__(self, card: Card) -> None:
         super().__init__(Controls(WHOLE, "grid"), card)
-        choices = paths(WHOLE.spec(WHOLE.defaults(card)))
+        choices = paths(WHOLE.plain(card))
         with gr.Group(elem_classes="vs-card"):
             self.add("model")
             self.add_inputs()
@@ -208,9 +208,10 @@ def plan_grid(values: Sequence[Any], x: tuple[str, str], y: tuple[str, str] | No
     Raises:
         VarSpacesError: if any cell is refused.
     """
-    spec = WHOLE.spec(values).replace(count=1, first=0)
+    spec, pictures = WHOLE.request(values)
+    spec = spec.replace(count=1, first=0)
     right, down = axis(spec, *x), axis(spec, *y) if y else None
-    return Grid(right, down, tuple(map(tuple, cells(spec, right, down))))
+    return Grid(right, down, tuple(map(tuple, cells(spec, right, down))), pictures=pictures)
 
 
 def _shown(grid: Grid, phase: str) -> tuple[Any, Any]:
@@ -239,7 +240,6 @@ def _choices(*values: Any) -> list[dict]:
 def _plain(given: dict[str, Any]) -> RunSpec:
     """The run without anything that could be refused while it is typed."""
     card = get_card(given["model"] or "", "generator")
-    fresh = dict(zip(WHOLE.keys, WHOLE.defaults(card, keep={"task": given["task"]}), strict=True))
     chosen = {kind: method["name"] for kind, method in read_methods(given["methods"]).items()}
-    fresh["methods"] = shown_methods(chosen)
-    return WHOLE.spec(list(fresh.values()))
+    plain = WHOLE.plain(card, given["task"])
+    return plain.replace(**{kind: {"name": name} for kind, name in chosen.items()})

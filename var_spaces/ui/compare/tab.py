@@ -15,10 +15,11 @@ from var_spaces.compare.presets import PRESETS, presets
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare import battle, compare_html, comparing, grid
-from var_spaces.ui.compare.comparing import COLUMN, FEWEST, MOST, SHARED, TAB, Board
+from var_spaces.ui.compare.comparing import COLUMN, FEWEST, MOST, SHARED, TAB, WHOLE, Board
 from var_spaces.ui.form import fits
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.layout import Fields
+from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.screen import LIVE
@@ -80,10 +81,11 @@ def filled(specs: Sequence[RunSpec]) -> tuple[list[Any], list[list[Any]]]:
     Raises:
         VarSpacesError: if the runs ask for different things.
     """
-    common, each = SHARED.values(specs[0]), [COLUMN.values(spec) for spec in specs]
-    if comparing.specs(common, each) != list(specs):
+    asked = specs[0].replace(count=1, first=0)
+    own = {name: getattr(asked, name) for name in ("model", *KINDS)}
+    if any(spec.replace(**own) != asked for spec in specs):
         raise VarSpacesError("The runs of this link differ in more than models and methods.")
-    return common, each
+    return SHARED.values(asked), [COLUMN.values(spec) for spec in specs]
 
 
 class Shared(Fields):
@@ -95,7 +97,7 @@ class Shared(Fields):
         super().__init__(Controls(SHARED, "compare"), card, task, values)
         with gr.Group(elem_classes="vs-card"):
             with gr.Row(elem_classes="vs-inputs"):
-                known = presets(start(card))
+                known = presets(WHOLE.plain(card, self.task))
                 pairs = (p for p in known if len(p.columns) == FEWEST)
                 self.first = None if columns else next(pairs, None)
                 self.preset = gr.Dropdown(
@@ -132,18 +134,11 @@ class Column(Fields):
             self.add_methods(COLUMN_SECTIONS)
 
 
-def start(card: Card) -> RunSpec:
-    """The plain run that a fresh comparison varies."""
-    values = dict(zip(SHARED.keys, SHARED.defaults(card), strict=True))
-    values |= dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
-    return comparing.WHOLE.spec([values[key] for key in comparing.WHOLE.keys])
-
-
 def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
     common, each = filled(specs) if specs else ((), [])
     shared = Shared(card, specs[0].task if specs else None, common, len(specs))
     if shared.first:
-        each = comparing.preset_values(shared.first, start(card))
+        each = comparing.preset_values(shared.first, WHOLE.plain(card))
     shown = len(specs) or FEWEST
     holders, columns = [], []
     with gr.Row(elem_classes="vs-columns"):
@@ -154,9 +149,10 @@ def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
                 own_card = get_card(own.model) if own else card
                 columns.append(Column(number, own_card, shared.task, values))
             holders.append(holder)
-    said = "The comparison is back. Press Compare to draw it again."
     status = gr.HTML(
-        stage.notice(said) if specs else compare_html.status(Board()),
+        stage.restored("The comparison is back.", "Compare", specs[0])
+        if specs
+        else compare_html.status(Board()),
         elem_id="compare-status",
         js_on_load=LIVE,
     )
@@ -192,12 +188,7 @@ def _wire(
     views = screen[1 : 1 + MOST]
     chosen = shared.preset.input(
         partial(_preset, shared, columns),
-        [
-            shared.preset,
-            shared.component("task"),
-            *shared.components,
-            columns[0].component("model"),
-        ],
+        [shared.preset, shared.component("task"), columns[0].component("model")],
         [shared.count, *every],
         **CAREFUL,
     )
@@ -217,36 +208,33 @@ def _wire(
             [*holders, *views],
             **QUICK,
         )
-    for number, column in enumerate(columns):
-        targets = [*column.components, *(shared.components if number == 0 else ())]
-        column.component("model").input(
-            partial(_change_model, shared, column, number == 0),
-            [shared.component("task"), *shared.components, *column.components],
-            [*targets, *([shared.preset] if number == 0 else [])],
+    for asked in (shared.component("task"), columns[0].component("model")):
+        asked.input(
+            partial(_change_asked, shared, columns, asked is not shared.component("task")),
+            [*shared.components, *every],
+            [shared.preset, *shared.components, *every],
             **CAREFUL,
         )
-    shared.component("task").input(
-        lambda task, *values: shared.controls.updates(list(values[:-1]), model=values[-1]),
-        [shared.component("task"), *shared.components, columns[0].component("model")],
-        shared.components,
-        **CAREFUL,
-    )
+    for column in columns[1:]:
+        column.component("model").input(
+            partial(_change_model, column),
+            [shared.component("task"), column.component("model")],
+            column.components,
+            **CAREFUL,
+        )
     return run
 
 
 def _preset(
-    shared: Shared, columns: Sequence[Column], name: str, task: str, *values: Any
+    shared: Shared, columns: Sequence[Column], name: str, task: str, model: str
 ) -> list[Any]:
     """The columns that a preset sets; those it does not need stay as they are."""
     preset = next((preset for preset in PRESETS if preset.name == name), None)
     if preset is None:
         return [gr.skip()] * (1 + len(columns) * len(COLUMN.keys))
     with refusing():
-        card = get_card(values[-1] or "", "generator")
-        given = dict(zip(SHARED.keys, values[:-1], strict=True))
-        given |= dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
-        base = comparing.WHOLE.spec([given[key] for key in comparing.WHOLE.keys])
-        filled = comparing.preset_values(preset, base)
+        card = get_card(model or "", "generator")
+        filled = comparing.preset_values(preset, WHOLE.plain(card, task))
         updates: list[Any] = []
         for number, column in enumerate(columns):
             if number < len(filled):
@@ -256,40 +244,54 @@ def _preset(
         return [len(filled), *updates]
 
 
-def _change_model(
-    shared: Shared, column: Column, is_first: bool, task: str, *values: Any
-) -> list[Any]:
-    """Defaults of the new model; the first column's model also says what can be asked for."""
-    common, own = values[: len(SHARED.keys)], values[len(SHARED.keys) :]
+def _change_asked(shared: Shared, columns: Sequence[Column], anew: bool, *values: Any) -> list[Any]:
+    """What another task, or another model of the first column, changes: what can be asked for, and
+    the columns whose models cannot do it, which follow the first.
+
+    Args:
+        anew: the first column has another model.
+    """
+    common, each = _parted(values, len(columns))
     with refusing():
-        card = get_card(dict(zip(COLUMN.keys, own, strict=True))["model"] or "", "generator")
-        fresh = COLUMN.defaults(card)
+        models = [get_card(own[COLUMN.keys.index("model")] or "", "generator") for own in each]
+        card = models[0]
+        asked = SHARED.defaults(card, keep=dict(zip(SHARED.keys, common, strict=True)))
+        task = asked[SHARED.keys.index("task")]
+        choices = [preset.name for preset in presets(WHOLE.plain(card, task))]
+        updates = [gr.update(choices=[NONE, *choices], value=NONE)]
+        updates += shared.controls.updates(asked, model=card.id)
+        for number, (column, own, model) in enumerate(zip(columns, each, models, strict=True)):
+            follows = task not in fits.tasks(TAB, model) or (anew and number == 0)
+            values = COLUMN.defaults(card) if follows else list(own)
+            updates += column.controls.updates(values, task=task)
+        return updates
+
+
+def _change_model(column: Column, task: str, model: str) -> list[Any]:
+    """Another column starts with the defaults of its new model."""
+    with refusing():
+        card = get_card(model or "", "generator")
         possible = fits.tasks(TAB, card)
-        if not is_first:
-            known = task if task in possible else possible[0]
-            return column.controls.updates(fresh, task=known)
-        kept = dict(zip(SHARED.keys, common, strict=True))
-        asked = SHARED.defaults(card, keep=kept)
-        task = dict(zip(SHARED.keys, asked, strict=True))["task"]
-        choices = [preset.name for preset in presets(start(card))]
-        return [
-            *column.controls.updates(fresh, task=task),
-            *shared.controls.updates(asked, model=card.id),
-            gr.update(choices=[NONE, *choices], value=NONE),
-        ]
+        known = task if task in possible else possible[0]
+        return column.controls.updates(COLUMN.defaults(card), task=known)
+
+
+def _parted(values: Sequence[Any], count: int) -> tuple[Sequence[Any], list[Sequence[Any]]]:
+    """Values of what is shared, and of some columns."""
+    common, rest, width = values[: len(SHARED.keys)], values[len(SHARED.keys) :], len(COLUMN.keys)
+    return common, [rest[i * width : (i + 1) * width] for i in range(count)]
 
 
 def _draw(count: int, *values: Any) -> Iterator[tuple]:
     """Run all columns, and show what changed; closing it stops them."""
-    common, rest = values[: len(SHARED.keys)], values[len(SHARED.keys) :]
-    width = len(COLUMN.keys)
-    common = SHARED.shown(common, model=dict(zip(COLUMN.keys, rest, strict=False))["model"])
+    common, each = _parted(values, count)
+    model = each[0][COLUMN.keys.index("model")]
     try:
-        specs = comparing.specs(common, [rest[i * width : (i + 1) * width] for i in range(count)])
+        specs, pictures = comparing.request(SHARED.shown(common, model=model), each)
     except VarSpacesError as error:
         yield _refused(str(error))
         raise refusal(str(error)) from None
-    with closing(comparing.run(specs)) as boards:
+    with closing(comparing.run(specs, pictures)) as boards:
         for board in boards:
             yield _show(board)
             if board.phase == "failed":

@@ -16,10 +16,11 @@ def models(tab: str) -> dict[str, Card]:
     """Cards of the models that can do a task of a tab, by id: those of the task that it is named
     after first, then those of other tasks of its own, then featured ones."""
     found = [(name, card) for name, card in cards("generator").items() if tasks(tab, card)]
+    main = tabs.main(tab)
 
     def order(item: tuple[str, Card]) -> tuple[bool, bool, bool]:
         usual = item[1].default_task
-        return usual != tab, methods.get("task", usual).tab != tab, not item[1].featured
+        return usual != main, tabs.of(usual) != main, not item[1].featured
 
     return dict(sorted(found, key=order))
 

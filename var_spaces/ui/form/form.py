@@ -17,7 +17,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import examples, fits
 from var_spaces.ui.form.field import ROLES, Field, Role
-from var_spaces.ui.form.pictures import KEPT, SKETCHES, is_empty, sketched, taken
+from var_spaces.ui.form.pictures import KEPT, SKETCHES, blank, is_empty, sketched, taken
 from var_spaces.ui.form.values import KINDS, read, read_methods, show, shown_methods
 from var_spaces.validation import Bounds, bounds
 from var_spaces.zoo.cards import Card, cards
@@ -76,8 +76,16 @@ class Form:
             VarSpacesError: for a value that is refused.
         """
         given = dict(zip(self.keys, values, strict=True))
-        data: dict[str, Any] = {"task": given["task"] or "", "inputs": {}}
-        pictures: dict[str, Any] = {}
+        named, pictures = self.handed(given)
+        return self.run(given, named), pictures
+
+    def handed(self, given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+        """Content hashes of the pictures of filled controls by input, and pixels by content hash.
+
+        Raises:
+            VarSpacesError: if one is missing, or cannot be used.
+        """
+        given, named, pictures = dict(given), {}, {}
         for field in self.fields:
             if field.is_picture and given["task"] in field.tasks:
                 if field.key in SKETCHES and given[field.key] is not KEPT:
@@ -85,10 +93,19 @@ class Form:
                 if not field.option.required and is_empty(given[field.key]):
                     continue
                 chosen = field if given["task"] in field.mask_tasks else replace(field, mask="")
-                names, handed = taken(given[field.key], chosen)
-                data["inputs"] |= names
-                pictures |= handed
-                continue
+                names, pixels = taken(given[field.key], chosen)
+                named |= names
+                pictures |= pixels
+        return named, pictures
+
+    def run(self, given: Mapping[str, Any], named: Mapping[str, str]) -> RunSpec:
+        """The run spec of a filled form, given the content hashes of its pictures.
+
+        Raises:
+            VarSpacesError: for a value that is refused.
+        """
+        data: dict[str, Any] = {"task": given["task"] or "", "inputs": dict(named)}
+        for field in self.fields:
             if field.role == "methods":
                 data |= read_methods(given[field.key])
                 continue
@@ -100,7 +117,21 @@ class Form:
                     data["model"] = value or ""
                 case "run" if value is not None:
                     data[field.key] = value
-        return RunSpec(**data), pictures
+        return RunSpec(**data)
+
+    def plain(self, card: Card, task: str | None = None) -> RunSpec:
+        """The run of a form that nobody has filled yet; what a visitor is to give is blank.
+
+        Args:
+            task: of the tab that the model does; None is what it is for.
+        """
+        given = dict(zip(self.keys, self.defaults(card, {"task": task}), strict=True))
+        for field in self.fields:
+            if field.is_picture:
+                given[field.key] = None if field.key in SKETCHES else blank(bool(field.mask))
+            elif field.role == "input" and field.option.required:
+                given[field.key] = given[field.key] or "?"
+        return self.spec(list(given.values()))
 
     def shown(self, values: Sequence[Any], **known: str) -> list[Any]:
         """Values without those of hidden inputs, which the chosen model or task has no use for.

@@ -37,7 +37,7 @@ def taken(value: Any, field: Field) -> tuple[dict[str, str], dict[str, np.ndarra
     """
     picture, mask = drawing(value) if isinstance(value, Mapping) else (value, None)
     if picture is None:
-        raise VarSpacesError("There is no picture yet: hand one in, or click an example.")
+        raise VarSpacesError("There is no picture yet: hand one in.")
     pixels = {field.option.field: as_rgb(picture)}
     if mask is not None and field.mask:
         pixels[field.mask] = as_mask(mask)
@@ -81,6 +81,12 @@ def drawing(value: Mapping[str, Any]) -> tuple[np.ndarray | None, np.ndarray | N
     painted = [np.asarray(layer)[..., 3] > 0 for layer in value.get("layers") or ()]
     mask = np.logical_or.reduce(painted) if painted else None
     return background, mask if mask is not None and mask.any() else None
+
+
+def blank(drawn_on: bool) -> Any:
+    """Stands for a picture that is not there yet, with a region if one is to be painted."""
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    return for_editor(pixels, np.eye(8, dtype=bool)) if drawn_on else pixels
 
 
 def for_editor(pixels: np.ndarray, mask: np.ndarray | None = None) -> dict[str, Any]:

@@ -10,11 +10,9 @@ import gradio as gr
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.ui.compare.comparing import TAB as GENERATE
 from var_spaces.ui.queue.wiring import CAREFUL, refusing
 from var_spaces.ui.run import handlers, links
-
-COMPARE = "compare"  # the tab that takes several runs
+from var_spaces.ui.tabs import COMPARE
 
 
 class Place(Protocol):
@@ -63,7 +61,7 @@ def recall(tabs: Mapping[str, Place], parameter: object) -> list[Any]:
     own = COMPARE if len(specs) > 1 else methods.get("task", specs[0].task).tab
     if own not in tabs:
         raise VarSpacesError(f"The run is of the task '{specs[0].task}', which has no tab here.")
-    specs = [handlers.accept(GENERATE if own == COMPARE else own, spec) for spec in specs]
+    specs = [handlers.accept(own, spec) for spec in specs]
     changes: list[Any] = []
     for name, tab in tabs.items():
         changes += tab.restore(*specs) if name == own else [gr.skip()] * len(tab.restored)

@@ -9,6 +9,8 @@ import math
 from html import escape
 from typing import Any
 
+from var_spaces import methods
+from var_spaces.spec import RunSpec
 from var_spaces.ui.glossary import term
 from var_spaces.ui.run import candidates
 from var_spaces.ui.run.onward import onward
@@ -62,6 +64,17 @@ def stopped() -> str:
 def notice(text: str) -> str:
     """The line for a message that is no state of a run."""
     return line("notice", escape(text), 0.0)
+
+
+def restored(said: str, go: str, spec: RunSpec) -> str:
+    """The line for settings that are back, with what they do not hold.
+
+    Args:
+        go: the button that draws them again.
+    """
+    task = methods.parse("task", {"name": spec.task, **spec.inputs})
+    pictures = "Hand in its picture again, too, which is not part of them. "
+    return notice(f"{said} {pictures if task.pictures() else ''}Press {go} to draw it again.")
 
 
 def line(phase: str, words: str, share: float) -> str:

@@ -66,10 +66,8 @@ def _restored(form: Form, spec: RunSpec | None) -> str | None:
     """The line that says that settings are back; None without any."""
     if spec is None:
         return None
-    said = f"Settings of run {spec.id} are back. "
-    if form.takes_pictures:
-        said += "Hand in its picture again, too, which is not part of them. "
-    return stage.notice(f"{said}Press {tabs.words(form.tab).go} to draw it again.")
+    said = f"Settings of run {spec.id} are back."
+    return stage.restored(said, tabs.words(form.tab).go, spec)
 
 
 def build_tab(name: str, spec: RunSpec | None = None) -> Tab:

@@ -1,0 +1,142 @@
+"""Tasks that start from a picture, side by side: it is handed in once, and all columns use it."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import parse_qs
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from tests.controls import write_control
+from tests.varedit import write_editor
+from var_spaces import api
+from var_spaces.errors import VarSpacesError
+from var_spaces.pictures import digest
+from var_spaces.ui import tabs
+from var_spaces.ui.compare import comparing, grid
+from var_spaces.ui.compare import tab as compare
+from var_spaces.ui.compare.comparing import COLUMN, SHARED, WHOLE
+from var_spaces.ui.form import fits
+from var_spaces.ui.lazy import LazyRuns, runs_of
+from var_spaces.ui.run import links
+from var_spaces.ui.run.recall import recall
+from var_spaces.zoo.cards import get_card
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+ASKED = {  # task: model that does it, what is asked for
+    "edit": ("tiny-styled", {"inputs.source": PICTURE, "inputs.rectangle": "0, 0.5, 1, 1"}),
+    "refine": ("tiny-styled", {"inputs.source": PICTURE, "inputs.keep": 2}),
+    "instruct": ("tiny-edit", {"inputs.source": PICTURE, "inputs.instruction": "make it blue"}),
+    "paint-prompt": ("tiny-t2i", {"inputs.source": PICTURE, "inputs.rectangle": "0, 0, 1, 0.5"}),
+    "control": ("tiny-control", {"inputs.control.source": PICTURE, "inputs.prompt": "a castle"}),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _models(only_tiny_models, page_models, tmp_path_factory):
+    folder = write_editor(tmp_path_factory.mktemp("pictures"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAR_SPACES_MODELS", os.pathsep.join(map(str, (page_models, folder))))
+        write_control(folder / "tiny-control")
+        yield
+
+
+def filled(task: str) -> tuple[list, list[list]]:
+    """What two columns share, and their own: the second keeps less of its cache."""
+    model, changes = ASKED[task]
+    card = get_card(model)
+    common = dict(zip(SHARED.keys, SHARED.defaults(card, keep={"task": task}), strict=True))
+    common |= {field.key: None for field in SHARED.fields if field.is_picture}  # as empty ones are
+    own = dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
+    less = {**own["methods"], "cache": {"name": "streaming-llm", "budget": 0.5}}
+    other = {**own, "methods": less}
+    return list({**common, **changes}.values()), [list(own.values()), list(other.values())]
+
+
+def test_every_task_of_the_page_can_be_compared():
+    assert set(SHARED.tasks) == {task for tab in tabs.names() for task in tabs.tasks(tab)}
+    assert {"tiny-var", "tiny-t2i", "tiny-edit", "tiny-control"} <= fits.models(tabs.COMPARE).keys()
+    assert next(iter(fits.models(tabs.COMPARE))) == next(iter(fits.models("generate")))
+
+
+@pytest.mark.parametrize("task", ASKED)
+def test_all_columns_use_the_picture_and_each_is_the_run_alone(task):
+    specs, pictures = comparing.request(*filled(task))
+    assert list(pictures) == [digest(PICTURE)]
+    assert all(spec.task == task and digest(PICTURE) in spec.inputs.values() for spec in specs)
+    *_, board = comparing.run(specs, pictures)
+    assert board.phase == "done", board.message
+    for spec, view in zip(specs, board.views, strict=True):
+        *_, alone = api.stream(spec, previews=False, images=pictures)
+        assert view.record.image_sha256 == alone.record.image_sha256
+    assert len(board.pairs) == 1
+
+
+@pytest.mark.parametrize("task", ASKED)
+def test_presets_are_offered_before_there_is_a_picture(task):
+    card = get_card(ASKED[task][0])
+    with gr.Blocks():
+        shared = compare.Shared(card, task)
+    assert len(shared.preset.choices) > 1
+    assert grid.paths(WHOLE.plain(card, task))
+
+
+def test_a_missing_picture_is_refused_in_one_line():
+    common, each = filled("refine")
+    common[SHARED.keys.index("inputs.source")] = None
+    with pytest.raises(VarSpacesError, match=r"^There is no picture yet: hand one in\.$"):
+        comparing.request(common, each)
+    drawing = compare._draw(2, *common, *each[0], *each[1])
+    assert "There is no picture yet" in next(drawing)[0]
+    with pytest.raises(gr.Error, match="There is no picture yet"):
+        next(drawing)
+
+
+def test_a_link_holds_the_hash_and_says_that_the_picture_must_come_again():
+    specs, pictures = comparing.request(*filled("edit"))
+    (parameter,) = parse_qs(links.link(*specs).lstrip("?"))["run"]
+    with gr.Blocks(), gr.Tabs():
+        place = LazyRuns("compare", "Compare", lambda _: None, check=compare.filled)
+    wanted, _ = recall({"compare": place}, parameter)
+    assert runs_of(wanted) == specs
+    with gr.Blocks() as page:
+        compare.build_compare(specs)
+    said = [str(c["props"].get("value")) for c in page.get_config_file()["components"]]
+    assert any("Hand in its picture again" in text for text in said)
+    common, each = compare.filled(specs)
+    common[SHARED.keys.index("inputs.source")] = PICTURE  # the same again: the same runs
+    again, handed = comparing.request(common, each)
+    assert again == specs and handed.keys() == pictures.keys()
+    with pytest.raises(VarSpacesError, match="differ in more than models and methods"):
+        compare.filled([specs[0], specs[1].replace(seed=8)])
+
+
+def test_columns_follow_the_task_if_their_model_cannot_do_it():
+    common, each = filled("refine")
+    with gr.Blocks():
+        shared = compare.Shared(get_card("tiny-styled"), "refine")
+        columns = [
+            compare.Column(n, get_card("tiny-styled"), "refine", own) for n, own in enumerate(each)
+        ]
+    each[0][0] = "tiny-control"
+    preset, *updates = compare._change_asked(shared, columns, True, *common, *each[0], *each[1])
+    shown = dict(zip(SHARED.keys, updates, strict=False))
+    assert shown["task"]["value"] == "control" and preset["value"] == compare.NONE
+    assert shown["inputs.source"]["visible"] is False
+    assert shown["inputs.control.source"] == {"visible": True, "__type__": "update"}
+    own = updates[len(SHARED.keys) :: len(COLUMN.keys)]
+    assert [update["value"] for update in own] == ["tiny-control"] * 2
+
+
+def test_a_grid_starts_from_a_picture():
+    common, (own, _) = filled("refine")
+    given = {
+        **dict(zip(SHARED.keys, common, strict=True)),
+        **dict(zip(COLUMN.keys, own, strict=True)),
+    }
+    table = grid.plan_grid([given[key] for key in WHOLE.keys], ("seed", "1, 2"))
+    assert list(table.pictures) == [digest(PICTURE)]
+    *_, done = grid.run(table)
+    assert len({picture for picture, _, _ in done.done}) == 2
