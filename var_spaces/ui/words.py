@@ -62,10 +62,10 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def label(key: str) -> str:
-    """What a field is called; an unknown one by its last part."""
-    if key in LABELS:
-        return LABELS[key]
-    return key.rpartition(".")[2].replace("_", " ").capitalize()
+    """What a field is called; one of a single task as that of others, else by its name."""
+    part, _, name = key.rpartition(".")
+    shared = f"inputs.{name}" if part.startswith("inputs.") else key
+    return LABELS.get(key) or LABELS.get(shared) or name.replace("_", " ").capitalize()
 
 
 def asked(spec: RunSpec) -> Iterator[str]:
