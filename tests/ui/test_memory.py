@@ -37,7 +37,7 @@ def left(seed: int) -> None:
 
 
 def refused(seed: int) -> None:
-    *_, last = handlers.run(FORM, [*values(seed)[:1], "no such task", *values(seed)[2:]])
+    *_, last = handlers.run(FORM, {**values(seed), "task": "no such task"})
     assert last.phase == "failed"
 
 

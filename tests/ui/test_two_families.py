@@ -29,9 +29,8 @@ def both(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("VAR_SPACES_MODELS", str(folder))
 
 
-def filled(model: str, **changes) -> list:
-    values = dict(zip(FORM.keys, FORM.defaults(get_card(model)), strict=True))
-    return list({**values, **changes}.values())
+def filled(model: str, **changes) -> dict:
+    return {**FORM.defaults(get_card(model)), **changes}
 
 
 def test_the_list_holds_both_and_the_task_follows_the_model():
@@ -63,15 +62,15 @@ def test_a_fresh_form_asks_for_the_first_example():
 
 def test_inputs_of_the_other_family_are_hidden_and_left_out():
     controls = Controls(FORM)
-    before = dict(zip(FORM.keys, filled("tiny-styled"), strict=True))
-    new = handlers.change_model(FORM, list({**before, "model": "tiny-t2i"}.values()))
-    shown = dict(zip(FORM.keys, controls.updates(new), strict=True))
+    before = filled("tiny-styled")
+    new = handlers.change_model(FORM, {**before, "model": "tiny-t2i"})
+    shown = controls.updates(new)
     assert shown["inputs.class"] == shown["inputs.style"]
     assert shown["inputs.class"]["visible"] is False
     assert shown["inputs.prompt"]["visible"] is True
     assert "class" not in FORM.spec(new).inputs
     typed = {**before, "inputs.prompt": "", "model": "tiny-t2i"}  # as an empty box hands it on
-    changed = handlers.change_model(FORM, list(typed.values()))
+    changed = handlers.change_model(FORM, typed)
     assert FORM.spec(changed).inputs["prompt"]
 
 

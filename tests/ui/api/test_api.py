@@ -13,6 +13,7 @@ from PIL import Image
 
 import var_spaces
 from var_spaces.methods import kinds
+from var_spaces.pictures import digest
 from var_spaces.ui.app import build_app, launch_options
 
 
@@ -235,6 +236,22 @@ def test_comparisons_stream_and_equal_runs_do_not_differ(client):
 def test_comparisons_are_refused_in_one_line(client, runs, message):
     with pytest.raises(AppError, match=re.escape(message)):
         client.predict(runs, api_name="/compare")
+
+
+def test_pictures_of_a_comparison_are_handed_in_once(client, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "own.png")
+    picture = handle_file(str(tmp_path / "own.png"))
+    run = {"model": "tiny-styled", "task": "refine", "inputs": {"class": "cat", "keep": 2}}
+    last = client.predict([run, {**run, "seed": 9}], source=picture, api_name="/compare")
+    assert {r["spec"]["inputs"]["source"] for r in last["runs"]} == {digest(pixels)}
+    for changes, message in (
+        ({"mask": picture, "source": picture}, "Task 'refine' takes no mask: leave it out."),
+        ({}, "source"),
+    ):
+        with pytest.raises(AppError, match=re.escape(message)) as error:
+            client.predict([run, run], **changes, api_name="/compare")
+        assert "Traceback" not in str(error.value)
 
 
 def test_the_leaderboard_can_be_asked(client):

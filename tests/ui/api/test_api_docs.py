@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from var_spaces import RunSpec
+from var_spaces.pictures import as_rgb, digest
 from var_spaces.ui.app import build_app, main
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +38,10 @@ def test_python(block, served, tmp_path, monkeypatch, capsys):
     Image.new("RGB", (20, 20), "red").save("apple.png")
     exec(compile(here(block, served), "docs/api.md", "exec"), {})
     said = capsys.readouterr().out
-    if "/edit" in block:
+    if "source=picture" in block:
+        source = as_rgb(Image.open("apple.png"))
+        assert f"of the tokens agree in edits of {digest(source)}" in said
+    elif "/edit" in block:
         assert "[0.2, 0.2, 0.8, 0.8] data:image/png;base64," in said
     elif "apple.png" in block:
         assert "done 4 scales" in said

@@ -11,7 +11,8 @@ import pytest
 
 from tests.controls import write_control
 from tests.varedit import write_editor
-from var_spaces import api
+from var_spaces import RunSpec, api
+from var_spaces.compare.interleave import LETTERS
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import digest
 from var_spaces.ui import tabs
@@ -20,7 +21,7 @@ from var_spaces.ui.compare import tab as compare
 from var_spaces.ui.compare.comparing import COLUMN, SHARED, WHOLE
 from var_spaces.ui.form import fits
 from var_spaces.ui.lazy import LazyRuns, runs_of
-from var_spaces.ui.run import links
+from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.recall import recall
 from var_spaces.zoo.cards import get_card
 
@@ -43,16 +44,21 @@ def _models(only_tiny_models, page_models, tmp_path_factory):
         yield
 
 
-def filled(task: str) -> tuple[list, list[list]]:
+def filled(task: str) -> tuple[dict, list[dict]]:
     """What two columns share, and their own: the second keeps less of its cache."""
     model, changes = ASKED[task]
     card = get_card(model)
-    common = dict(zip(SHARED.keys, SHARED.defaults(card, keep={"task": task}), strict=True))
+    common = SHARED.defaults(card, keep={"task": task})
     common |= {field.key: None for field in SHARED.fields if field.is_picture}  # as empty ones are
-    own = dict(zip(COLUMN.keys, COLUMN.defaults(card), strict=True))
+    own = COLUMN.defaults(card)
     less = {**own["methods"], "cache": {"name": "streaming-llm", "budget": 0.5}}
-    other = {**own, "methods": less}
-    return list({**common, **changes}.values()), [list(own.values()), list(other.values())]
+    return common | changes, [own, {**own, "methods": less}]
+
+
+def handed(common: dict, each: list[dict]) -> dict:
+    """Values of all controls as events hand them over; only two columns are shown."""
+    shown = zip(LETTERS, [*each, *each], strict=True)
+    return common | {f"{n}.{key}": value for n, own in shown for key, value in own.items()}
 
 
 def test_every_task_of_the_page_can_be_compared():
@@ -85,10 +91,10 @@ def test_presets_are_offered_before_there_is_a_picture(task):
 
 def test_a_missing_picture_is_refused_in_one_line():
     common, each = filled("refine")
-    common[SHARED.keys.index("inputs.source")] = None
+    common["inputs.source"] = None
     with pytest.raises(VarSpacesError, match=r"^There is no picture yet: hand one in\.$"):
         comparing.request(common, each)
-    drawing = compare._draw(2, *common, *each[0], *each[1])
+    drawing = compare._draw(2, **handed(common, each))
     assert "There is no picture yet" in next(drawing)[0]
     with pytest.raises(gr.Error, match="There is no picture yet"):
         next(drawing)
@@ -106,37 +112,41 @@ def test_a_link_holds_the_hash_and_says_that_the_picture_must_come_again():
     said = [str(c["props"].get("value")) for c in page.get_config_file()["components"]]
     assert any("Hand in its picture again" in text for text in said)
     common, each = compare.filled(specs)
-    common[SHARED.keys.index("inputs.source")] = PICTURE  # the same again: the same runs
-    again, handed = comparing.request(common, each)
-    assert again == specs and handed.keys() == pictures.keys()
+    common["inputs.source"] = PICTURE  # the same again: the same runs
+    again, found = comparing.request(common, each)
+    assert again == specs and found.keys() == pictures.keys()
+    one, other = compare.beside(specs[0])  # as a run is sent here from its tab
+    assert one == specs[0] and other.inputs == one.inputs
     with pytest.raises(VarSpacesError, match="differ in more than models and methods"):
         compare.filled([specs[0], specs[1].replace(seed=8)])
+
+
+def test_tasks_without_a_tab_are_refused():
+    bits = {"name": "bits"}
+    spec = RunSpec(model="tiny-t2i", task="style", inputs={"prompt": "a cat"}, sampling=bits)
+    with pytest.raises(VarSpacesError, match="no tab for the task 'style'"):
+        handlers.accept(tabs.COMPARE, spec)
 
 
 def test_columns_follow_the_task_if_their_model_cannot_do_it():
     common, each = filled("refine")
     with gr.Blocks():
         shared = compare.Shared(get_card("tiny-styled"), "refine")
-        columns = [
-            compare.Column(n, get_card("tiny-styled"), "refine", own) for n, own in enumerate(each)
-        ]
-    each[0][0] = "tiny-control"
-    preset, *updates = compare._change_asked(shared, columns, True, *common, *each[0], *each[1])
-    shown = dict(zip(SHARED.keys, updates, strict=False))
-    assert shown["task"]["value"] == "control" and preset["value"] == compare.NONE
-    assert shown["inputs.source"]["visible"] is False
-    assert shown["inputs.control.source"] == {"visible": True, "__type__": "update"}
-    own = updates[len(SHARED.keys) :: len(COLUMN.keys)]
-    assert [update["value"] for update in own] == ["tiny-control"] * 2
+        columns = [compare.Column(n, get_card("tiny-styled"), "refine") for n in range(4)]
+    each[0]["model"] = "tiny-control"
+    updates = compare._change_asked(shared, columns, True, **handed(common, each))
+    assert updates[shared.preset]["value"] == compare.NONE
+    assert updates[shared.component("task")]["value"] == "control"
+    assert updates[shared.component("inputs.source")]["visible"] is False
+    picture = shared.component("inputs.control.source")
+    assert updates[picture] == {"visible": True, "__type__": "update"}
+    models = [updates[column.component("model")]["value"] for column in columns]
+    assert models == ["tiny-control"] * 4
 
 
 def test_a_grid_starts_from_a_picture():
     common, (own, _) = filled("refine")
-    given = {
-        **dict(zip(SHARED.keys, common, strict=True)),
-        **dict(zip(COLUMN.keys, own, strict=True)),
-    }
-    table = grid.plan_grid([given[key] for key in WHOLE.keys], ("seed", "1, 2"))
+    table = grid.plan_grid(common | own, ("seed", "1, 2"))
     assert list(table.pictures) == [digest(PICTURE)]
     *_, done = grid.run(table)
     assert len({picture for picture, _, _ in done.done}) == 2

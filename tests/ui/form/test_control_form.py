@@ -34,10 +34,10 @@ def _controls(models, page_models, tmp_path_factory, monkeypatch):
 
 def request(**given):
     form = Form("control")
-    values = dict(zip(form.keys, form.defaults(get_card("tiny-control")), strict=True))
+    values = form.defaults(get_card("tiny-control"))
     values |= {"inputs.source": None, "inputs.map": None}  # as empty controls are
     values |= {f"inputs.{name}": value for name, value in given.items()}
-    return form.request(list(values.values()))
+    return form.request(values)
 
 
 def test_models_with_control_alone_are_offered():
@@ -90,24 +90,18 @@ def test_a_map_is_drawn_by_hand():
 
 def test_many_prompts_along_one_map():
     form = Form("control")
-    values = dict(zip(form.keys, form.defaults(get_card("tiny-control")), strict=True))
+    values = form.defaults(get_card("tiny-control"))
     values |= {"inputs.source": PICTURE, "inputs.map": None}
-    table = plan_prompts(form, "a castle\n\n a house ", list(values.values()))
+    table = plan_prompts(form, "a castle\n\n a house ", values)
     assert [spec.inputs["prompt"] for spec in table.rows[0]] == ["a castle", "a house"]
     *_, done = grid.run(table)
     assert len(done.done) == 2
     for prompts in ("", "\n".join("abcdefghi")):
         with pytest.raises(VarSpacesError, match="1 to 8 prompts"):
-            plan_prompts(form, prompts, list(values.values()))
+            plan_prompts(form, prompts, values)
 
 
 def test_examples_start_from_pictures_that_come_along():
-    values = dict(
-        zip(
-            Form("control").keys,
-            handlers.example(Form("control"), 0, "tiny-control", "control"),
-            strict=True,
-        )
-    )
+    values = handlers.example(Form("control"), 0, "tiny-control", "control")
     assert values["inputs.source"].shape == (256, 256, 3)
     assert values["inputs.control"] == "canny" and values["inputs.prompt"]

@@ -17,13 +17,13 @@ FORM = Form("generate")
 pytestmark = pytest.mark.usefixtures("models")
 
 
-def filled(**changes) -> list:
+def filled(**changes) -> dict:
     """Values of a fresh form, with some changed by key, or a method by its kind."""
-    values = dict(zip(FORM.keys, FORM.defaults(get_card("tiny-styled")), strict=True))
+    values = FORM.defaults(get_card("tiny-styled"))
     chosen = {kind: changes.pop(kind) for kind in KINDS if kind in changes}
     values["methods"] = {**values["methods"], **chosen}
     assert changes.keys() <= values.keys()
-    return list((values | changes).values())
+    return values | changes
 
 
 def test_fields_are_those_of_the_classes():
@@ -87,7 +87,7 @@ def test_refusals_are_one_clear_line(change, message):
 
 
 def test_another_model_keeps_what_it_knows():
-    keep = dict(zip(FORM.keys, FORM.defaults(get_card("tiny-styled")), strict=True))
+    keep = FORM.defaults(get_card("tiny-styled"))
     keep |= {"inputs.class": "cat", "inputs.style": "flat", "seed": "9", "count": 2}
     keep["methods"]["sampling"]["top_k"] = 1
     spec = FORM.spec(FORM.defaults(get_card("tiny-var"), keep))
@@ -128,7 +128,7 @@ def test_what_the_page_hides_does_not_reach_the_run():
     assert FORM.spec(FORM.shown(values)).inputs == {"class": "cat", "style": "soft"}
     part = Form("generate", ("input",))
     known = {"model": "tiny-styled", "task": "generate"}
-    hidden = dict(zip(part.keys, part.shown(["24"] * len(part.keys), **known), strict=True))
+    hidden = part.shown(dict.fromkeys(part.keys, "24"), **known)
     assert (hidden["inputs.width"], hidden["inputs.class"]) == (None, "24")
 
 
@@ -137,8 +137,8 @@ def test_what_was_painted_matters_only_to_tasks_that_ask_for_a_region():
     layer = np.zeros((8, 8, 4), np.uint8)
     layer[2:5, 2:5] = 255
     painted = {"background": np.zeros((8, 8, 4), np.uint8), "layers": [layer]}
-    values = dict(zip(form.keys, form.defaults(get_card("tiny-styled")), strict=True))
+    values = form.defaults(get_card("tiny-styled"))
     for task, inputs in (("edit", {"source", "mask"}), ("refine", {"source"})):
         asked = {**values, "task": task, "inputs.source": painted}
-        spec, pictures = form.request(list(asked.values()))
+        spec, pictures = form.request(asked)
         assert inputs <= spec.inputs.keys() and len(pictures) == len(inputs)

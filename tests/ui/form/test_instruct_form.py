@@ -35,9 +35,9 @@ def test_editors_come_first():
 def test_the_form_says_what_to_change():
     form = Form("edit")
     assert "inputs.after" not in form.keys  # a step fills it in, nobody types it
-    values = dict(zip(form.keys, form.defaults(get_card("tiny-edit")), strict=True))
+    values = form.defaults(get_card("tiny-edit"))
     values["inputs.source"], values["inputs.instruction"] = PICTURE, "make it blue"
-    spec, pictures = form.request(list(values.values()))
+    spec, pictures = form.request(values)
     assert (spec.task, spec.inputs["instruction"]) == ("instruct", "make it blue")
     assert list(pictures) == [digest(PICTURE)] == [spec.inputs["source"]]
     assert plan(spec).card.id == "tiny-edit"

@@ -21,12 +21,12 @@ FORM = Form("generate")
 pytestmark = pytest.mark.usefixtures("models")
 
 
-def filled(**changes) -> list:
+def filled(**changes) -> dict:
     """Values of a fresh form, with some changed by key, or a method by its kind."""
-    values = dict(zip(FORM.keys, FORM.defaults(get_card("tiny-styled")), strict=True))
+    values = FORM.defaults(get_card("tiny-styled"))
     chosen = {kind: {"name": changes.pop(kind)} for kind in KINDS if kind in changes}
     values["methods"] = {**values["methods"], **chosen}
-    return list((values | changes).values())
+    return values | changes
 
 
 def sizes(html: str) -> dict[str, str]:

@@ -106,7 +106,7 @@ def test_a_grid_has_the_time_of_one_run(models, monkeypatch):
 
 
 def join(url: str, session: str, function: int) -> httpx.Response:
-    data = FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))
+    data = list(FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"})).values())
     body = {"data": data, "fn_index": function, "session_hash": session}
     return httpx.post(f"{url}gradio_api/queue/join", json=body, timeout=60)
 
@@ -180,7 +180,8 @@ def test_health_counts_models_and_is_a_plain_get(served):
 
 
 def test_nobody_goes_around_the_line(served):
-    body = {"data": FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))}
+    data = FORM.values(RunSpec(model="tiny-styled", inputs={"class": "cat"}))
+    body = {"data": list(data.values())}
     for path in ("run/generate", "api/generate"):
         answer = httpx.post(f"{served}gradio_api/{path}", json=body, timeout=60)
         assert answer.status_code >= 400

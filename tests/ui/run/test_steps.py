@@ -26,9 +26,9 @@ def editors(models, page_models, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("VAR_SPACES_MODELS", os.pathsep.join(map(str, (page_models, folder))))
 
 
-def values(model: str, **inputs) -> list:
-    found = dict(zip(FORM.keys, FORM.defaults(get_card(model)), strict=True))
-    return list({**found, **{f"inputs.{key}": value for key, value in inputs.items()}}.values())
+def values(model: str, **inputs) -> dict:
+    found = FORM.defaults(get_card(model))
+    return found | {f"inputs.{key}": value for key, value in inputs.items()}
 
 
 def picture(number: int) -> np.ndarray:

@@ -7,8 +7,7 @@ so that the last one is the result.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
@@ -18,8 +17,6 @@ from typing import Any, get_args
 
 import gradio as gr
 import numpy as np
-from gradio.components.api_component import Api
-from gradio_client.utils import python_type_to_json_schema
 
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
@@ -28,9 +25,9 @@ from var_spaces.pictures import as_mask, check_marked
 from var_spaces.ui import tabs
 from var_spaces.ui.api.services import add_services
 from var_spaces.ui.api.states import run_state
+from var_spaces.ui.api.uploading import PICTURE, Endpoint, add_with_uploads, typed
 from var_spaces.ui.form.field import Field
 from var_spaces.ui.form.form import Form
-from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.form.values import KINDS, show, shown_method
 from var_spaces.ui.queue.line import LANE
 from var_spaces.ui.queue.wiring import refusal, refusing
@@ -38,43 +35,16 @@ from var_spaces.ui.run import handlers
 from var_spaces.validation import Bounds, shorten
 from var_spaces.zoo.cards import get_card
 
-Endpoint = Callable[..., Iterator[dict[str, Any]]]
-PICTURE = np.ndarray  # how an upload arrives
-
 
 def add_endpoints(names: Iterable[str]) -> None:
     """Add the endpoints to the current Blocks."""
     for name in names:
         form = Form(name)
         if form.takes_pictures:
-            _add_with_uploads(form)
+            add_with_uploads(endpoint(form))
         else:
             gr.api(endpoint(form), api_name=name, **LANE)
     add_services()
-
-
-def _add_with_uploads(form: Form) -> None:
-    """As ``gr.api``, which takes no files: the pictures have controls, which read uploads only."""
-    be_careful()
-    draw = endpoint(form)
-    inputs = []
-    for parameter in inspect.signature(draw).parameters.values():
-        if parameter.annotation in (PICTURE, PICTURE | None):
-            inputs.append(
-                gr.Image(type="numpy", image_mode="RGBA", label=parameter.name, visible=False)
-            )
-        else:
-            schema = python_type_to_json_schema(parameter.annotation)
-            inputs.append(Api(None, schema, parameter.name))
-    gr.Button(visible=False).click(
-        draw,
-        inputs,
-        Api(None, python_type_to_json_schema(dict[str, Any])),
-        api_name=form.tab,
-        api_description=draw.__doc__,
-        show_progress="hidden",
-        **LANE,
-    )
 
 
 def endpoint(form: Form) -> Endpoint:
@@ -91,19 +61,7 @@ def endpoint(form: Form) -> Endpoint:
                     raise refusal(view.message)
                 yield run_state(view)
 
-    signature = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=None if type(None) in get_args(type_) else inspect.Parameter.empty,
-            annotation=type_,
-        )
-        for name, type_ in names.items()
-    ]
-    draw.__name__, draw.__doc__ = form.tab, f"{tabs.words(form.tab).promise} {__doc__}"
-    draw.__signature__ = inspect.Signature(signature, return_annotation=dict[str, Any])
-    draw.__annotations__ = names
-    return draw
+    return typed(draw, form.tab, f"{tabs.words(form.tab).promise} {__doc__}", names)
 
 
 def _signature(form: Form) -> dict[str, Any]:
@@ -170,7 +128,7 @@ def _annotation(fields: Sequence[Field | MethodField]) -> Any:
     return reduce(or_, [*(f.option.type for f in fields), *lists, None])
 
 
-def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
+def fill(form: Form, given: Mapping[str, Any]) -> dict[str, Any]:
     """Values of a form from arguments by parameter name; None is the default.
 
     Raises:
@@ -179,7 +137,7 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
     """
     model = given["model"]
     card = get_card(model if isinstance(model, str) else str(model), "generator")
-    values = dict(zip(form.keys, form.defaults(card), strict=True))
+    values = form.defaults(card)
     for name, fields in parameters(form).items():
         value = given[name]
         if fields[0].is_picture:
@@ -195,7 +153,7 @@ def fill(form: Form, given: Mapping[str, Any]) -> list[Any]:
         raise VarSpacesError(
             f"/{form.tab} has no task {shorten(values['task'])}. Tasks: {', '.join(form.tasks)}."
         )
-    return [values[key] for key in form.keys]
+    return values
 
 
 def _changed(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import wraps
 from typing import Any
@@ -19,9 +19,9 @@ from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.plan import plan
 from var_spaces.ui.api.states import board_state
+from var_spaces.ui.api.uploading import PICTURE, Endpoint, add_with_uploads, typed
 from var_spaces.ui.compare import comparing
-from var_spaces.ui.compare.comparing import FEWEST, MOST
-from var_spaces.ui.queue.line import LANE
+from var_spaces.ui.compare.comparing import FEWEST, MOST, SHARED
 from var_spaces.ui.queue.wiring import refusal, refusing
 from var_spaces.validation import shorten
 from var_spaces.zoo.cards import cards, get_card
@@ -41,7 +41,7 @@ def add_services() -> None:
     ):
         gr.api(_refusing(function), api_name=name, concurrency_limit=MOST_AT_ONCE)
 
-    gr.api(compare, api_name="compare", **LANE)
+    add_with_uploads(comparison())
 
 
 def _refusing(function: Callable) -> Callable:
@@ -55,29 +55,56 @@ def _refusing(function: Callable) -> Callable:
     return careful
 
 
-def compare(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Draw two to four run specs in turns, one scale of each after the other.
+COMPARE = """Draw two to four run specs in turns, one scale of each after the other.
 
-    Every message of the stream is the state of all runs so far. The last one says how every pair
-    differs: token agreement, PSNR and SSIM per scale, the first token that differs, and where the
-    pictures differ as a picture.
+Every message of the stream is the state of all runs so far. The last one says how every pair
+differs: token agreement, PSNR and SSIM per scale, the first token that differs, and where the
+pictures differ as a picture. Pictures that are handed in are inputs of every run.
+"""
+
+
+def comparison() -> Endpoint:
+    """A generator function of some runs, and of the pictures that tasks start from."""
+    fields = {f for name in SHARED.tasks for f in methods.get("task", name).picture_fields()}
+    names = sorted(fields)
+
+    def draw(runs: Any, *pictures: Any) -> Iterator[dict[str, Any]]:
+        given = {n: p for n, p in zip(names, pictures, strict=False) if p is not None}
+        with refusing():
+            specs, handed = _alike(runs, given)
+        with closing(comparing.run(specs, handed)) as boards:
+            for board in boards:
+                if board.phase == "failed":
+                    raise refusal(board.message)
+                yield board_state(board)
+
+    types = {"runs": list[dict[str, Any]], **dict.fromkeys(names, PICTURE | None)}
+    return typed(draw, "compare", COMPARE, types)
+
+
+def _alike(runs: Any, pictures: Mapping[str, Any]) -> tuple[list[RunSpec], dict[str, Any]]:
+    """The runs, and their pictures by content hash.
+
+    Args:
+        pictures: that all of them start from, by field of their tasks.
     """
-    with refusing():
-        specs = _alike(runs)
-    with closing(comparing.run(specs)) as boards:
-        for board in boards:
-            if board.phase == "failed":
-                raise refusal(board.message)
-            yield board_state(board)
-
-
-def _alike(runs: Any) -> list[RunSpec]:
     if not isinstance(runs, list) or not FEWEST <= len(runs) <= MOST:
         raise VarSpacesError(f"Give a list of {FEWEST} to {MOST} run specs.")
-    specs = [plan(request(run)).spec for run in runs]
+    specs, handed = [], {}
+    for run in runs:
+        given = completed(run)
+        task = methods.get("task", given.get("task", "generate"))
+        for name in pictures:
+            if name not in task.picture_fields():
+                raise VarSpacesError(f"Task '{task.name}' takes no {name}: leave it out.")
+        hashes, pixels = task.take(pictures)
+        if hashes and isinstance(given.get("inputs", {}), Mapping):
+            given["inputs"] = {**given.get("inputs", {}), **hashes}
+        handed |= pixels
+        specs.append(plan(RunSpec.from_json(codecs.canonical(given))).spec)
     if any(spec.count != 1 for spec in specs):
         raise VarSpacesError("A comparison is of one picture of each run: leave the count out.")
-    return specs
+    return specs, handed
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -172,6 +199,15 @@ def request(run: Mapping[str, Any]) -> RunSpec:
     Raises:
         VarSpacesError: if it is refused.
     """
+    return RunSpec.from_json(codecs.canonical(completed(run)))
+
+
+def completed(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A stranger's JSON object with the defaults of the model's card.
+
+    Raises:
+        VarSpacesError: if it is no JSON object, or of no known model.
+    """
     if not isinstance(run, Mapping):
         raise VarSpacesError(f"The run {shorten(run)} must be a JSON object, a run spec.")
     given = codecs.parse_json(codecs.canonical(run), "The run spec")
@@ -179,4 +215,4 @@ def request(run: Mapping[str, Any]) -> RunSpec:
     usual = json.loads(codecs.canonical(card.defaults))
     task = usual.pop("task", None)
     usual |= {"task": task["name"] if isinstance(task, Mapping) else task} if task else {}
-    return RunSpec.from_json(codecs.canonical({**usual, **given}))
+    return {**usual, **given}

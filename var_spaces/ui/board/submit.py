@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -67,19 +67,9 @@ class SubmitForm(Fields):
         )
 
     @property
-    def inputs(self) -> list[gr.components.Component]:
-        return [self.suite, self.who, *self.components]
-
-    def asked(self, values: Sequence[Any]) -> tuple[str, Entry, str]:
-        """Suite, entry and name of a filled form.
-
-        Raises:
-            VarSpacesError: for a value that is refused.
-        """
-        suite, who, *own = values
-        given = dict(zip(COLUMN.keys, own, strict=True))
-        entry = Entry.of(given["model"] or "", **read_methods(given["methods"]))
-        return suite or "", entry, who or ""
+    def inputs(self) -> dict[str, gr.components.Component]:
+        """What :func:`asked` reads, by its names."""
+        return {"suite": self.suite, "who": self.who, **self.named}
 
     def suite_in_view(self, protocol: str | None) -> Any:
         """What another protocol in view changes: its suite, if it can be submitted to."""
@@ -89,7 +79,16 @@ class SubmitForm(Fields):
         name = protocol.partition(" ")[0]
         return name if name in self.names else ""
 
-    def _change_model(self, model: str) -> list[Any]:
+    def _change_model(self, model: str) -> dict:
         with refusing():
             card = get_card(model or "", "generator")
-            return self.controls.updates(COLUMN.defaults(card), task=fits.tasks(TAB, card)[0])
+            return self.filled(COLUMN.defaults(card), task=fits.tasks(TAB, card)[0])
+
+
+def asked(suite: str, who: str, model: str, methods: Mapping[str, Any]) -> tuple[str, Entry, str]:
+    """Suite, entry and name of a filled form.
+
+    Raises:
+        VarSpacesError: for a value that is refused.
+    """
+    return suite or "", Entry.of(model or "", **read_methods(methods)), who or ""

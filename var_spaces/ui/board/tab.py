@@ -13,7 +13,7 @@ from leaderboard.table.board import Board, to_csv
 from leaderboard.table.view import View
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.board import data, html, papers_html, plot
-from var_spaces.ui.board.submit import SubmitForm
+from var_spaces.ui.board.submit import SubmitForm, asked
 from var_spaces.ui.lazy import Lazy
 from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.wiring import CAREFUL, HIDDEN, QUICK, refusing
@@ -261,18 +261,20 @@ def _submissions(
     hourly = Hourly(Limits.from_environment().max_submissions_per_hour, "submission")
 
     # gradio hands over what is annotated with its own types
-    def submit(visitor: gr.Request, *values: Any) -> list[Any]:
+    def submit(visitor: gr.Request, **given: Any) -> list[Any]:
         with refusing():
-            asked = form.asked(values)
+            entry = asked(**given)
             hourly.take(address(visitor))
-            request = data.submit(*asked)
+            request = data.submit(*entry)
         said = f"Request {request.id} waits. Its state is in the list below."
         return [said, _list(), gr.Timer(active=True), gr.Accordion(open=True)]
 
     def tick() -> list[Any]:
         return [_list(), gr.Timer(active=_open())]
 
-    form.go.click(submit, form.inputs, [form.said, listed, timer, holder], **CAREFUL)
+    form.go.click(
+        submit, None, [form.said, listed, timer, holder], inputs_kwargs=form.inputs, **CAREFUL
+    )
     ticked = timer.tick(tick, None, [listed, timer], **HIDDEN)
     ticked.then(look, None, outputs, inputs_kwargs=filters.named, **CAREFUL)
 

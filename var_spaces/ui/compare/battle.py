@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -23,7 +24,7 @@ from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import Fields
 from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
-from var_spaces.ui.run import pixels, stage
+from var_spaces.ui.run import handlers, pixels, stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.ui.run.view import RunView
 from var_spaces.ui.server.address import address
@@ -77,8 +78,9 @@ def build_battle(card: Card) -> None:
     drawing = runs(
         [question.go.click],
         _draw,
-        [seen, *question.components],
+        [seen],
         outputs,
+        named=question.named,
         status=status,
         stop=question.stop,
     )
@@ -99,33 +101,28 @@ def build_battle(card: Card) -> None:
         )
     for key in ("model", "task"):
         question.component(key).input(
-            lambda *values, key=key: _change(question.controls, key, values),
+            partial(_change, question, key),
+            None,
             question.components,
-            question.components,
+            inputs_kwargs=question.named,
             **CAREFUL,
         )
 
 
-def _change(controls: Controls, key: str, values: Sequence[Any]) -> list[Any]:
+def _change(question: Question, key: str, **given: Any) -> dict:
     with refusing():
-        given = dict(zip(ASKED.keys, values, strict=True))
-        new = list(values)
-        if key == "model":
-            new = ASKED.defaults(get_card(given["model"] or "", "generator"), keep=given)
-        return controls.updates(new)
+        return question.filled(handlers.change_model(ASKED, given) if key == "model" else given)
 
 
-def question_spec(values: Sequence[Any], seed: int) -> RunSpec:
+def question_spec(given: Mapping[str, Any], seed: int) -> RunSpec:
     """The plain run of what is asked, with a seed that nobody chose."""
-    given = dict(zip(ASKED.keys, ASKED.shown(values), strict=True))
     card = get_card(given["model"] or "", "generator")
-    fresh = dict(zip(WHOLE.keys, WHOLE.defaults(card), strict=True))
-    return WHOLE.spec(list({**fresh, **given, "seed": str(seed)}.values()))
+    return WHOLE.spec({**WHOLE.defaults(card), **ASKED.shown(given), "seed": str(seed)})
 
 
-def _draw(seen: frozenset[Pair], *values: Any) -> Iterator[tuple]:
+def _draw(seen: frozenset[Pair], **given: Any) -> Iterator[tuple]:
     try:
-        base = question_spec(values, secrets.randbelow(2**32))
+        base = question_spec(given, secrets.randbelow(2**32))
         battle = next_battle(base, votes.read()[0], seen=seen)
     except VarSpacesError as error:
         said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)

@@ -69,7 +69,7 @@ class Board:
 
 
 def request(
-    shared: Sequence[Any], each: Sequence[Sequence[Any]]
+    shared: Mapping[str, Any], each: Sequence[Mapping[str, Any]]
 ) -> tuple[list[RunSpec], dict[str, Any]]:
     """The runs of filled columns: pictures, prompt, seed and all inputs are one and the same.
 
@@ -79,19 +79,18 @@ def request(
     Raises:
         VarSpacesError: naming the column that is refused.
     """
-    common = {**dict(zip(SHARED.keys, shared, strict=True)), "count": 1, "first": 0}
+    common = {**shared, "count": 1, "first": 0}
     named, pictures = SHARED.handed(common)
     found = []
-    for number, values in enumerate(each):
-        given = {**common, **dict(zip(COLUMN.keys, values, strict=True))}
+    for number, own in enumerate(each):
         try:
-            found.append(plan(WHOLE.run(given, named)).spec)
+            found.append(plan(WHOLE.run({**common, **own}, named)).spec)
         except VarSpacesError as error:
             raise VarSpacesError(f"Column {LETTERS[number]}: {error}") from None
     return found, pictures
 
 
-def preset_values(preset: Preset, base: RunSpec) -> list[list[Any]]:
+def preset_values(preset: Preset, base: RunSpec) -> list[dict[str, Any]]:
     """Values of the columns that a preset fills in."""
     return [COLUMN.values(spec) for spec in columns(preset, base)]
 

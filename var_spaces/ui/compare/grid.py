@@ -167,27 +167,30 @@ def build_grid(card: Card) -> None:
     drawing = runs(
         [form.go.click, form.component("seed").submit],
         _draw,
-        [form.x, form.x_values, form.y, form.y_values, *form.components],
+        [form.x, form.x_values, form.y, form.y_values],
         [status, table],
+        named=form.named,
         status=status,
         stop=form.stop,
     )
     form.stop.click(stage.stopped, None, status, cancels=[drawing], **QUICK)
     for key in KEPT:
         form.component(key).input(
-            partial(_change, form.controls, key),
-            form.components,
+            partial(_change, form, key),
+            None,
             [*form.components, form.x, form.y],
+            inputs_kwargs=form.small,
             **CAREFUL,
         )
-    form.component("methods").select(_choices, form.components, [form.x, form.y], **CAREFUL)
+    form.component("methods").select(
+        partial(_choices, form), None, [form.x, form.y], inputs_kwargs=form.small, **CAREFUL
+    )
 
 
-def _draw(x: str, x_values: str, y: str, y_values: str, *values: Any) -> Iterator[tuple[Any, Any]]:
+def _draw(x: str, x_values: str, y: str, y_values: str, **given: Any) -> Iterator[tuple[Any, Any]]:
     try:
-        grid = plan_grid(
-            WHOLE.shown(values), (x, x_values), None if y == NOTHING else (y, y_values)
-        )
+        down = None if y == NOTHING else (y, y_values)
+        grid = plan_grid(WHOLE.shown(given), (x, x_values), down)
         yield _shown(grid, "running")
         with closing(run(grid)) as grids:
             for grid in grids:
@@ -199,7 +202,9 @@ def _draw(x: str, x_values: str, y: str, y_values: str, *values: Any) -> Iterato
         raise refusal(str(error)) from None
 
 
-def plan_grid(values: Sequence[Any], x: tuple[str, str], y: tuple[str, str] | None = None) -> Grid:
+def plan_grid(
+    given: Mapping[str, Any], x: tuple[str, str], y: tuple[str, str] | None = None
+) -> Grid:
     """An empty grid from a filled form.
 
     Args:
@@ -208,7 +213,7 @@ def plan_grid(values: Sequence[Any], x: tuple[str, str], y: tuple[str, str] | No
     Raises:
         VarSpacesError: if any cell is refused.
     """
-    spec, pictures = WHOLE.request(values)
+    spec, pictures = WHOLE.request(given)
     spec = spec.replace(count=1, first=0)
     right, down = axis(spec, *x), axis(spec, *y) if y else None
     return Grid(right, down, tuple(map(tuple, cells(spec, right, down))), pictures=pictures)
@@ -223,21 +228,20 @@ def _shown(grid: Grid, phase: str) -> tuple[Any, Any]:
     return said, gr.update(value=html(grid), visible=True)
 
 
-def _change(controls: Controls, key: str, *values: Any) -> list[Any]:
+def _change(form: GridForm, key: str, **given: Any) -> dict:
     with refusing():
-        new = handlers.change_model(WHOLE, values) if key == "model" else list(values)
-        return [*controls.updates(new), *_choices(*new)]
+        new = handlers.change_model(WHOLE, given) if key == "model" else given
+        return {**form.filled(new), **_choices(form, **new)}
 
 
-def _choices(*values: Any) -> list[dict]:
+def _choices(form: GridForm, **given: Any) -> dict:
     """Parameters of the chosen methods."""
     with refusing():
-        given = dict(zip(WHOLE.keys, values, strict=True))
         known = paths(_plain(given))
-    return [gr.update(choices=known), gr.update(choices=[NOTHING, *known])]
+    return {form.x: gr.update(choices=known), form.y: gr.update(choices=[NOTHING, *known])}
 
 
-def _plain(given: dict[str, Any]) -> RunSpec:
+def _plain(given: Mapping[str, Any]) -> RunSpec:
     """The run without anything that could be refused while it is typed."""
     card = get_card(given["model"] or "", "generator")
     chosen = {kind: method["name"] for kind, method in read_methods(given["methods"]).items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -75,7 +75,7 @@ def beside(spec: RunSpec) -> list[RunSpec]:
     return comparing.columns(preset, spec) if preset else [spec, spec]
 
 
-def filled(specs: Sequence[RunSpec]) -> tuple[list[Any], list[list[Any]]]:
+def filled(specs: Sequence[RunSpec]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Values of what the columns share, and of each column.
 
     Raises:
@@ -92,7 +92,11 @@ class Shared(Fields):
     """What all columns have in common."""
 
     def __init__(
-        self, card: Card, task: str | None = None, values: Sequence[Any] = (), columns: int = 0
+        self,
+        card: Card,
+        task: str | None = None,
+        values: Mapping[str, Any] | None = None,
+        columns: int = 0,
     ) -> None:
         super().__init__(Controls(SHARED, "compare"), card, task, values)
         with gr.Group(elem_classes="vs-card"):
@@ -123,19 +127,36 @@ class Shared(Fields):
 
 
 class Column(Fields):
-    """Model and methods of one column."""
+    """Model and methods of one column; events tell columns apart by their letter."""
 
-    def __init__(self, number: int, card: Card, task: str, values: Sequence[Any]) -> None:
-        letter = LETTERS[number].lower()
-        super().__init__(Controls(COLUMN, f"compare-{letter}"), card, task, values)
-        gr.HTML(f'<h3 class="vs-letter">{LETTERS[number]}</h3>')
+    def __init__(
+        self, number: int, card: Card, task: str, values: Mapping[str, Any] | None = None
+    ) -> None:
+        self.letter = LETTERS[number]
+        prefix = f"compare-{self.letter.lower()}"
+        super().__init__(Controls(COLUMN, prefix), card, task, values)
+        gr.HTML(f'<h3 class="vs-letter">{self.letter}</h3>')
         with gr.Group(elem_classes="vs-card"):
             self.add("model")
             self.add_methods(COLUMN_SECTIONS)
 
+    @property
+    def lettered(self) -> dict[str, gr.components.Component]:
+        """The components by field and letter."""
+        return {_lettered(self.letter, key): part for key, part in self.named.items()}
+
+
+def _lettered(letter: str, key: str) -> str:
+    return f"{letter}.{key}"
+
+
+def own(given: Mapping[str, Any], letter: str) -> dict[str, Any]:
+    """The values of a column among those of all."""
+    return {key: given[_lettered(letter, key)] for key in COLUMN.keys}
+
 
 def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
-    common, each = filled(specs) if specs else ((), [])
+    common, each = filled(specs) if specs else (None, [])
     shared = Shared(card, specs[0].task if specs else None, common, len(specs))
     if shared.first:
         each = comparing.preset_values(shared.first, WHOLE.plain(card))
@@ -144,9 +165,8 @@ def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
     with gr.Row(elem_classes="vs-columns"):
         for number in range(MOST):
             with gr.Column(visible=number < shown, min_width=230) as holder:
-                own = specs[number] if number < len(specs) else None
-                values = each[number] if number < len(each) else ()
-                own_card = get_card(own.model) if own else card
+                values = each[number] if number < len(each) else None
+                own_card = get_card(values["model"]) if values else card
                 columns.append(Column(number, own_card, shared.task, values))
             holders.append(holder)
     status = gr.HTML(
@@ -183,20 +203,21 @@ def _wire(
     screen: list[gr.components.Component],
 ) -> Dependency:
     """Everything that changes the columns; returns what draws them."""
-    every = [component for column in columns for component in column.components]
-    inputs = [shared.count, *shared.components, *every]
+    every = {name: part for column in columns for name, part in column.lettered.items()}
+    task, model = shared.component("task"), columns[0].component("model")
     views = screen[1 : 1 + MOST]
     chosen = shared.preset.input(
         partial(_preset, shared, columns),
-        [shared.preset, shared.component("task"), columns[0].component("model")],
-        [shared.count, *every],
+        [shared.preset, task, model],
+        [shared.count, *every.values()],
         **CAREFUL,
     )
     run = runs(
         [shared.go.click, shared.component("seed").submit],
         _draw,
-        inputs,
+        [shared.count],
         screen,
+        named={**shared.named, **every},
         status=screen[0],
         stop=shared.stop,
     )
@@ -208,86 +229,72 @@ def _wire(
             [*holders, *views],
             **QUICK,
         )
-    for asked in (shared.component("task"), columns[0].component("model")):
+    for asked in (task, model):
         asked.input(
-            partial(_change_asked, shared, columns, asked is not shared.component("task")),
-            [*shared.components, *every],
-            [shared.preset, *shared.components, *every],
+            partial(_change_asked, shared, columns, asked is model),
+            None,
+            [shared.preset, *shared.components, *every.values()],
+            inputs_kwargs={**shared.small, **every},
             **CAREFUL,
         )
     for column in columns[1:]:
-        column.component("model").input(
-            partial(_change_model, column),
-            [shared.component("task"), column.component("model")],
-            column.components,
-            **CAREFUL,
+        own_model = column.component("model")
+        own_model.input(
+            partial(_change_model, column), [task, own_model], column.components, **CAREFUL
         )
     return run
 
 
-def _preset(
-    shared: Shared, columns: Sequence[Column], name: str, task: str, model: str
-) -> list[Any]:
+def _preset(shared: Shared, columns: Sequence[Column], name: str, task: str, model: str) -> dict:
     """The columns that a preset sets; those it does not need stay as they are."""
     preset = next((preset for preset in PRESETS if preset.name == name), None)
     if preset is None:
-        return [gr.skip()] * (1 + len(columns) * len(COLUMN.keys))
+        return {shared.count: gr.skip()}
     with refusing():
-        card = get_card(model or "", "generator")
-        filled = comparing.preset_values(preset, WHOLE.plain(card, task))
-        updates: list[Any] = []
-        for number, column in enumerate(columns):
-            if number < len(filled):
-                updates += column.controls.updates(filled[number], task=task)
-            else:
-                updates += [gr.skip()] * len(COLUMN.keys)
-        return [len(filled), *updates]
+        each = comparing.preset_values(
+            preset, WHOLE.plain(get_card(model or "", "generator"), task)
+        )
+        updates: dict = {shared.count: len(each)}
+        for column, values in zip(columns, each, strict=False):
+            updates |= column.filled(values, task=task)
+        return updates
 
 
-def _change_asked(shared: Shared, columns: Sequence[Column], anew: bool, *values: Any) -> list[Any]:
+def _change_asked(shared: Shared, columns: Sequence[Column], anew: bool, **given: Any) -> dict:
     """What another task, or another model of the first column, changes: what can be asked for, and
     the columns whose models cannot do it, which follow the first.
 
     Args:
         anew: the first column has another model.
     """
-    common, each = _parted(values, len(columns))
     with refusing():
-        models = [get_card(own[COLUMN.keys.index("model")] or "", "generator") for own in each]
-        card = models[0]
-        asked = SHARED.defaults(card, keep=dict(zip(SHARED.keys, common, strict=True)))
-        task = asked[SHARED.keys.index("task")]
-        choices = [preset.name for preset in presets(WHOLE.plain(card, task))]
-        updates = [gr.update(choices=[NONE, *choices], value=NONE)]
-        updates += shared.controls.updates(asked, model=card.id)
-        for number, (column, own, model) in enumerate(zip(columns, each, models, strict=True)):
-            follows = task not in fits.tasks(TAB, model) or (anew and number == 0)
-            values = COLUMN.defaults(card) if follows else list(own)
-            updates += column.controls.updates(values, task=task)
+        each = [own(given, column.letter) for column in columns]
+        models = [get_card(values["model"] or "", "generator") for values in each]
+        asked = SHARED.defaults(models[0], keep=given)
+        task = asked["task"]
+        choices = [preset.name for preset in presets(WHOLE.plain(models[0], task))]
+        updates = {shared.preset: gr.update(choices=[NONE, *choices], value=NONE)}
+        updates |= shared.filled(asked, model=models[0].id)
+        for column, values, model in zip(columns, each, models, strict=True):
+            follows = task not in fits.tasks(TAB, model) or (anew and column is columns[0])
+            updates |= column.filled(COLUMN.defaults(models[0]) if follows else values, task=task)
         return updates
 
 
-def _change_model(column: Column, task: str, model: str) -> list[Any]:
+def _change_model(column: Column, task: str, model: str) -> dict:
     """Another column starts with the defaults of its new model."""
     with refusing():
         card = get_card(model or "", "generator")
         possible = fits.tasks(TAB, card)
         known = task if task in possible else possible[0]
-        return column.controls.updates(COLUMN.defaults(card), task=known)
+        return column.filled(COLUMN.defaults(card), task=known)
 
 
-def _parted(values: Sequence[Any], count: int) -> tuple[Sequence[Any], list[Sequence[Any]]]:
-    """Values of what is shared, and of some columns."""
-    common, rest, width = values[: len(SHARED.keys)], values[len(SHARED.keys) :], len(COLUMN.keys)
-    return common, [rest[i * width : (i + 1) * width] for i in range(count)]
-
-
-def _draw(count: int, *values: Any) -> Iterator[tuple]:
-    """Run all columns, and show what changed; closing it stops them."""
-    common, each = _parted(values, count)
-    model = each[0][COLUMN.keys.index("model")]
+def _draw(columns: int, **given: Any) -> Iterator[tuple]:
+    """Run some columns, and show what changed; closing it stops them."""
+    each = [own(given, letter) for letter in LETTERS[:columns]]
     try:
-        specs, pictures = comparing.request(SHARED.shown(common, model=model), each)
+        specs, pictures = comparing.request(SHARED.shown(given, model=each[0]["model"]), each)
     except VarSpacesError as error:
         yield _refused(str(error))
         raise refusal(str(error)) from None

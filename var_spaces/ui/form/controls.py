@@ -116,18 +116,20 @@ class Controls:
             visible=_is_choice(field, choices),
         )
 
-    def updates(self, values: list[Any], **known: str) -> list[Any]:
-        """Updates of all components, in the order of the fields.
+    def updates(self, values: Mapping[str, Any], **known: str) -> dict[str, Any]:
+        """Updates of all components by field, in the order of the fields.
 
         Args:
+            values: of all fields; pictures that are left out stay as they are.
             known: ``model`` and ``task`` of a part of a form that does not hold them.
         """
-        given = {**known, **dict(zip(self.form.keys, values, strict=True))}
+        kept = {field.key: KEPT for field in self.form.fields if field.is_picture}
+        given = {**kept, **known, **values}
         card, task = get_card(given["model"] or "", "generator"), given["task"]
-        return [
-            self.update(field, card, task, value)
-            for field, value in zip(self.form.fields, values, strict=True)
-        ]
+        return {
+            field.key: self.update(field, card, task, given[field.key])
+            for field in self.form.fields
+        }
 
     def known_models(self) -> Any:
         """What changes in the choice of a model when there are others than before."""

@@ -27,7 +27,7 @@ RUN_FIELDS = ("seed", "count", "first")
 
 @dataclass(frozen=True)
 class Form:
-    """All fields of a tab, in the order in which values are handed around.
+    """All fields of a tab; values of controls are handed around by the key of their field.
 
     Attributes:
         roles: of the fields; fewer than all make a part of a form, which has values but no spec.
@@ -67,7 +67,7 @@ class Form:
 
     # --- values to a run --------------------------------------------------------------------------
 
-    def request(self, values: Sequence[Any]) -> tuple[RunSpec, dict[str, Any]]:
+    def request(self, given: Mapping[str, Any]) -> tuple[RunSpec, dict[str, Any]]:
         """The run spec of a filled form, and the pictures that it names by content hash.
 
         Parameters of methods and inputs of tasks that are not chosen are left out.
@@ -75,7 +75,6 @@ class Form:
         Raises:
             VarSpacesError: for a value that is refused.
         """
-        given = dict(zip(self.keys, values, strict=True))
         named, pictures = self.handed(given)
         return self.run(given, named), pictures
 
@@ -125,15 +124,15 @@ class Form:
         Args:
             task: of the tab that the model does; None is what it is for.
         """
-        given = dict(zip(self.keys, self.defaults(card, {"task": task}), strict=True))
+        given = self.defaults(card, {"task": task})
         for field in self.fields:
             if field.is_picture:
                 given[field.key] = None if field.key in SKETCHES else blank(bool(field.mask))
             elif field.role == "input" and field.option.required:
                 given[field.key] = given[field.key] or "?"
-        return self.spec(list(given.values()))
+        return self.spec(given)
 
-    def shown(self, values: Sequence[Any], **known: str) -> list[Any]:
+    def shown(self, given: Mapping[str, Any], **known: str) -> dict[str, Any]:
         """Values without those of hidden inputs, which the chosen model or task has no use for.
 
         The browser keeps what was typed before another model was chosen.
@@ -141,29 +140,29 @@ class Form:
         Args:
             known: ``model`` and ``task`` of a part of a form that does not hold them.
         """
-        given = {**known, **dict(zip(self.keys, values, strict=True))}
+        given = {**known, **given}
         card = cards("generator").get(given["model"])
-        return [
-            given[field.key] if applies(field, card, given["task"]) else None
+        return {
+            field.key: given[field.key] if applies(field, card, given["task"]) else None
             for field in self.fields
-        ]
+        }
 
-    def spec(self, values: Sequence[Any]) -> RunSpec:
+    def spec(self, given: Mapping[str, Any]) -> RunSpec:
         """The run spec of a filled form; see :meth:`request`."""
-        return self.request(values)[0]
+        return self.request(given)[0]
 
     # --- a run, or a model, to values -------------------------------------------------------------
 
-    def values(self, spec: RunSpec) -> list[Any]:
+    def values(self, spec: RunSpec) -> dict[str, Any]:
         """The values that fill the form with a spec; pictures stay as they are."""
-        return [
-            KEPT
+        return {
+            field.key: KEPT
             if field.is_picture
             else shown_methods({kind: getattr(spec, kind) for kind in KINDS})
             if field.role == "methods"
             else show(self._value(field, spec), field.option)
             for field in self.fields
-        ]
+        }
 
     def _value(self, field: Field, spec: RunSpec) -> Any:
         match field.role:
@@ -174,7 +173,7 @@ class Form:
                 return chosen.get(field.option.field, field.option.default)
         raise AssertionError(field.role)
 
-    def defaults(self, card: Card, keep: Mapping[str, Any] | None = None) -> list[Any]:
+    def defaults(self, card: Card, keep: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Values with the defaults of a model's card.
 
         Args:
@@ -184,7 +183,7 @@ class Form:
         keep = keep or {}
         possible = fits.tasks(self.tab, card)
         task = keep.get("task") if keep.get("task") in possible else possible[0]
-        return [self._default(field, card, task, keep) for field in self.fields]
+        return {field.key: self._default(field, card, task, keep) for field in self.fields}
 
     def _default(
         self,

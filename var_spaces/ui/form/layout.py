@@ -5,7 +5,7 @@ The one place where fields become components; other layouts derive from :class:`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -25,28 +25,39 @@ DICE = "() => String(crypto.getRandomValues(new Uint32Array(1))[0])"
 
 
 class Fields:
-    """Components of a form or of a part of one, laid out by whoever derives from this.
-
-    Attributes:
-        components: one per field, in the order of ``form.fields``.
-    """
+    """Components of a form or of a part of one, laid out by whoever derives from this."""
 
     def __init__(
         self,
         controls: Controls,
         card: Card | None,
         task: str | None = None,
-        values: Sequence[Any] = (),
+        values: Mapping[str, Any] | None = None,
     ) -> None:
         self.controls, self.form, self.card = controls, controls.form, card
         self.task = task or (fits.tasks(self.form.tab, card)[0] if card else None)
-        values = values or (self.form.defaults(card) if card else [None] * len(self.form.fields))
-        self._values = dict(zip(self.form.keys, values, strict=True))
+        fresh = self.form.defaults(card) if card else dict.fromkeys(self.form.keys)
+        self._values = values or fresh
         self._components: dict[str, gr.components.Component] = {}
 
     @property
+    def named(self) -> dict[str, gr.components.Component]:
+        """The components by field; events hand their values over so (``inputs_kwargs``)."""
+        return {key: self._components[key] for key in self.form.keys}
+
+    @property
+    def small(self) -> dict[str, gr.components.Component]:
+        """The same without pictures, for events that need not see them."""
+        return {k: part for k, part in self.named.items() if not self.form.field(k).is_picture}
+
+    @property
     def components(self) -> list[gr.components.Component]:
-        return [self._components[key] for key in self.form.keys]
+        return list(self.named.values())
+
+    def filled(self, values: Mapping[str, Any], **known: str) -> dict[gr.components.Component, Any]:
+        """What events return to fill the components; see ``Controls.updates``."""
+        updates = self.controls.updates(values, **known)
+        return {self._components[key]: update for key, update in updates.items()}
 
     def component(self, key: str) -> gr.components.Component:
         return self._components[key]
@@ -117,7 +128,7 @@ class FormLayout(Fields):
     """
 
     def __init__(self, controls: Controls, card: Card | None, spec: RunSpec | None = None) -> None:
-        filled = controls.form.values(spec) if spec else ()
+        filled = controls.form.values(spec) if spec else None
         super().__init__(controls, card, spec.task if spec else None, filled)
         with gr.Group(elem_classes="vs-card"):
             self.add("model")

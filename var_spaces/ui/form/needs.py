@@ -5,7 +5,7 @@ They are computed when the section is opened, and again when a setting changes w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -24,14 +24,14 @@ _AGAIN = """() => {{
 }}"""
 
 
-def needs(form: Form, values: Sequence[Any]) -> str:
+def needs(form: Form, given: Mapping[str, Any]) -> str:
     """One sentence, whether a run fits and what would, and a table of its parts, as HTML.
 
     Args:
-        values: of the form's fields.
+        given: values of the form's fields.
     """
     try:
-        planned = plan(form.spec(values))
+        planned = plan(form.spec(given))
         from var_spaces.zoo.fitting import report
 
         found = report(
@@ -69,19 +69,20 @@ class Needs:
             self.shown = gr.HTML(elem_id=self.ids["shown"])
         self.again = gr.Button("Ask again", visible="hidden", elem_id=self.ids["again"])
 
-    def follow(self, form: Form, components: Sequence[gr.components.Component]) -> None:
+    def follow(self, form: Form, named: Mapping[str, gr.components.Component]) -> None:
         """Answer for a form when the section is opened, and while it is open.
 
         Args:
-            components: one per field of the form.
+            named: the component of every field of the form.
         """
         gr.on(
             [self.section.expand, self.again.click],
-            lambda *values: needs(form, values),
-            components,
+            lambda **given: needs(form, given),
+            None,
             self.shown,
+            inputs_kwargs=named,
             trigger_mode="always_last",
             **CAREFUL,
         )
-        told = [part.change for part in components]
+        told = [part.change for part in named.values()]
         gr.on(told, None, None, js=_AGAIN.format(**self.ids), **QUICK)

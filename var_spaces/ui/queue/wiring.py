@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 
@@ -40,6 +40,7 @@ def runs(
     inputs: Sequence[gr.components.Component],
     outputs: Sequence[gr.components.Component],
     *,
+    named: Mapping[str, gr.components.Component] | None = None,
     status: gr.HTML,
     stop: gr.Button,
 ) -> Dependency:
@@ -49,6 +50,7 @@ def runs(
     what else a press does is for the caller to say.
 
     Args:
+        named: more inputs, which ``draw`` takes by these names.
         status: says where the run is, and what place it has in the line.
     """
     for start in starts:
@@ -58,6 +60,7 @@ def runs(
         draw,
         inputs,
         outputs,
+        inputs_kwargs=named,
         js=look(status.elem_id),
         api_visibility="private",
         show_progress="full",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from html import escape
@@ -60,26 +60,28 @@ class ControlView:
         gr.on(
             told,
             partial(_preview, self.form),
-            layout.components,
+            None,
             self.preview,
+            inputs_kwargs=layout.named,
             trigger_mode="always_last",
             **CAREFUL,
         )
         drawing = runs(
             [self.go.click],
             partial(_draw_all, self.form),
-            [self.prompts, *layout.components],
+            [self.prompts],
             [self.status, self.table],
+            named=layout.named,
             status=self.status,
             stop=self.stop,
         )
         self.stop.click(stage.stopped, None, self.status, cancels=[drawing], **QUICK)
 
 
-def _preview(form: Form, *values: Any) -> Any:
+def _preview(form: Form, **given: Any) -> Any:
     """The map as the model sees it; nothing while there is none, or it cannot be made."""
     try:
-        spec, pictures = form.request(form.shown(values))
+        spec, pictures = form.request(form.shown(given))
         planned = plan(spec)
         uri = handlers.before(planned, planned.task.read_pictures(pictures))
     except VarSpacesError:
@@ -93,7 +95,7 @@ def _preview(form: Form, *values: Any) -> Any:
     return gr.update(value=shown if uri else "", visible=bool(uri))
 
 
-def plan_prompts(form: Form, prompts: str, values: Sequence[Any]) -> Grid:
+def plan_prompts(form: Form, prompts: str, given: Mapping[str, Any]) -> Grid:
     """One run per prompt, everything else equal.
 
     Raises:
@@ -102,15 +104,15 @@ def plan_prompts(form: Form, prompts: str, values: Sequence[Any]) -> Grid:
     asked = [line.strip() for line in (prompts or "").splitlines() if line.strip()]
     if not 1 <= len(asked) <= MOST:
         raise VarSpacesError(f"Give 1 to {MOST} prompts, one in a line, not {len(asked)}.")
-    spec, pictures = form.request(values)
+    spec, pictures = form.request(given)
     spec = spec.replace(count=1, first=0)
     row = [plan(spec.replace(inputs={**spec.inputs, "prompt": text})).spec for text in asked]
     return Grid(Axis("prompt", tuple(asked)), None, (tuple(row),), pictures=pictures)
 
 
-def _draw_all(form: Form, prompts: str, *values: Any) -> Iterator[tuple[Any, Any]]:
+def _draw_all(form: Form, prompts: str, **given: Any) -> Iterator[tuple[Any, Any]]:
     try:
-        table = plan_prompts(form, prompts, form.shown(values))
+        table = plan_prompts(form, prompts, form.shown(given))
         yield _shown(table, "running")
         with closing(grid.run(table)) as tables:
             for table in tables:

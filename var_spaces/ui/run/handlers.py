@@ -1,12 +1,12 @@
 """What happens when a visitor does something, as plain functions that know no page.
 
-Values come in the order of the form's fields; a run comes out as one :class:`RunView` per event.
+Values come by field of the form; a run comes out as one :class:`RunView` per event.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -54,12 +54,12 @@ def empty(model: str | None, tab: str = "generate") -> RunView:
     )
 
 
-def _specs(form: Form, values: Sequence[Any], after: str = "") -> Iterator[RunSpec]:
-    yield form.spec(values)
+def _specs(form: Form, given: Mapping[str, Any], after: str = "") -> Iterator[RunSpec]:
+    yield form.spec(given)
 
 
 @partial(on_gpu, specs=_specs)
-def run(form: Form, values: Sequence[Any], after: str = "") -> Iterator[RunView]:
+def run(form: Form, given: Mapping[str, Any], after: str = "") -> Iterator[RunView]:
     """Draw what the form asks for: the view after every event, errors included.
 
     Closing the iterator stops the run and frees its memory. So does its time limit.
@@ -69,7 +69,7 @@ def run(form: Form, values: Sequence[Any], after: str = "") -> Iterator[RunView]
     """
     view = RunView()
     try:
-        spec, pictures = form.request(values)
+        spec, pictures = form.request(given)
         if after and methods.get("task", spec.task).step:
             spec = spec.replace(inputs={**spec.inputs, "after": after})
         planned = plan(spec)
@@ -108,7 +108,9 @@ def accept(tab: str, spec: RunSpec) -> RunSpec:
     """
     spec = plan(spec).spec
     if spec.task not in tabs.tasks(tab):
-        place = methods.get("task", spec.task).tab
+        place = tabs.of(spec.task)
+        if not place:
+            raise VarSpacesError(f"The page has no tab for the task '{spec.task}'.")
         raise VarSpacesError(
             f"This picture was made by the task '{spec.task}': restore it in the tab "
             f"{tabs.words(place).title}."
@@ -131,20 +133,19 @@ def variations(form: Form, text: str, count: object) -> RunSpec:
     return spec.replace(first=spec.first + spec.count, count=count)
 
 
-def change_model(form: Form, values: Sequence[Any]) -> list[Any]:
+def change_model(form: Form, given: Mapping[str, Any]) -> dict[str, Any]:
     """Values with the defaults of the model that was chosen; what to draw stays if it can."""
-    given: Mapping[str, Any] = dict(zip(form.keys, values, strict=True))
     return form.defaults(get_card(given["model"] or "", "generator"), keep=given)
 
 
-def example(form: Form, number: int, model: str, task: str) -> list[Any]:
+def example(form: Form, number: int, model: str, task: str) -> dict[str, Any]:
     """Values of an example; the picture it starts from is drawn by the model itself."""
     card = get_card(model or "", "generator")
     known = examples(task, card)
     if not 0 <= number < len(known):
         raise VarSpacesError("There is no such example: reload the page.")
     chosen = known[number]
-    filled = dict(zip(form.keys, form.defaults(card, {"task": task}), strict=True))
+    filled = form.defaults(card, {"task": task})
     for field in form.fields:
         if field.role == "input" and task in field.tasks and not field.is_picture:
             value = chosen.inputs.get(field.option.field, field.option.default)
@@ -154,7 +155,7 @@ def example(form: Form, number: int, model: str, task: str) -> list[Any]:
             filled[field.key] = _held(pixels, chosen, bool(field.mask))
         elif field.is_picture and chosen.source:
             filled[field.key] = _start(model, chosen, bool(field.mask))
-    return list({**filled, "seed": str(chosen.seed)}.values())
+    return {**filled, "seed": str(chosen.seed)}
 
 
 @on_gpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -72,31 +73,31 @@ class StepsView:
         """The outputs while nothing new is there."""
         return [gr.skip()] * 5
 
-    def grown(self, steps: Steps, values: list[Any], view: RunView) -> list[Any]:
+    def grown(self, steps: Steps, given: Mapping[str, Any], view: RunView) -> list[Any]:
         """The outputs after a finished run of the form's values.
 
         What said what to change goes on from its result; who painted a region may try again.
         """
         try:
-            spec, pictures = self.form.request(values)
+            spec, pictures = self.form.request(given)
             task = plan(spec).task
-            given = task.read_pictures(pictures)
+            handed = task.read_pictures(pictures)
         except VarSpacesError:  # a form that has changed meanwhile
             return self.same()
-        source, image = given[task.source], view.images[0]
+        source, image = handed[task.source], view.images[0]
         label = " · ".join(asked(view.spec)) or task.title
         steps = steps.grown(source, image, label, view.spec.id)
         height, width = image.shape[:2]
-        kept = task.kept(height, width, given)
-        text = changes(task.beside(height, width, given), image, kept)
-        *shown, handed = self._stand(steps)
+        kept = task.kept(height, width, handed)
+        text = changes(task.beside(height, width, handed), image, kept)
+        *shown, picture = self._stand(steps)
         told = gr.update(value=text, visible=bool(text))
-        return [*shown, handed if task.step else gr.skip(), told]
+        return [*shown, picture if task.step else gr.skip(), told]
 
-    def origin(self, steps: Steps, values: list[Any]) -> str:
+    def origin(self, steps: Steps, given: Mapping[str, Any]) -> str:
         """Id of the run that drew the picture which an edit starts from; empty if none did."""
         try:
-            spec, pictures = self.form.request(values)
+            spec, pictures = self.form.request(given)
         except VarSpacesError:
             return ""
         key = spec.inputs.get(MAIN)

@@ -18,7 +18,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form.chips import Chips
 from var_spaces.ui.form.controls import Controls, element_id
-from var_spaces.ui.form.form import Form
+from var_spaces.ui.form.form import RUN_FIELDS, Form
 from var_spaces.ui.form.layout import FormLayout
 from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, links, stage
@@ -59,7 +59,7 @@ class Tab:
         """The form filled with an accepted spec, and a line that says so."""
         filled = self.controls.updates(self.form.values(spec))
         chips = self.chips.updates(spec.model, spec.task)
-        return [_restored(self.form, spec), *filled, *chips]
+        return [_restored(self.form, spec), *filled.values(), *chips]
 
 
 def _restored(form: Form, spec: RunSpec | None) -> str | None:
@@ -91,40 +91,37 @@ def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
             view = ControlView(form) if KIND in form.keys else None
     if view:
         view.follow(layout)
-    run = _wire_run(controls, layout, screen, chips, steps)
+    run = _wire_run(layout, screen, chips, steps)
     tab = Tab(controls, layout, screen, chips, run)
     _wire(tab)
     return tab
 
 
 def _wire_run(
-    controls: Controls,
-    layout: FormLayout,
-    screen: Screen,
-    chips: Chips,
-    steps: StepsView | None = None,
+    layout: FormLayout, screen: Screen, chips: Chips, steps: StepsView | None = None
 ) -> Dependency:
     """Everything that starts and stops a run."""
-    form = controls.form
+    form = layout.form
     run = runs(
         [layout.go.click, layout.component("seed").submit],
         partial(_draw_step, form, steps) if steps else partial(_draw, form),
-        [*([steps.state] if steps else []), *layout.components],
+        [steps.state] if steps else [],
         [*screen.outputs, *(steps.outputs if steps else [])],
+        named=layout.named,
         status=screen.status,
         stop=layout.stop,
     )
     layout.stop.click(Screen.stopped, screen.phase, screen.outputs, cancels=[run], **QUICK)
 
     # gradio hands over what is annotated with its own types
-    def example(model: str, task: str, event: gr.EventData) -> list[Any]:
+    def example(model: str, task: str, event: gr.EventData) -> dict:
         with refusing():
-            return controls.updates(handlers.example(form, int(event.number), model, task))
+            return layout.filled(handlers.example(form, int(event.number), model, task))
 
-    def vary(event: gr.EventData) -> list[Any]:
+    def vary(event: gr.EventData) -> dict:
         with refusing():
             spec = handlers.variations(form, str(event.run), event.count)
-            return controls.updates(form.values(spec))
+            return layout.filled(form.values(spec))
 
     varied = screen.stage.select(vary, None, layout.components, **CAREFUL)
     varied.success(None, None, None, js=PRESS.format(button=layout.go.elem_id), **QUICK)
@@ -145,23 +142,24 @@ def _wire(tab: Tab) -> None:
     for key in ("model", "task"):
         layout.component(key).input(
             partial(_change, tab, key),
-            [screen.phase, *layout.components],
+            screen.phase,
             [screen.stage, screen.more, *tab.restored],
+            inputs_kwargs=layout.small,
             **CAREFUL,
         )
     restored = layout.drop.upload(partial(_restore, tab), layout.drop, tab.restored, **CAREFUL)
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
     if layout.needs:
-        layout.needs.follow(tab.form, layout.components)
+        layout.needs.follow(tab.form, layout.named)
     copy = links.COPY.format(button=element_id(tab.form.tab, "link"))
     screen.link.click(None, screen.share, None, js=copy, **QUICK)
     tab.run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
 
 
-def _draw(form: Form, *values: Any) -> Iterator[tuple]:
+def _draw(form: Form, **given: Any) -> Iterator[tuple]:
     """Run, and show every view of the run; closing it stops the run."""
-    with closing(handlers.run(form, form.shown(values))) as views:
+    with closing(handlers.run(form, form.shown(given))) as views:
         for view in views:
             yield Screen.show(view, None)
             if view.phase == "done":  # the picture is seen while its files are written
@@ -171,9 +169,9 @@ def _draw(form: Form, *values: Any) -> Iterator[tuple]:
                 raise refusal(view.message)
 
 
-def _draw_step(form: Form, shown: StepsView, steps: Steps, *values: Any) -> Iterator[tuple]:
+def _draw_step(form: Form, shown: StepsView, steps: Steps, **given: Any) -> Iterator[tuple]:
     """As :func:`_draw`, for an edit that is a step of a chain."""
-    given = form.shown(values)
+    given = form.shown(given)
     with closing(handlers.run(form, given, shown.origin(steps, given))) as views:
         for view in views:
             yield (*Screen.show(view, None), *shown.same())
@@ -184,20 +182,17 @@ def _draw_step(form: Form, shown: StepsView, steps: Steps, *values: Any) -> Iter
                 raise refusal(view.message)
 
 
-def _change(tab: Tab, key: str, phase: str, *values: Any) -> list[Any]:
+def _change(tab: Tab, key: str, phase: str, **given: Any) -> list[Any]:
     """What another model or task changes; a screen that is still empty shows its scales."""
     form = tab.form
     with refusing():
-        new = handlers.change_model(form, values) if key == "model" else list(values)
-        given = dict(zip(form.keys, new, strict=True))
-        view = handlers.empty(given["model"], form.tab)
+        new = handlers.change_model(form, given) if key == "model" else given
+        view = handlers.empty(new["model"], form.tab)
         status, pictures, costs = Screen.empty(view) if phase == "empty" else (gr.skip(),) * 3
-        chips = tab.chips.updates(given["model"], given["task"])
+        chips = tab.chips.updates(new["model"], new["task"])
         filled = tab.controls.updates(new)
-        for place, field in enumerate(form.fields):
-            if field.role == "run":
-                filled[place] = gr.skip()  # the visitor may have typed on
-        return [pictures, costs, status, *filled, *chips]
+        filled |= dict.fromkeys(RUN_FIELDS, gr.skip())  # the visitor may have typed on
+        return [pictures, costs, status, *filled.values(), *chips]
 
 
 def _restore(tab: Tab, path: str) -> list[Any]:
