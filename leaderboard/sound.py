@@ -12,8 +12,7 @@ from leaderboard.result import Result, Samples
 from leaderboard.store import Store, index
 from leaderboard.submissions.request import Request
 from leaderboard.submissions.verdict import Verdict, path_of
-from leaderboard.suites.base import get_suite
-from leaderboard.suites.own import OwnSuite
+from leaderboard.suites.base import OWN, get_suite
 from var_spaces.errors import NotHere, VarSpacesError
 from var_spaces.zoo.cards import known
 
@@ -45,7 +44,7 @@ def stale(store: Store) -> list[str]:
 
 
 def _past(result: Result) -> str:
-    if result.suite == OwnSuite.name:
+    if result.suite == OWN:
         return ""  # its pictures are not here: nobody can tell
     try:
         protocol = get_suite(result.suite).protocol

@@ -16,10 +16,14 @@ from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
 from leaderboard.references.base import Reference
 from var_spaces import codecs, methods
+from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Method
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+OWN = "own"  # name of the suites that sweep files describe
 
 
 class Suite(Method):
@@ -114,5 +118,11 @@ def get_suite(name: str) -> Suite:
 
     Raises:
         UnknownName: if there is none; names the nearest one.
+        VarSpacesError: for the one that only a sweep file describes (``own.py``).
     """
+    if name == OWN:
+        raise VarSpacesError(
+            "A suite of one's own is in its sweep file: who has that and its pictures runs it with "
+            "python -m leaderboard run --sweep FILE; others can neither draw nor verify it."
+        )
     return methods.get("suite", name)()

@@ -28,7 +28,7 @@ from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.psnr import Psnr
 from leaderboard.metrics.ssim import Ssim
 from leaderboard.metrics.token_agreement import TokenAgreement
-from leaderboard.suites.base import Suite
+from leaderboard.suites.base import OWN, Suite
 from var_spaces import methods, pictures
 from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.validation import freeze, shorten
@@ -47,7 +47,7 @@ class OwnSuite(Suite):
     It is not registered: only who has the sweep file and its pictures can run it.
     """
 
-    name = "own"
+    name = OWN
     title = "Images of one's own, beside the full cache"
 
     version = 1

@@ -94,6 +94,11 @@ def test_a_sweep_with_pictures_makes_rows(sweep, capsys):
     }
     assert agreement["full"] == 1 > agreement["sliding-window"]
     assert sound.problems(store) == [] and sound.stale(store) == []
+    capsys.readouterr()
+    for command in (["submit", "--sweep", str(sweep)], ["verify", results[0].id]):
+        assert main([*command, "--store", place[0]]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert "A suite of one's own is in its sweep file" in line
 
 
 @pytest.mark.parametrize(
