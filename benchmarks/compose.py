@@ -75,10 +75,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
 
-    prompts = read_prompts(args.per_category, version=2)
+    prompts = read_prompts(args.per_category)
     model = var_spaces.load(args.model)
     images = {args.model: draw(model, prompts, args.seed), **perfect(model, prompts)}
-    judge, clip = embedded_parser(version=2), embedded()
+    judge, clip = embedded_parser(), embedded()
     reports = {name: score(prompts, judge(pictures)) for name, pictures in images.items()}
     scores = {name: clip_scores(clip, pictures, prompts) for name, pictures in images.items()}
 

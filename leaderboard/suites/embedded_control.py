@@ -42,7 +42,7 @@ class EmbeddedControl(Suite):
     title = "Drawing along control maps, 280 images"
     paper = "https://arxiv.org/abs/2510.14882"
 
-    version = 1
+    version = 2
     task = "control"
     minutes = 4
 

@@ -28,7 +28,7 @@ class EmbeddedInstruct(Suite):
     name = "embedded-instruct"
     title = "Edits by instruction, 360 pairs"
 
-    version = 1
+    version = 2
     task = "instruct"
     minutes = 5
 

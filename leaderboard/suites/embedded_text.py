@@ -29,7 +29,7 @@ class EmbeddedText(Suite):
     name = "embedded-text"
     title = "Embedded text models, 200 prompts"
 
-    version = 1
+    version = 2
     task = "text-to-image"
     minutes = 2
 

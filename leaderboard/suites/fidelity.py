@@ -47,6 +47,7 @@ class FidelityText(Fidelity):
     name = "fidelity-text"
     title = "Fidelity to the full cache, 70 prompts"
 
+    version = 2
     task = "text-to-image"
 
     def items(self) -> Sequence[Item]:

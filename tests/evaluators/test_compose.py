@@ -44,11 +44,6 @@ WHITE = ("white", "white")
 ATLAS = Atlas.load()
 
 
-@pytest.fixture(scope="module", params=[1, 2])
-def every_prompt(request) -> list[Prompt]:
-    return read_prompts(version=request.param)
-
-
 @pytest.fixture(scope="module")
 def prompts() -> list[Prompt]:
     return read_prompts()
@@ -102,8 +97,7 @@ def test_a_thing_of_the_right_colour_must_stand_there():
     assert checks(caption, Facts((CAT, grey, DOG), WHITE))["place"] is True
 
 
-def test_the_frozen_prompts(every_prompt, tmp_path):
-    prompts = every_prompt
+def test_the_frozen_prompts(prompts, tmp_path):
     groups = by_category(prompts)
     assert {name: len(group) for name, group in groups.items()} == dict.fromkeys(
         CATEGORIES, PER_CATEGORY
@@ -187,19 +181,17 @@ def test_the_embedded_parser_reads_its_scenes(prompts):
     )
 
 
-def test_the_second_parser_knows_things_by_their_shape():
-    """On real scenes of every category, tinted ones too; 98 % over all prompts."""
-    some = read_prompts(12, version=2)
+def test_the_parser_knows_things_by_their_shape():
+    """On real scenes of every category, tinted ones too; 99 % over all prompts."""
+    some = read_prompts(12)
     images = render(ATLAS, pack(ATLAS, [Scene.from_dict(p.scene) for p in some]))
-    found = score(some, embedded_parser(version=2)(images))
+    found = score(some, embedded_parser()(images))
     assert found[OVERALL]["accuracy"] > 0.94
     assert min(row["accuracy"] for row in found.values()) >= 0.8
-    first = score(some, embedded_parser()(images))
-    assert found["colour"]["accuracy"] > first["colour"]["accuracy"] + 0.3
 
 
 def test_colours_that_are_asked_for_can_be_seen():
-    tinted = [p for p in read_prompts(25, version=2) if "colour" in p.category]
+    tinted = [p for p in read_prompts(25) if "colour" in p.category]
     scenes = [Scene.from_dict(prompt.scene) for prompt in tinted]
     assert min(tint_differences(ATLAS, scenes)) >= SEEN
     orange = {"concept": "fire", "style": "flat", "tint": "orange"}

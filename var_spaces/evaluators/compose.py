@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from var_spaces.evaluators.clip import ClipScorer, Pictures
 
 ATLAS = Path(__file__).resolve().parents[2] / "assets" / "atlas"
-# By version: since 2 every colour that is asked for can be told apart by eye.
-PROMPTS = {1: ATLAS / "compose_prompts.json", 2: ATLAS / "compose_prompts_2.json"}
+PROMPTS = ATLAS / "compose_prompts.json"
 FORMAT = 1
 OVERALL = "overall"
 RATES = ("accuracy", "shuffled", "chance")
@@ -73,20 +72,16 @@ def _said(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in items if value is not None}
 
 
-def read_prompts(
-    per_category: int | None = None, path: Path | None = None, version: int = 1
-) -> list[Prompt]:
+def read_prompts(per_category: int | None = None, path: Path = PROMPTS) -> list[Prompt]:
     """The frozen prompts, category by category.
 
     Args:
         per_category: only the first so many of every category.
         path: another file of the same format.
-        version: of the prompts, 1 or 2; suites keep the version that they began with.
 
     Raises:
         VarSpacesError: if the file is missing or of another format.
     """
-    path = path or PROMPTS[version]
     try:
         data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

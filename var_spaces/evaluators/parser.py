@@ -97,17 +97,7 @@ class SceneParser:
         return Facts(things, (top, bottom))
 
 
-FOLDERS = {1: "parser", 2: "parser-2"}
-
-
 @cache
-def embedded_parser(
-    device: str = "cpu", folder: Path | None = None, version: int = 1
-) -> SceneParser:
-    """The parser of this project, loaded when it is first asked for and shared from then on.
-
-    Args:
-        version: 1 knows tinted things badly; 2 reads 98 % of the scenes of prompts. Suites keep
-            the version that they began with.
-    """
-    return SceneParser(folder or EVALUATORS / FOLDERS[version], device)
+def embedded_parser(device: str = "cpu", folder: Path | None = None) -> SceneParser:
+    """The parser of this project, loaded when it is first asked for and shared from then on."""
+    return SceneParser(folder or EVALUATORS / "parser", device)

@@ -70,19 +70,18 @@ CATEGORIES: dict[str, Category] = {
 style and background together, from the easy recipe."""
 
 
-def make_prompts(atlas: Atlas, version: int = 2) -> list[Prompt]:
+def make_prompts(atlas: Atlas) -> list[Prompt]:
     """The prompts of all categories, no text twice.
 
-    Args:
-        version: since 2 every colour that is asked for can be told apart from all others and from
-            the thing's own (see :mod:`.distinct`).
+    Every colour that is asked for can be told apart from all others and from the thing's own (see
+    :mod:`.distinct`).
     """
     prompts = []
     for seed, (name, category) in enumerate(CATEGORIES.items(), SEED):
         sampler = SceneSampler(atlas, category.scenes)
         scenes = unpack(atlas, sampler.batch(seed, 0, DRAWN))
         captions = CaptionWriter(atlas, category.said).batch(scenes, seed, 0)
-        least = tint_differences(atlas, scenes) if version > 1 else [1.0] * len(scenes)
+        least = tint_differences(atlas, scenes)
         found: dict[str, Prompt] = {}
         for scene, caption, difference in zip(scenes, captions, least, strict=True):
             if category.kept(caption) and difference >= SEEN:
@@ -116,9 +115,8 @@ def main(argv: list[str] | None = None) -> int:
     """Command line entry. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Write the frozen prompts.")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
-    parser.add_argument("--version", type=int, choices=(1, 2), default=2)
     options = parser.parse_args(argv)
-    prompts = make_prompts(Atlas.load(), options.version)
+    prompts = make_prompts(Atlas.load())
     options.out.write_text(dump(prompts), encoding="utf-8")
     print(f"wrote {len(prompts)} prompts")
     return 0

@@ -175,7 +175,7 @@ class TextTransformerRecipe(Recipe):
         tokenizer = plan.model(config.tokenizer, "bitwise")
         encoder = load_minilm(device=plan.device, max_length=config.text_tokens)
         start = plan.model(config.start, "infinity") if config.start else None
-        judge = plan.options.evaluators / "parser-2"
+        judge = plan.options.evaluators / "parser"
         return cls(tokenizer, encoder, config, plan.seed, plan.device, start, judge)
 
     def card(self) -> dict[str, Any]:
@@ -249,7 +249,7 @@ class TextTransformerRecipe(Recipe):
     def composition(self, model: nn.Module) -> dict[str, float]:
         """Share (0..1) of frozen prompts whose picture shows what they say, by category."""
         try:
-            prompts = read_prompts(self.final.compose, version=2)
+            prompts = read_prompts(self.final.compose)
             texts = [prompt.text for prompt in prompts]
             pictures = draw_prompts(self.tokenizer, model, self.encoder, texts, DEFAULTS)
         except ModuleNotFoundError as error:  # a training machine without pydantic

@@ -19,7 +19,7 @@ def suggested(found: Sequence[np.ndarray]) -> dict[str, str]:
     from var_spaces.pictures import fit
 
     try:
-        parser = embedded_parser(version=2)
+        parser = embedded_parser()
     except VarSpacesError:  # an installation without it
         return {}
     squares = [fit(one, min(one.shape[:2]), min(one.shape[:2])) for one in found]
