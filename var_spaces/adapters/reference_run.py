@@ -62,7 +62,11 @@ class PreparedControl(Prepared):
 
 
 def teach(stream: ReferenceStream, backbone: Infinity, tokens: Tensor, kinds: Tensor) -> Extension:
-    """What maps ``tokens (B, L, n)`` of ``kinds (B,)`` add to teacher forcing of B rows."""
+    """What maps ``tokens (B, L, n)`` of ``kinds (B,)`` add to teacher forcing of B rows.
+
+    A step that sees the first scales only needs no more of the maps, unless the stream is seen
+    whole.
+    """
     schedule = backbone.schedule
     if stream.config.way == "joint":
         embedded = stream.embedded(backbone, tokens, kinds, schedule)

@@ -126,8 +126,8 @@ class ReferenceStream(nn.Module):
 
         Args:
             backbone: its weights are used and never changed.
-            tokens: maps as the tokenizer gives them to all scales, ``(R, L, n)``;
-                see ``control_tokens`` in ``reference_run.py``.
+            tokens: maps as the tokenizer gives them to all scales, or to the first ones,
+                ``(R, L, n)``; see ``control_tokens`` in ``reference_run.py``.
             kinds: positions of their kinds, ``(R,)`` int64.
             schedule: of the run.
 
@@ -136,8 +136,9 @@ class ReferenceStream(nn.Module):
         """
         context = self.context(backbone, schedule)
         c = self.embedded(backbone, tokens, kinds, schedule)
-        turn = context.rotary.span(slice(schedule.total))
-        masked = block_attend(schedule.lengths, "causal")
+        length = tokens.shape[1]
+        turn = context.rotary.span(slice(length))
+        masked = block_attend(schedule.lengths[: schedule.offsets.index(length)], "causal")
         passed = {}
         for block in range(self.blocks.stop):
             layer, modulation = self.layer(backbone, block), context.blocks[block]
@@ -159,6 +160,7 @@ class ReferenceStream(nn.Module):
     ) -> Tensor:
         """The stream before the first block, ``(R, L, C)`` float32."""
         level = scales_of_tokens(schedule, range(schedule.num_scales), tokens.device)
+        level = level[: tokens.shape[1]]
         tokens = tokens.to(backbone.word_embed.weight.dtype)
         c = backbone.word_embed(tokens).float() + self.embed(tokens).float()
         return c + backbone.lvl_embed.weight[level].float() + self.kind(kinds)[:, None].float()

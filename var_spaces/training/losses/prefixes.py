@@ -47,6 +47,11 @@ class Prefixes:
             return scales
         return drawn.randrange(self.shortest, scales)
 
+    def first(self, scales: int, tokens: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs ``(B, L - 1, n)`` and targets ``(B, L, n)`` of the first scales."""
+        length = self.schedule.offsets[scales]
+        return tokens[:, : length - self.schedule.lengths[0]], bits[:, :length]
+
 
 def mean_seen(losses: Tensor, weights: Tensor) -> Tensor:
     """Mean of the losses ``(B, l)`` of what a step sees, under ``weights (L,)`` of all tokens.

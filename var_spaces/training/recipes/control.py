@@ -32,7 +32,8 @@ from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
-from var_spaces.training.losses.bits import bit_losses
+from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.recipes.text_base import text_base
 
@@ -60,6 +61,9 @@ class ControlTraining:
         drop_text: share of samples trained with the learned empty text, 0..1.
         flip_strength, flip_scales: self-correction, see :class:`BitFlips`. It matters here: given
             true coarse scales a model could read the layout from them and not from the map.
+        reweight: let coarse scales count more, see :func:`scale_weights`.
+        full, shortest: share of steps that see all scales, and the least that the others see, see
+            :class:`Prefixes`.
         eval_images: images per validation probe and kind.
     """
 
@@ -77,6 +81,9 @@ class ControlTraining:
     drop_text: float = 0.1
     flip_strength: float = 0.3
     flip_scales: int = 64
+    reweight: bool = True
+    full: float = 1.0
+    shortest: int = 3
     eval_images: int = 64
     samples: int = 8
 
@@ -157,6 +164,8 @@ class ControlRecipe(Recipe):
         self.writer = CaptionWriter(self.atlas, CaptionRecipe(0.75, 0.7, 0.6, 0.95, 0.25))
         self.kinds = [methods.parse("control", kind) for kind in config.kinds]
         self.model = Controlled(backbone, config.adapter().build(backbone.config))
+        self.prefixes = Prefixes(backbone.schedule, config.full, config.shortest)
+        self.weights = scale_weights(backbone.schedule, config.reweight).to(device)
 
     @classmethod
     def build(cls, plan: Plan) -> ControlRecipe:
@@ -206,7 +215,12 @@ class ControlRecipe(Recipe):
         flips = BitFlips(config.flip_strength, config.flip_scales, generator)
         dropped = torch.rand(count, generator=generator) < config.drop_text
         batch = self.batch(self.scenes, self.seed, start, count, flips)
-        return bit_losses(model(batch, dropped.to(self.device)), batch.bits).mean(), {}
+        scales = self.prefixes.draw(self.seed, step)
+        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
+        control = batch.control if config.sees == "all" else batch.control[:, : bits.shape[1]]
+        seen = batch._replace(tokens=tokens, control=control)
+        losses = bit_losses(model(seen, dropped.to(self.device)), bits)
+        return mean_seen(losses, self.weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
 from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.recipes.text_base import text_base
 
@@ -66,6 +67,8 @@ class EchoTraining:
         flip_strength, flip_scales: self-correction, see :class:`BitFlips`. Given true coarse scales
             a model could read the thing from them and not from the reference.
         reweight: let coarse scales count more, see :func:`scale_weights`.
+        full, shortest: share of steps that see all scales, and the least that the others see, see
+            :class:`Prefixes`.
         eval_images: images per validation probe.
         samples: references whose things are drawn.
     """
@@ -83,6 +86,8 @@ class EchoTraining:
     flip_strength: float = 0.3
     flip_scales: int = 64
     reweight: bool = True
+    full: float = 1.0
+    shortest: int = 3
     eval_images: int = 128
     samples: int = 8
 
@@ -170,6 +175,8 @@ class EchoRecipe(Recipe):
         self.adapter = self._adapter()
         own = self.adapter.build(backbone.config).start_from(backbone)
         self.model = Echoing(backbone, own)
+        self.prefixes = Prefixes(backbone.schedule, config.full, config.shortest)
+        self.weights = scale_weights(backbone.schedule, config.reweight).to(device)
 
     def _adapter(self) -> Echo:
         """The adapter with the sizes of what it sees."""
@@ -235,9 +242,11 @@ class EchoRecipe(Recipe):
         dropped = torch.rand(3, count, generator=generator) < rates[:, None]
         batch = self.batch(self.pairs, self.seed, start, count, flips)
         words, semantic, content = dropped.to(self.device)
-        losses = bit_losses(model(batch, words, ~semantic, ~content), batch.bits)
-        weights = scale_weights(self.model.schedule, config.reweight).to(self.device)
-        return (losses * weights).sum(1).mean(), {}
+        scales = self.prefixes.draw(self.seed, step)
+        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
+        seen = batch._replace(tokens=tokens)
+        losses = bit_losses(model(seen, words, ~semantic, ~content), bits)
+        return mean_seen(losses, self.weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from var_spaces.adapters.source_reference import (
 )
 from var_spaces.backbones.infinity import Infinity, TextContext
 from var_spaces.backbones.text_features import TextFeatures
-from var_spaces.conditioning.packed_encoder import PackedEncoder, load_minilm
+from var_spaces.conditioning.packed_encoder import PackedEncoder
 from var_spaces.tokenizers.bitwise import Bitwise
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.edits import SPLITS, Edit, EditSampler, render_edits
@@ -39,6 +39,7 @@ from var_spaces.training.images.text_samples import draw_prompts
 from var_spaces.training.losses.bits import bit_losses, scale_weights
 from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
+from var_spaces.training.recipes.text_base import text_base
 
 EVAL_SEED = 7_000_021  # never a training seed
 DEFAULTS = {
@@ -102,8 +103,8 @@ class InstructRecipe(Recipe):
     """Trains :class:`Infinity` with a source picture in front.
 
     Args:
-        encoder: the frozen text encoder, on ``device``.
         start: the text model, whose weights are trained on.
+        encoder: the frozen text encoder, on ``device``.
         start_card: of that model.
     """
 
@@ -115,8 +116,8 @@ class InstructRecipe(Recipe):
     def __init__(
         self,
         tokenizer: Bitwise,
-        encoder: PackedEncoder,
         start: Infinity,
+        encoder: PackedEncoder,
         start_card: dict[str, Any],
         config: InstructConfig,
         seed: int,
@@ -144,11 +145,9 @@ class InstructRecipe(Recipe):
     @classmethod
     def build(cls, plan: Plan) -> InstructRecipe:
         config = plan.settings
-        start = plan.model(config.start, "infinity", "varedit")
+        base = text_base(plan, config.start, config.text_tokens, "infinity", "varedit")
         card = read_card(plan.options.models / config.start)
-        tokenizer = plan.model(card["tokenizer"], "bitwise")
-        encoder = load_minilm(device=plan.device, max_length=config.text_tokens)
-        return cls(tokenizer, encoder, start, card, config, plan.seed, plan.device)
+        return cls(*base, card, config, plan.seed, plan.device)
 
     def card(self) -> dict[str, Any]:
         adapter = {"name": "scale-aligned-reference", "rope_layout": "aligned"}
@@ -205,11 +204,9 @@ class InstructRecipe(Recipe):
         source = batch.source * (~no_source).to(batch.source)[:, None, None]
         dropped = no_text.to(self.device)
         scales = self.prefixes.draw(self.seed, step)
-        length = self.model.schedule.offsets[scales]
-        tokens = batch.tokens[:, : length - self.model.schedule.lengths[0]]
+        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
         logits = model(batch.text, tokens, dropped=dropped, extend=self.extend(model, source))
-        losses = bit_losses(logits, batch.bits[:, :length])
-        return mean_seen(losses, self.weights), {"scales": scales}
+        return mean_seen(bit_losses(logits, bits), self.weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:

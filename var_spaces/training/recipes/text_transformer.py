@@ -215,11 +215,9 @@ class TextTransformerRecipe(Recipe):
         dropped = torch.rand(count, generator=generator) < config.drop_text
         batch = self.batch(self.scenes, self.seed, start, count, flips)
         scales = self.prefixes.draw(self.seed, step)
-        length = self.model.schedule.offsets[scales]
-        tokens = batch.tokens[:, : length - self.model.schedule.lengths[0]]
+        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
         logits = model(batch.text, tokens, dropped=dropped.to(self.device))
-        losses = bit_losses(logits, batch.bits[:, :length])
-        return mean_seen(losses, self.weights), {"scales": scales}
+        return mean_seen(bit_losses(logits, bits), self.weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
