@@ -16,9 +16,12 @@ from safetensors.torch import load_file
 import var_spaces
 from leaderboard.suites.base import get_suite
 from var_spaces import cli
+from var_spaces.conditioning.packed_encoder import load_minilm
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.__main__ import main, parser
 from var_spaces.training.engine.config import CONFIG_FOLDER, bundled, read_config
+from var_spaces.training.engine.models import load
+from var_spaces.training.recipes.control import ControlRecipe, ControlTraining
 from var_spaces.zoo.cards import ASSETS, get_card
 
 EMBEDDED = ASSETS / "models"
@@ -26,6 +29,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
 
 KINDS = ["canny", "palette", "mask"]
+BASE = read_config("control-bit")["recipe"]["base"]
 
 
 def train(root: Path, *arguments: str) -> int:
@@ -42,7 +46,7 @@ def trained(tmp_path_factory) -> Path:
     """Folder with ``models`` and ``runs``; the base is the embedded one."""
     root = tmp_path_factory.mktemp("trained")
     (root / "models").mkdir()
-    for name in ("t2i-bit", "bit-tokenizer"):
+    for name in (BASE, get_card(BASE).tokenizer):
         (root / "models" / name).symlink_to(EMBEDDED / name)
     assert train(root, "--steps", "2") == 0
     return root
@@ -51,13 +55,13 @@ def trained(tmp_path_factory) -> Path:
 def test_the_folder_holds_the_adapter_alone(trained):
     folder = trained / "models" / "control-bit"
     card = json.loads((folder / "card.json").read_text())
-    assert (card["base"], card["adapter"]["name"]) == ("t2i-bit", "reference-attention")
+    assert (card["base"], card["adapter"]["name"]) == (BASE, "reference-attention")
     assert "architecture" not in card
     assert card["adapter"]["kinds"] == KINDS
     weights = load_file(folder / "model.safetensors")
     assert not any("backbone" in name for name in weights)
     assert (folder / "model.safetensors").stat().st_size < 1_000_000
-    assert "adapter `reference-attention` of `t2i-bit`" in (folder / "README.md").read_text()
+    assert f"adapter `reference-attention` of `{BASE}`" in (folder / "README.md").read_text()
 
 
 def test_only_the_adapter_is_trained(trained):
@@ -71,6 +75,19 @@ def test_only_the_adapter_is_trained(trained):
         if k.startswith("into")
     ]
     assert all(value.abs().sum() > 0 for value in moved)
+
+
+@pytest.mark.parametrize("sees", ["same", "up-to", "all"])
+def test_a_step_of_few_scales_is_the_start_of_a_whole_one(sees):
+    """Logits of the first scales, from the maps that such a step gets and from whole ones."""
+    config = ControlTraining(kinds=tuple(KINDS), sees=sees, zero_start=False)
+    parts = load(EMBEDDED / "bit-tokenizer"), load(EMBEDDED / "t2i-bit"), load_minilm()
+    recipe = ControlRecipe(*parts, config, 0, torch.device("cpu"))
+    batch = recipe.batch(recipe.scenes, 0, 0, 3)
+    seen, bits = recipe.first(batch, 4)
+    with torch.no_grad():
+        whole = recipe.model(batch)[:, : bits.shape[1]]
+        assert torch.allclose(recipe.model(seen), whole, atol=1e-4)
 
 
 def test_every_kind_is_judged_with_without_and_with_another_map(trained):

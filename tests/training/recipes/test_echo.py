@@ -8,22 +8,24 @@ from pathlib import Path
 import torch
 
 from var_spaces.training.__main__ import main
+from var_spaces.training.engine.config import read_config
 from var_spaces.training.engine.models import load, read_card
 
 
 def test_a_tiny_run(tmp_path, monkeypatch, capsys):
     models = Path("assets/models")
-    before = {k: v.clone() for k, v in load(models / "t2i-bit").state_dict().items()}
+    base = read_config("echo-bit")["recipe"]["base"]
+    before = {k: v.clone() for k, v in load(models / base).state_dict().items()}
     given = ["echo", "--config", "echo-bit", "--steps", "2", "--tiny", "--device", "cpu", "--quiet"]
     out = tmp_path / "models"
     out.mkdir()
-    for name in ("t2i-bit", "bit-tokenizer"):
+    for name in (base, read_card(models / base)["tokenizer"]):
         (out / name).symlink_to((models / name).resolve(), target_is_directory=True)
     assert main([*given, "--models", str(out), "--runs", str(tmp_path / "runs")]) == 0
     card = read_card(out / "echo-bit")
-    assert (card["base"], card["adapter"]["name"]) == ("t2i-bit", "echo")
+    assert (card["base"], card["adapter"]["name"]) == (base, "echo")
     assert {"nats_both", "nats_base", "nats_semantic"} <= set(card["metrics"])
-    after = load(models / "t2i-bit").state_dict()
+    after = load(models / base).state_dict()
     assert all(torch.equal(value, after[key]) for key, value in before.items())
     rows = (tmp_path / "runs" / "echo-bit" / "metrics.jsonl").read_text("utf-8").splitlines()
     assert len([row for row in rows if "loss" in json.loads(row)]) == 2

@@ -216,11 +216,16 @@ class ControlRecipe(Recipe):
         dropped = torch.rand(count, generator=generator) < config.drop_text
         batch = self.batch(self.scenes, self.seed, start, count, flips)
         scales = self.prefixes.draw(self.seed, step)
-        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
-        control = batch.control if config.sees == "all" else batch.control[:, : bits.shape[1]]
-        seen = batch._replace(tokens=tokens, control=control)
+        seen, bits = self.first(batch, scales)
         losses = bit_losses(model(seen, dropped.to(self.device)), bits)
         return mean_seen(losses, self.weights), {"scales": scales}
+
+    def first(self, batch: Batch, scales: int) -> tuple[Batch, Tensor]:
+        """The batch and its targets as a step of the first scales needs them."""
+        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
+        whole = self.config.sees == "all"
+        control = batch.control if whole else batch.control[:, : bits.shape[1]]
+        return batch._replace(tokens=tokens, control=control), bits
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
