@@ -14,9 +14,9 @@ from var_spaces.zoo.cards import get_card
     ("task", "wanted", "model"),
     [
         (None, "class-labels", "var-base"),
-        (None, "text", "t2i-bit"),
+        (None, "text", "t2i-fine"),
         ("edit", "class-labels", "var-base"),
-        ("text-to-image", "text", "t2i-bit"),
+        ("text-to-image", "text", "t2i-fine"),
     ],
 )
 def test_the_usual_model(task, wanted, model):

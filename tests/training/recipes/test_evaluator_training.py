@@ -119,7 +119,8 @@ def test_all_trains_every_embedded_model():
     order = list(embedded())
     for name in embedded():
         settings = read_config(name).get("recipe", {})
-        for needed in [*settings.get("tokenizers", []), settings.get("tokenizer", order[0])]:
+        others = (settings[key] for key in ("tokenizer", "start", "base") if key in settings)
+        for needed in [*settings.get("tokenizers", []), *others]:
             assert order.index(needed) <= order.index(name)
 
 
