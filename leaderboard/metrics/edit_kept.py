@@ -9,19 +9,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from leaderboard import edit_pairs
-from leaderboard.metrics.base import Batch, Context, Value
+from leaderboard.metrics.base import Batch, Context
 from leaderboard.metrics.edit_done import OPERATIONS
-from leaderboard.metrics.grouped import Grouped
+from leaderboard.metrics.grouped import NO_GROUP, Grouped
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from leaderboard.references.base import RealFeatures
-
 
 class EditKept(Grouped):
-    """Base class. Edits that may change everything have no value and do not count."""
+    """Base class. Edits that may change everything are in no group, so they do not count."""
 
     better = "higher"
     facts = ("group", "pair")
@@ -32,17 +30,12 @@ class EditKept(Grouped):
         from var_spaces.evaluators import edits
 
         measure: Callable[..., float] = getattr(edits, self.measure_of)
-        _, masks = edit_pairs.truth()
-        found = []
-        for item, image in zip(batch.items, batch.images, strict=True):
-            n = item.facts["pair"]
-            found.append(measure(image, edit_pairs.sources()[n], masks[n]))
-        return self.with_groups(batch, found)
-
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
-        import numpy as np
-
-        return super().score(values[np.isfinite(values[:, 0])], real)
+        sources, (_, masks) = edit_pairs.sources(), edit_pairs.truth()
+        numbers = [item.facts["pair"] for item in batch.items]
+        pairs = zip(numbers, batch.images, strict=True)
+        rows = self.with_groups(batch, [measure(image, sources[n], masks[n]) for n, image in pairs])
+        rows[[masks[n].all() for n in numbers]] = 0, NO_GROUP
+        return rows
 
 
 @register

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from leaderboard.metrics.base import Batch
     from leaderboard.references.base import RealFeatures
 
+NO_GROUP = -1  # position of an image that does not count: results hold finite numbers only
+
 
 class Grouped(Metric):
     """Base class: ``measure`` gives ``(B, 2)``, a number and the position of its group.

@@ -56,3 +56,16 @@ def test_truth_and_copies(some):
         assert score(EditKeptSsim(), images, items).value == pytest.approx(1)
     noisy = np.clip(copies.astype(int) + 10, 0, 255).astype(np.uint8)
     assert score(EditKeptPsnr(), noisy, items).value < 40
+
+
+@pytest.mark.parametrize("metric", [EditKeptPsnr(), EditKeptSsim()])
+def test_a_pair_that_may_change_everywhere_counts_in_no_group(metric):
+    """Results hold finite numbers only, and a runner refuses others."""
+    items = get_suite("embedded-instruct").items()
+    whole = [item for item in items if edit_pairs.truth()[1][item.facts["pair"]].all()]
+    assert whole
+    some = [*whole, items[0]]
+    images = edit_pairs.sources()[[item.facts["pair"] for item in some]]
+    values = metric.measure(batch(images, some), Context(device="cpu"))
+    assert np.isfinite(values).all()
+    assert list(metric.score(values, None).details) == [items[0].facts["group"]]
