@@ -9,7 +9,7 @@ import pytest
 
 from tests.ui import words
 from tests.ui.run.test_html import EMPTY, VIEWS, running
-from var_spaces import methods
+from var_spaces import RunSpec, methods
 from var_spaces.ui import languages
 from var_spaces.ui.run import cost, onward, stage
 from var_spaces.zoo.cards import cards
@@ -34,6 +34,10 @@ def of_runs() -> set[str]:
         found |= set(words.spoken(stage.status(view)))
         found |= set(words.spoken([p for n, p in stage.parts(view).items() if n != "frames"]))
         found |= set(words.spoken(cost.parts(view)))
+    edit = RunSpec(model="tiny", task="refine", inputs={"source": "0" * 64})
+    for spec in (edit, RunSpec(model="tiny")):
+        for said in (f"Settings of run {spec.id} are back.", "The comparison is back."):
+            found |= set(words.spoken(stage.restored(said, "Compare", spec)))
     return found | set(words.spoken(onward.onward(done))) | set(words.spoken(stage.stopped()))
 
 
