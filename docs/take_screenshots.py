@@ -124,12 +124,6 @@ def running(tab: Page, gate: Event) -> None:
     expect(frames).to_have_count(SCALES_WHILE_RUNNING, timeout=120_000)
 
 
-def chinese(tab: Page, gate: Event) -> None:
-    """The tab Subject in Chinese."""
-    tab.locator("#tab-subject-button").click()
-    expect(tab.locator("#subject-train")).to_have_text("训练")
-
-
 def cost(tab: Page, gate: Event) -> None:
     """A run that keeps a tenth of the cache."""
     tab.locator("summary", has_text="Memory and speed").click()
@@ -228,6 +222,13 @@ def taught(name: str, steps: int) -> Callable:
     return act
 
 
+def handed_in(tab: Page, gate: Event) -> None:
+    """Five pictures of a thing, each with the square that is learned from."""
+    tab.locator("#tab-subject-button").click()
+    tab.locator("#subject-sample-0").click()
+    expect(tab.locator("#subject-crops figure")).to_have_count(5, timeout=60_000)
+
+
 def error(tab: Page, gate: Event) -> None:
     example(4)(tab, gate)
     tab.locator("#generate-seed input").fill("minus one")
@@ -248,6 +249,12 @@ def edit(tab: Page, gate: Event) -> None:
     tab.locator("#edit-example-0").click()
     status(tab, "done", "edit")
     expect(tab.locator("#edit-stage .vs-slider")).to_be_visible()
+
+
+def changes(tab: Page, gate: Event) -> None:
+    """Below an edit: its steps, and what it changed."""
+    edit(tab, gate)
+    tab.locator("#edit-changes").scroll_into_view_if_needed()
 
 
 def compare(tab: Page, gate: Event) -> None:
@@ -300,9 +307,10 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "prompt": (LIGHT, prompt),
     "long-prompt": (LIGHT, long_prompt),
     "edit": (LIGHT, edit),
+    "edit-changes": (LIGHT, changes),
     "control": (LIGHT, control),
-    "subject": (LIGHT, taught("subject", 40)),
-    "style": (LIGHT, taught("style", 40)),
+    "subject": (LIGHT, taught("subject", 12)),
+    "style": (LIGHT, taught("style", 12)),
     "compare": (LIGHT, compare),
     "grid": (DARK, grid),
     "battle": (LIGHT, battle),
@@ -312,7 +320,7 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "dark": (DARK, example(1)),
     "dark-empty": (DARK, empty),
     "phone": (SMALL, example(2)),
-    "phone-chinese": ({**SMALL, "locale": "zh-CN"}, chinese),
+    "phone-subject": (SMALL, handed_in),
     "phone-dark": ({**SMALL, "color_scheme": "dark"}, empty),
 }
 
