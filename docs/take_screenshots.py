@@ -218,6 +218,9 @@ def taught(name: str, steps: int) -> Callable:
         line = tab.locator(f"#{name}-train-status .vs-status")
         expect(line).to_have_attribute("data-phase", "done", timeout=600_000)
         tab.get_by_text("How it learns").click()
+        tab.locator(f"#{name}-own-idea-1").click()
+        status(tab, "done", f"{name}-own")
+        tab.locator(f"#{name}-train-status").scroll_into_view_if_needed()
 
     return act
 

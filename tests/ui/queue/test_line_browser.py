@@ -38,9 +38,13 @@ def test_runs_wait_their_turn(open_page, gate):
     waiting.nth(2).get_by_role("button", name="Take out of the line").click()
     expect(waiting).to_have_count(3)
     page.locator("#generate-stop").click()  # only the run that is drawn
+    phase(page, "stopped")
     expect(waiting).to_have_count(2)
     expect(waiting.nth(0)).to_contain_text("seed 1")
+    gate.let_one_through()  # the step that was under way
+    assert gate.ended.wait(30)
     gate.open()
+    page.get_by_role("button", name="Go on with the others").click()
     drawn = page.locator(".vs-drawn img")
     expect(drawn).to_have_count(2)
     for place, number in enumerate((1, 3)):

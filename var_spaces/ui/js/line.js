@@ -116,7 +116,8 @@
         own.done = own.done.slice(-MOST);
       }
     }
-    own.held = how === "failed" && own.waiting.length > 0;
+    // gradio may still tell of the run that was stopped or refused: the next one waits for a word
+    own.held = how !== "done" && own.waiting.length > 0;
     next(own);
   }
 

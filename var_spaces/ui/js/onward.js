@@ -64,6 +64,10 @@
     return null;
   }
 
+  /* What a tab says that has no model to begin with. */
+  const lacking = (tab) =>
+    document.querySelector(`#${tab}-go, #${tab}-train`) ? null : document.getElementById(`${tab}-missing`);
+
   /* As if the visitor had handed the file in. */
   function handIn(input, uri) {
     const kind = uri.slice(5, uri.indexOf(";"));
@@ -86,7 +90,8 @@
     else if (tab === "compare") type(field(tab, "wanted"), begin);
     document.getElementById("tabs")?.scrollIntoView({ block: "start" });
     if (!png) return;
-    handIn(await there(() => taking(tab)), png);
+    const place = await there(() => taking(tab) || lacking(tab));
+    if (place.matches("input")) handIn(place, png);
   }
 
   /* Buttons to tabs that are not there go. */
