@@ -30,7 +30,11 @@ OUT = ROOT / "docs" / "screenshots"
 DESKTOP, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 844}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SCALES_WHILE_RUNNING = 4
-MAX_BYTES = 200_000
+QUALITY = 80
+LONG = (
+    "a red apple and a small blue sailboat on a light blue background, a glossy panda beside them, "
+    "a sunflower in flat style, and a castle far behind on a pink hill"
+)
 
 
 def main() -> None:
@@ -79,12 +83,10 @@ def opened(browser: Browser, url: str, options: dict) -> Iterator[Page]:
 
 
 def save(tab: Page, name: str) -> None:
-    """As PNG; one that would be large loses colours instead of detail."""
+    """As WebP."""
     image = Image.open(io.BytesIO(tab.screenshot(animations="disabled"))).convert("RGB")
-    path = OUT / f"{name}.png"
-    image.save(path, optimize=True)
-    if path.stat().st_size > MAX_BYTES:
-        image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    path = OUT / f"{name}.webp"
+    image.save(path, quality=QUALITY, method=6)
     print(f"{path.name}: {image.width} x {image.height}, {path.stat().st_size // 1024} kB")
 
 
@@ -159,13 +161,75 @@ def papers(tab: Page, gate: Event) -> None:
     tab.locator("#board-papers").evaluate("e => e.scrollIntoView()")
 
 
-def right_to_left(tab: Page, gate: Event) -> None:
-    """A prompt in Arabic stands as it is read; the model says that it knows no such word."""
+def text_model(tab: Page) -> None:
     tab.locator("#generate-model input").click()
     tab.get_by_role("option", name=re.compile("text to image|t2i|prompt", re.I)).first.click()
+    expect(tab.locator("#generate-inputs-prompt")).to_be_visible()
+
+
+def right_to_left(tab: Page, gate: Event) -> None:
+    """A prompt in Arabic stands as it is read; the model says that it knows no such word."""
+    text_model(tab)
     tab.locator("#generate-inputs-prompt textarea").fill("تفاحة حمراء على خلفية زرقاء")
     tab.locator("#generate-go").click()
     status(tab, "done")
+
+
+def long_prompt(tab: Page, gate: Event) -> None:
+    """More words than fit into a line."""
+    text_model(tab)
+    tab.locator("#generate-inputs-prompt textarea").fill(LONG)
+    tab.locator("#generate-go").click()
+    status(tab, "done")
+
+
+def lined_up(tab: Page, gate: Event) -> None:
+    """Runs that wait in the line, with places and times."""
+    example(3)(tab, gate)
+    tab.locator("[data-more]").click()
+    expect(tab.locator(".vs-drawn img")).to_have_count(4, timeout=240_000)
+    gate.clear()
+    for number in (21, 22, 23):
+        tab.locator("#generate-seed input").fill(str(number))
+        tab.locator("#generate-go").click()
+    expect(tab.locator(".vs-waiting li")).to_have_count(3)
+
+
+def control(tab: Page, gate: Event) -> None:
+    """Along an outline, where a model does that; else how to get one."""
+    tab.get_by_role("tab", name="Control").click()
+    begun = tab.locator("#control-example-0, #control-missing")
+    expect(begun.first).to_be_visible(timeout=60_000)
+    if tab.locator("#control-example-0").count():
+        tab.locator("#control-example-0").click()
+        status(tab, "done", "control")
+
+
+def taught(name: str, steps: int) -> Callable:
+    """A tab that trains, after a few steps on its first example, and a picture drawn with it."""
+
+    def act(tab: Page, gate: Event) -> None:
+        tab.get_by_role("tab", name=name.capitalize()).click()
+        tab.locator(f"#{name}-sample-0").click()
+        expect(tab.locator(f"#{name}-crops img").first).to_be_visible(timeout=60_000)
+        tab.get_by_text("How it learns").click()
+        tab.locator(f"#{name}-steps input").fill(str(steps))
+        tab.locator(f"#{name}-train").click()
+        line = tab.locator(f"#{name}-train-status .vs-status")
+        expect(line).to_have_attribute("data-phase", "done", timeout=600_000)
+        tab.get_by_text("How it learns").click()
+        tab.locator(f"#{name}-own-idea-1").click()
+        status(tab, "done", f"{name}-own")
+        tab.locator(f"#{name}-train-status").scroll_into_view_if_needed()
+
+    return act
+
+
+def handed_in(tab: Page, gate: Event) -> None:
+    """Five pictures of a thing, each with the square that is learned from."""
+    tab.locator("#tab-subject-button").click()
+    tab.locator("#subject-sample-0").click()
+    expect(tab.locator("#subject-crops figure")).to_have_count(5, timeout=60_000)
 
 
 def error(tab: Page, gate: Event) -> None:
@@ -178,9 +242,7 @@ def error(tab: Page, gate: Event) -> None:
 
 def prompt(tab: Page, gate: Event) -> None:
     """A text model, if there is one."""
-    tab.locator("#generate-model input").click()
-    tab.get_by_role("option", name=re.compile("text to image|t2i|prompt", re.I)).first.click()
-    expect(tab.locator("#generate-inputs-prompt")).to_be_visible()
+    text_model(tab)
     example(0)(tab, gate)
 
 
@@ -190,6 +252,12 @@ def edit(tab: Page, gate: Event) -> None:
     tab.locator("#edit-example-0").click()
     status(tab, "done", "edit")
     expect(tab.locator("#edit-stage .vs-slider")).to_be_visible()
+
+
+def changes(tab: Page, gate: Event) -> None:
+    """Below an edit: its steps, and what it changed."""
+    edit(tab, gate)
+    tab.locator("#edit-changes").scroll_into_view_if_needed()
 
 
 def compare(tab: Page, gate: Event) -> None:
@@ -230,7 +298,8 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "empty": (LIGHT, empty),
     "running": (LIGHT, running),
     "light": (LIGHT, example(0)),
-    "several": (LIGHT, example(3, pictures=9)),
+    "several": (LIGHT, example(3, pictures=16)),
+    "line": (LIGHT, lined_up),
     "cost": (LIGHT, cost),
     "error": (LIGHT, error),
     "classes": (LIGHT, classes),
@@ -239,7 +308,12 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "papers": (LIGHT, papers),
     "right-to-left": (LIGHT, right_to_left),
     "prompt": (LIGHT, prompt),
+    "long-prompt": (LIGHT, long_prompt),
     "edit": (LIGHT, edit),
+    "edit-changes": (LIGHT, changes),
+    "control": (LIGHT, control),
+    "subject": (LIGHT, taught("subject", 12)),
+    "style": (LIGHT, taught("style", 12)),
     "compare": (LIGHT, compare),
     "grid": (DARK, grid),
     "battle": (LIGHT, battle),
@@ -249,6 +323,7 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "dark": (DARK, example(1)),
     "dark-empty": (DARK, empty),
     "phone": (SMALL, example(2)),
+    "phone-subject": (SMALL, handed_in),
     "phone-dark": ({**SMALL, "color_scheme": "dark"}, empty),
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ from PIL import Image
 
 from leaderboard import sound
 from leaderboard.cli import main
+from leaderboard.runner.job import Job
 from leaderboard.store import open_store
 from leaderboard.sweep import read_sweep, runs_of
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import as_mask, as_rgb, digest
 
+PAGE = (Path(__file__).parents[2] / "docs" / "leaderboard.md").read_text("utf-8")
 SWEEP = """
 model = "tiny-var"
 
@@ -99,6 +103,17 @@ def test_a_sweep_with_pictures_makes_rows(sweep, capsys):
         assert main([*command, "--store", place[0]]) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert "A suite of one's own is in its sweep file" in line
+
+
+def test_the_sweep_of_the_page_would_run(sweep):
+    (block,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    block = block.replace("var-small", "tiny-var").replace("red apple", "banana")
+    (sweep.parent / "a.png").rename(sweep.parent / "apple.png")
+    sweep.write_text(block)
+    runs = read_sweep(sweep)
+    assert [entry.cache["budget"] for _, entry in runs] == [0.1, 0.3, 0.5]
+    for suite, entry in runs:
+        Job(suite, entry).check()
 
 
 @pytest.mark.parametrize(

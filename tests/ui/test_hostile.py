@@ -258,7 +258,7 @@ def test_pictures_are_read(tmp_path, controls, kind):
     [
         "/etc/passwd",
         "../../etc/passwd",
-        str(ROOT / "docs/screenshots/light.png"),
+        str(ROOT / "docs/screenshots/light.webp"),
         "http://127.0.0.1:1/",
     ],
 )

@@ -22,8 +22,12 @@ def test_a_run_is_edited_varied_and_kept_with_the_keyboard_alone(open_page):
     page.keyboard.type("my ant")
     page.keyboard.press("Enter")
     page.locator("[data-more]").press("Enter")
-    expect(page.locator(".vs-picture")).to_have_count(4)
-    phase(page, "done")
+    drawn = page.locator(".vs-drawn img")
+    expect(drawn).to_have_count(4)
+    for number in range(4):  # the same thing, with the next seeds
+        expect(drawn.nth(number)).to_have_attribute(
+            "alt", f"ant · soft, seed {number + 1}, picture 0"
+        )
     page.locator(".vs-open").first.press("ArrowRight")
     expect(page.locator(".vs-open").nth(1)).to_be_focused()
     page.keyboard.press("Enter")

@@ -1,7 +1,9 @@
-"""All words that the page says by itself: labels of controls, text of its HTML, its schema."""
+"""All words that the page says by itself: labels of controls, text of its HTML, its schema, and the
+sentences of its source, which runs, trainings and refusals say."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -15,6 +17,9 @@ from var_spaces.ui.board.tab import build_board
 from var_spaces.ui.compare.tab import build_compare
 from var_spaces.ui.form.schema import schema
 from var_spaces.ui.glossary import TERMS
+from var_spaces.ui.own.lessons import LESSONS
+from var_spaces.ui.own.tab import build_lesson
+from var_spaces.ui.run.missing import WISHES, also_missing
 from var_spaces.ui.run.tab import build_tab
 from var_spaces.ui.script import FOLDER
 
@@ -24,6 +29,43 @@ PLACE = re.compile(r"(\{n?\})")
 PLACES = {"{}": "(.+?)", "{n}": "([\\d.,%]+)"}
 ROWS = ("board-table", "board-plot")
 SILENT = ("code", "pre", "script", "style", "svg")
+# of the source: what programs and owners read, and prompts, which are English everywhere
+OTHERS = ("api", "server", "gallery", "languages.py", "limits.py", "form/examples.py", "app.py")
+# prompts, and what of_page looks at
+IDEAS = ("IDEAS", "PROMPTS", "WISHES", "trials")
+# of the source, too: parts of sentences that are looked at as a whole, and what nobody is shown
+PARTS = {
+    "A next-scale model draws the whole picture {} times: first as {}×{} token, at last as {}×{}. "
+    "Each time {}.",
+    "it looks at the picture so far and remembers nothing else",
+    "it looks back at everything it drew before",
+    "Grey: another row is better or equal in both",
+    "{} could not be read and {} left out:",
+    "Settings of run {} are back.",
+    "Hand in its picture again, too, which is not part of them.",
+    "{} {}Press {} to draw it again.",
+    "The comparison is back.",
+    "What you train appears here and in the tabs Generate, Edit and Compare, as long as you visit.",
+    "Download it to keep it.",
+    "What looks as before",
+    "Outside the region, which was to stay",
+    "Draw the first picture of this row with {}.",
+    "a whole number",
+    "A worker draws the images of the suite with this entry, draws some of them again to check "
+    "itself, and adds a row: it is {} if tokens and numbers are the same. Only registered methods "
+    "and known models can be submitted; for a model of your own, add its card first. On the "
+    "command line:",
+}
+INNER = {
+    "session of a visitor",
+    "tab that is being built",
+    "The key",
+    "Models of your own",
+    "Models of your own, {}",
+    "The run link",
+    "What the tab begins with",
+}
+SENTENCE = re.compile(r"[A-Z][a-z]+\b.* .*[a-z]{2}|.*[a-z]+ [a-z]+ [a-z]+")
 
 
 class Texts(HTMLParser):
@@ -69,6 +111,10 @@ def of_page() -> set[str]:
         for name in tabs.names():
             with gr.Tab(tabs.words(name).title):
                 build_tab(name)
+        for name in LESSONS:
+            build_lesson(name)
+        for name in WISHES:
+            gr.HTML(also_missing(name))
         build_compare()
         build_board()
     found: set[str] = set()
@@ -107,7 +153,45 @@ def of_scripts() -> set[str]:
     for path in sorted(FOLDER.glob("*.js")):
         text = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text("utf-8"), flags=re.DOTALL)
         found |= set(re.findall(r'"([A-Z][^"<>]* [^"<>]*)"', text))
-    return found
+    return found | {"now", "place 2", "seed 5", "time not known yet", "done in about 9 s"}
+
+
+def of_sources() -> set[str]:
+    """Sentences in the page's own modules: its HTML and refusals; ``{}`` is what is put in."""
+    folder, found = FOLDER.parent, set()
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder).as_posix()
+        if not name.startswith(OTHERS) and path.name not in OTHERS:
+            for text in _literals(ast.parse(path.read_text("utf-8"))):
+                found |= {said for said in Texts(text).found if SENTENCE.match(said)}
+    return found - PARTS - INNER
+
+
+def _literals(node: ast.AST) -> Iterator[str]:
+    """Strings that somebody may be shown: no documentation, no scripts, no prompts to click on."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    named = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
+    if (getattr(named, "id", "") or getattr(node, "arg", "")) in IDEAS:
+        return
+    text = _text(node)
+    if text is None:
+        for child in ast.iter_child_nodes(node):
+            yield from _literals(child)
+    elif not re.search(r"=>|--[a-z]+:|[;{]\s*$|var\(", text):
+        yield text
+
+
+def _text(node: ast.AST) -> str | None:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join("{}" if (text := _text(part)) is None else text for part in parts)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            one, other = _text(left), _text(right)
+            return None if one is None or other is None else one + other
+    return None
 
 
 class Table:
@@ -122,4 +206,9 @@ class Table:
         ]
 
     def knows(self, text: str) -> bool:
-        return text in self.exact or any(one.fullmatch(text) for one in self.patterns)
+        """Whether it is translated; ``{}`` may be a number, a name, or nothing."""
+        kinds = {" ".join(text.replace("{}", put).split()) for put in ("{}", "7", "cat", "")}
+        return any(
+            kind in self.exact or any(one.fullmatch(kind) for one in self.patterns)
+            for kind in kinds
+        )

@@ -1,8 +1,8 @@
 """Languages of the page beside English: ``languages/*.json``, from what it says in English.
 
 ``{n}`` in both stands for a number, ``{}`` for a name or other words of the table. ``js/words.js``
-puts them into the page. To add a language copy ``zh.json``: ``tests/ui/test_languages.py`` says
-what is missing. The entry "English" is the name of the language in itself.
+puts them into the page. To add a language copy ``zh.json``: ``tests/ui/whole/test_languages.py``
+says what is missing. The entry "English" is the name of the language in itself.
 """
 
 from __future__ import annotations

@@ -76,6 +76,20 @@ def test_it_says_what_could_not_be_read():
     assert "1 file could not be read" in html.table(build(Source((), {}, source.skipped), View()))
 
 
+def test_equal_pictures_have_no_decibels():
+    found = [result(1, 99, 100, scores=in_decibels(99)), result(2, 9, 9, scores=in_decibels(98.9))]
+    board = build(Source(tuple(map(row, found)), {}), View())
+    assert html.table(board).count("<td>identical</td>") == 1
+    assert "<td>98.9</td>" in html.table(board)
+    assert "PSNR identical" in plot.pareto(board) and "PSNR 98.9 dB" in plot.pareto(board)
+    assert "<td>identical</td>" in html.details(found[0], None, "")
+
+
+def in_decibels(value: float) -> tuple:
+    kept = score("kv@1", 2 * value, better="lower", unit="KiB")
+    return score("psnr@1", value, title="PSNR", unit="dB"), kept
+
+
 def test_plot(board):
     text = plot.pareto(board)
     names = Tags(text).names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import gradio as gr
@@ -11,7 +12,7 @@ import pytest
 
 from tests.controls import write_control
 from tests.varedit import write_editor
-from var_spaces import RunSpec, api
+from var_spaces import RunSpec, api, methods
 from var_spaces.compare.interleave import LETTERS
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import digest
@@ -24,6 +25,8 @@ from var_spaces.ui.lazy import LazyRuns, runs_of
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.recall import recall
 from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.manifest import build
+from var_spaces.zoo.writer import save_model
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
 ASKED = {  # task: model that does it, what is asked for
@@ -31,6 +34,7 @@ ASKED = {  # task: model that does it, what is asked for
     "refine": ("tiny-styled", {"inputs.source": PICTURE, "inputs.keep": 2}),
     "instruct": ("tiny-edit", {"inputs.source": PICTURE, "inputs.instruction": "make it blue"}),
     "paint-prompt": ("tiny-t2i", {"inputs.source": PICTURE, "inputs.rectangle": "0, 0, 1, 0.5"}),
+    "subject": ("tiny-echo", {"inputs.subject.source": PICTURE, "inputs.prompt": "a <it>"}),
     "control": ("tiny-control", {"inputs.control.source": PICTURE, "inputs.prompt": "a castle"}),
 }
 
@@ -41,7 +45,19 @@ def _models(only_tiny_models, page_models, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAR_SPACES_MODELS", os.pathsep.join(map(str, (page_models, folder))))
         write_control(folder / "tiny-control")
+        write_echo(folder / "tiny-echo")
         yield
+
+
+def write_echo(folder: Path) -> None:
+    """An adapter of ``tiny-t2i`` that takes a subject in, with random weights."""
+    sizes = {"side": 8, "semantic_dim": 768, "semantic_tokens": 17}
+    shown = {"name": "echo", **sizes, "content_dim": 6, "content_tokens": 16}
+    adapter = methods.parse("adapter", shown)
+    module = adapter.build(build(get_card("tiny-t2i")).config)
+    card = {"format": 1, "id": folder.name, "title": "Tiny echo", "base": "tiny-t2i"}
+    card |= {"adapter": methods.dump(adapter), "defaults": {"task": {"name": "subject"}}}
+    save_model(folder, card, module.state_dict(), dtype=None)
 
 
 def filled(task: str) -> tuple[dict, list[dict]]:

@@ -112,10 +112,11 @@ def join(url: str, session: str, function: int) -> httpx.Response:
 
 
 def drawing(url: str) -> int:
-    """Number of the event of the Generate button."""
+    """Number of the event of a run."""
     config = httpx.get(f"{url}config", timeout=60).json()
-    go = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "generate-go")
-    events = (d for d in config["dependencies"] if [go, "click"] in d["targets"])
+    named = {c["props"].get("elem_id"): c["id"] for c in config["components"]}
+    pressed = [named["generate-next"], "click"]  # by the line of the tab
+    events = (d for d in config["dependencies"] if pressed in d["targets"])
     return next(event["id"] for event in events if event["backend_fn"])
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from tests.ui.run.test_html import running
 from var_spaces import RunSpec
 from var_spaces.compare.presets import PRESETS
 from var_spaces.decoding.loop.clock import Known
-from var_spaces.errors import VarSpacesError
 from var_spaces.events import Candidates, ScaleDone
 from var_spaces.ui.compare import tab as compare
-from var_spaces.ui.form.form import Form
-from var_spaces.ui.run import handlers
 from var_spaces.ui.run.onward import onward
 from var_spaces.ui.run.view import RunView
 
@@ -27,18 +23,6 @@ def test_a_finished_picture_leads_on_and_another_does_not():
         assert found in html
     several = onward(replace(running(3, pictures=4), phase="done"))
     assert "data-send" not in several  # of which one is said by a click on it
-
-
-def test_variations_are_the_next_pictures_of_the_same_run(models):
-    form = Form("generate")
-    spec = RunSpec(model="tiny-styled", inputs={"class": "cat", "style": "flat"}, seed=5, count=2)
-    more = handlers.variations(form, spec.to_json(), 4)
-    assert (more.first, more.count) == (2, 4)
-    assert more.replace(first=0, count=2).id == handlers.accept("generate", spec).id
-    with pytest.raises(VarSpacesError):
-        handlers.variations(form, spec.to_json(), 10_000)
-    with pytest.raises(VarSpacesError):
-        handlers.variations(form, "{", 4)
 
 
 def test_one_run_is_compared_with_what_a_preset_makes_of_it(models):

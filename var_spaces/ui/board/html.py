@@ -9,6 +9,7 @@ from leaderboard.result import Result
 from leaderboard.submissions.request import Request
 from leaderboard.submissions.verdict import Verdict
 from leaderboard.table.board import Board, Column, Line
+from var_spaces.evaluators.similarity import LIMIT
 from var_spaces.ui.glossary import term
 from var_spaces.ui.words import plural, seconds_text
 
@@ -18,6 +19,7 @@ STAMPS = {
     "mismatch": ("Mismatch", "drawn again: numbers do not hold"),
     "": ("–", "not drawn again yet"),
 }
+IDENTICAL = "identical"
 STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed"}
 
 
@@ -128,7 +130,12 @@ def _cell(line: Line, column: Column) -> str:
         half = (score["high"] - score["low"]) / 2
         spread = f'<span class="vs-spread">±{_number(half)}</span>' if half else ""
     title = f' title="{escape("; ".join(notes), quote=True)}"' if notes else ""
-    return f"<td{title}>{_number(score['value'])}{spread}</td>"
+    return f"<td{title}>{value_text(score['value'], column.unit)}{spread}</td>"
+
+
+def value_text(value: float, unit: str) -> str:
+    """A score in words: pictures that are equal have no number of decibels."""
+    return IDENTICAL if unit == "dB" and value >= LIMIT else _number(value)
 
 
 def _number(value: float) -> str:
@@ -185,7 +192,7 @@ def _checked(result: Result, verdict: Verdict | None) -> str:
 
 def _scores(result: Result) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{escape(s.title)}</th><td>{_number(s.value)} {escape(s.unit)}</td>'
+        f'<tr><th scope="row">{escape(s.title)}</th><td>{with_unit(s.value, s.unit)}</td>'
         f"<td>{'' if s.low is None else f'{_number(s.low)} … {_number(s.high)}'}</td>"
         f'<td class="vs-mono">{escape(s.metric)}</td></tr>'
         for s in (*result.scores, *result.costs)
@@ -196,6 +203,12 @@ def _scores(result: Result) -> str:
         '<th scope="col">95 %</th><th scope="col">Identity</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def with_unit(value: float, unit: str) -> str:
+    """A score and its unit; escaped."""
+    text = value_text(value, unit)
+    return text if text == IDENTICAL else f"{text} {escape(unit)}".strip()
 
 
 def submissions(requests: Iterable[Request], now: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from leaderboard.table.board import FLAGGED, Board, Column, Line
+from var_spaces.ui.board.html import with_unit
 
 WIDTH, HEIGHT = 760, 340
 LEFT, RIGHT, TOP, BOTTOM = 54, 18, 16, 44
@@ -154,4 +155,4 @@ def _point(line: Line, x: Column, y: Column, across: _Axis, up: _Axis, named: _L
 
 
 def _value(column: Column, value: float) -> str:
-    return escape(f"{column.title} {value:.4g} {column.unit}".strip())
+    return f"{escape(column.title)} {with_unit(value, column.unit)}"

@@ -225,7 +225,7 @@ def _scales(found: Difference) -> str:
 
 def _decibels(value: float | None) -> str:
     """PSNR has no number for equal pictures."""
-    return "equal" if value is not None and value >= LIMIT else _number(value, "{:.1f} dB")
+    return "identical" if value is not None and value >= LIMIT else _number(value, "{:.1f} dB")
 
 
 def _number(value: float | None, text: str) -> str:

@@ -25,7 +25,7 @@
         go.click();
       } else if (event.key === "Escape" && !busy(event.target)) first("stop")?.click();
       else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
-        const list = event.target.closest?.(".vs-runs ol, .vs-chips-row, .vs-pictures");
+        const list = event.target.closest?.(".vs-runs ol, .vs-chips-row, .vs-pictures, .vs-drawn");
         if (!list || event.target.matches("input, textarea")) return;
         const items = [...list.querySelectorAll("button")];
         const place = items.indexOf(event.target.closest("button"));

@@ -8,7 +8,7 @@
 
 (() => {
   const MOST = 3_000_000; // letters of a picture that is sent; larger ones are made smaller
-  const SIDES = "[id$=-stage], .vs-columns, .vs-duel, table";
+  const SIDES = "[id$=-stage], .vs-columns, .vs-duel, .vs-drawn, table";
   let number = 0;
   let box = null; // the dialog
   let shown = [];
@@ -48,9 +48,10 @@
     place.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  /* Where a tab takes its first picture, as soon as it does; a picture that is in its way goes. */
+  /* Where a tab takes its first picture, as soon as it does; a picture that is in its way goes. What
+     is taught takes files (`TAB-files`). */
   function taking(tab) {
-    for (const block of document.querySelectorAll(`[id^="${tab}-inputs-"]`)) {
+    for (const block of document.querySelectorAll(`[id^="${tab}-inputs-"], #${tab}-files`)) {
       if (block.offsetParent === null) continue;
       const input = block.querySelector("input[type=file]");
       const editor = block.querySelector(".pixi-target");
@@ -62,6 +63,10 @@
     }
     return null;
   }
+
+  /* What a tab says that has no model to begin with. */
+  const lacking = (tab) =>
+    document.querySelector(`#${tab}-go, #${tab}-train`) ? null : document.getElementById(`${tab}-missing`);
 
   /* As if the visitor had handed the file in. */
   function handIn(input, uri) {
@@ -85,7 +90,8 @@
     else if (tab === "compare") type(field(tab, "wanted"), begin);
     document.getElementById("tabs")?.scrollIntoView({ block: "start" });
     if (!png) return;
-    handIn(await there(() => taking(tab)), png);
+    const place = await there(() => taking(tab) || lacking(tab));
+    if (place.matches("input")) handIn(place, png);
   }
 
   /* Buttons to tabs that are not there go. */
@@ -125,7 +131,7 @@
     const next_ = box.querySelector(".vs-next");
     const stage = picture.closest("[id$=-stage]");
     next_.innerHTML = varSpaces.sends;
-    next_.dataset.run = stage?.querySelector(".vs-next")?.dataset.run || "";
+    next_.dataset.run = picture.dataset.run || stage?.querySelector(".vs-next")?.dataset.run || "";
     fitting(next_, next_.dataset.run);
     box.querySelectorAll("[data-by]").forEach((button) => (button.hidden = shown.length < 2));
   }

@@ -45,11 +45,6 @@ varSpaces.parts = (element, props, watch, trigger) => {
     if (box) box.style.setProperty("--at", event.target.value + "%");
   });
   element.addEventListener("click", async (event) => {
-    const more = event.target.closest("[data-more]");
-    if (more) {
-      const run = more.closest("[data-run]").dataset.run;
-      trigger("select", { run, count: Number(more.dataset.more) });
-    }
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const text = button.parentElement.querySelector("code").textContent;

@@ -16,7 +16,8 @@ from var_spaces.ui.own.lessons import Lesson, bases
 from var_spaces.ui.own.matrix import build_matrix
 from var_spaces.ui.own.prompts import request
 from var_spaces.ui.own.shelf_view import ShelfView
-from var_spaces.ui.queue.wiring import QUICK, refusal, runs
+from var_spaces.ui.queue.lined_up import lined_up
+from var_spaces.ui.queue.wiring import QUICK, refusal
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.downloads import files
 from var_spaces.ui.run.screen import Screen
@@ -73,18 +74,19 @@ def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
                 elem_id=name("stop"),
             )
         dice.click(None, None, seed, js=DICE, **QUICK)
-        chosen = [taken.chosen, prompt, seed]
         matrix = build_matrix(lesson, taken, seed) if lesson.tab == "style" else None
         screen = Screen(f"{lesson.tab}-own", _empty())
-    run = runs(
+    run = lined_up(
+        f"{lesson.tab}-own",
         [go.click, prompt.submit, seed.submit],
         partial(_draw, f"{lesson.tab}-own"),
-        chosen,
+        [],
         screen.outputs,
+        named={"model": taken.chosen, "prompt": prompt, "seed": seed},
         status=screen.status,
         stop=stop,
+        stopped=(Screen.stopped, screen.phase, screen.outputs),
     )
-    stop.click(Screen.stopped, screen.phase, screen.outputs, cancels=[run], **QUICK)
     press = PRESS.format(button=name("go"))
     for number, chip in enumerate(chips):
         said = chip.click(lambda number=number: ideas[number], None, prompt, **QUICK)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from var_spaces.ui.glossary import term
 from var_spaces.ui.own.learning import LearnView
 from var_spaces.ui.own.lessons import LESSONS
 from var_spaces.ui.run import stage
@@ -74,7 +75,8 @@ def _curve(view: LearnView) -> str:
     )
     told = ", ".join(f"{name} now {values[-1]:.3f}" for name, values in lines)
     return (
-        f'<figure class="vs-plot vs-loss"><figcaption><b>Loss</b><span>{keys}</span></figcaption>'
+        f'<figure class="vs-plot vs-loss"><figcaption><b>{term("loss", "Loss")}</b>'
+        f"<span>{keys}</span></figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss: {escape(told)}">'
         f'<path class="vs-guide" d="M0 {HEIGHT - BOTTOM}H{WIDTH}"/>{drawn}'
         f'<text class="vs-tick" x="{WIDTH - 2}" y="{HEIGHT - 4}" style="text-anchor:end">'

@@ -43,6 +43,7 @@ def runs(
     named: Mapping[str, gr.components.Component] | None = None,
     status: gr.HTML,
     stop: gr.Button,
+    js: str | None = None,
 ) -> Dependency:
     """Draw at any of some events, once at a time, in the line of all runs.
 
@@ -52,6 +53,7 @@ def runs(
     Args:
         named: more inputs, which ``draw`` takes by these names.
         status: says where the run is, and what place it has in the line.
+        js: gives the inputs that the run gets, if not those of the controls; and see :func:`look`.
     """
     for start in starts:
         start(None, None, stop, js=ON, **QUICK)
@@ -61,7 +63,7 @@ def runs(
         inputs,
         outputs,
         inputs_kwargs=named,
-        js=look(status.elem_id),
+        js=js or look(status.elem_id),
         api_visibility="private",
         show_progress="full",
         show_progress_on=status,

@@ -123,16 +123,6 @@ def accept(tab: str, spec: RunSpec) -> RunSpec:
     return spec
 
 
-def variations(form: Form, text: str, count: object) -> RunSpec:
-    """The next pictures of a run: all else, and so the noise before them, is the same.
-
-    Raises:
-        VarSpacesError: if it cannot run here, or there are no more.
-    """
-    spec = accept(form.tab, RunSpec.from_json(text))
-    return spec.replace(first=spec.first + spec.count, count=count)
-
-
 def change_model(form: Form, given: Mapping[str, Any]) -> dict[str, Any]:
     """Values with the defaults of the model that was chosen; what to draw stays if it can."""
     return form.defaults(get_card(given["model"] or "", "generator"), keep=given)

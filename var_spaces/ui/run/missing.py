@@ -70,7 +70,7 @@ def missing(tab: str) -> str:
     return (
         f"<h2>No model for this yet</h2><p>What is missing here is {wish.what}. To have it:</p>"
         f"<ul><li>train the small one: <code>{wish.train}</code></li>{fetch}"
-        f"<li>or put the folder of one into a folder that <code>{FOLDERS_VARIABLE}</code> names"
+        f"<li>or put the folder of one into a folder named by <code>{FOLDERS_VARIABLE}</code>"
         f"</li></ul><p>Then open this tab again. More in <code>{wish.page}</code>.</p>"
     )
 

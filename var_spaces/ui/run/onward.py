@@ -10,6 +10,7 @@ from html import escape
 
 from var_spaces.ui import tabs
 from var_spaces.ui.form.form import Form
+from var_spaces.ui.own.lessons import LESSONS
 from var_spaces.ui.run.view import RunView
 
 VARIATIONS = 4
@@ -33,7 +34,8 @@ def onward(view: RunView) -> str:
 def sends() -> str:
     """A button for every tab that begins with a picture, and for the comparison of a run; the
     browser hides those that are not there."""
-    found = [name for name in tabs.names() if Form(name).takes_pictures]
+    known = tabs.ordered({*tabs.names(), *LESSONS})
+    found = [name for name in known if name in LESSONS or Form(name).takes_pictures]
     names = {**{name: tabs.words(name).title for name in found}, "compare": "Compare"}
     return "".join(
         f'<button type="button" data-send="{name}">{escape(title)}</button>'

@@ -11,6 +11,7 @@ import gradio as gr
 
 from var_spaces.ui import tabs
 from var_spaces.ui.form.controls import element_id
+from var_spaces.ui.queue.lined_up import line_view
 from var_spaces.ui.run import candidates, cost, links, stage
 from var_spaces.ui.run.command import command
 from var_spaces.ui.run.downloads import enlargement
@@ -34,6 +35,7 @@ class Screen:
             return element_id(task, part)
 
         self.status = gr.HTML(said or stage.status(view), elem_id=name("status"), js_on_load=LIVE)
+        line_view(task)
         self.stage = in_parts(stage.LAYOUT, stage.parts(view), name("stage"))
         with gr.Row(elem_classes="vs-actions"):
             self.plain = gr.DownloadButton(

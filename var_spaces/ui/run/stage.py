@@ -137,7 +137,7 @@ LAYOUT = """<div class="vs-stage" data-part="stage">
 def _pictures(view: RunView) -> str:
     count, (height, side) = len(view.pictures), view.size
     longer = max(height, side)
-    columns = math.ceil(math.sqrt(count)) if count <= 9 else 0
+    columns = math.ceil(math.sqrt(count)) if count <= 16 else 0
     zoom = max(1, -(-SHOWN_SIDE // (longer * max(columns, 1)))) if columns else 128 // side or 1
     shown = min(side * zoom, LARGEST_SIDE * side // longer)
     crisp = "" if shown < side else " vs-crisp"

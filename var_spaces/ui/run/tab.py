@@ -20,7 +20,8 @@ from var_spaces.ui.form.chips import Chips
 from var_spaces.ui.form.controls import Controls, element_id
 from var_spaces.ui.form.form import RUN_FIELDS, Form
 from var_spaces.ui.form.layout import FormLayout
-from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing, runs
+from var_spaces.ui.queue.lined_up import lined_up
+from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.control_view import KIND, ControlView
 from var_spaces.ui.run.downloads import files
@@ -102,7 +103,8 @@ def _wire_run(
 ) -> Dependency:
     """Everything that starts and stops a run."""
     form = layout.form
-    run = runs(
+    run = lined_up(
+        form.tab,
         [layout.go.click, layout.component("seed").submit],
         partial(_draw_step, form, steps) if steps else partial(_draw, form),
         [steps.state] if steps else [],
@@ -110,21 +112,14 @@ def _wire_run(
         named=layout.named,
         status=screen.status,
         stop=layout.stop,
+        stopped=(Screen.stopped, screen.phase, screen.outputs),
     )
-    layout.stop.click(Screen.stopped, screen.phase, screen.outputs, cancels=[run], **QUICK)
 
     # gradio hands over what is annotated with its own types
     def example(model: str, task: str, event: gr.EventData) -> dict:
         with refusing():
             return layout.filled(handlers.example(form, int(event.number), model, task))
 
-    def vary(event: gr.EventData) -> dict:
-        with refusing():
-            spec = handlers.variations(form, str(event.run), event.count)
-            return layout.filled(form.values(spec))
-
-    varied = screen.stage.select(vary, None, layout.components, **CAREFUL)
-    varied.success(None, None, None, js=PRESS.format(button=layout.go.elem_id), **QUICK)
     for shown in chips.shown:
         filled = shown.select(
             example,

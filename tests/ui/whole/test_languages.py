@@ -9,8 +9,11 @@ import pytest
 
 from tests.ui import words
 from tests.ui.run.test_html import EMPTY, VIEWS, running
-from var_spaces import methods
+from var_spaces import RunSpec, methods
 from var_spaces.ui import languages
+from var_spaces.ui.form.examples import examples
+from var_spaces.ui.own.draw import IDEAS
+from var_spaces.ui.own.lessons import LESSONS
 from var_spaces.ui.run import cost, onward, stage
 from var_spaces.zoo.cards import cards
 
@@ -23,6 +26,11 @@ def names() -> set[str]:
     found |= {methods.get("task", name).title for name in methods.names("task")}
     for card in cards().values():
         found |= {card.id, card.title, *card.classes, *card.styles}
+    for card in cards("generator").values():  # prompts to click on are English everywhere
+        for name in methods.names("task"):
+            found |= {example.label for example in examples(name, card)}
+    for lesson in LESSONS.values():  # and so are words for what is learned
+        found |= {word.placeholder for word in lesson.words} | {*lesson.trials, *IDEAS[lesson.tab]}
     return found | {"VAR Spaces", "English", "cat · soft", "too <big>", "tiny"}
 
 
@@ -34,6 +42,10 @@ def of_runs() -> set[str]:
         found |= set(words.spoken(stage.status(view)))
         found |= set(words.spoken([p for n, p in stage.parts(view).items() if n != "frames"]))
         found |= set(words.spoken(cost.parts(view)))
+    edit = RunSpec(model="tiny", task="refine", inputs={"source": "0" * 64})
+    for spec in (edit, RunSpec(model="tiny")):
+        for said in (f"Settings of run {spec.id} are back.", "The comparison is back."):
+            found |= set(words.spoken(stage.restored(said, "Compare", spec)))
     return found | set(words.spoken(onward.onward(done))) | set(words.spoken(stage.stopped()))
 
 
@@ -41,7 +53,8 @@ def of_runs() -> set[str]:
 def test_nothing_is_left_in_english(models, code):
     table = words.Table(languages.table(code))
     said = words.of_page() | words.of_methods() | words.of_glossary() | words.of_scripts()
-    said = {text for text in said | of_runs() if re.search("[A-Za-z]{3}", text)}
+    said |= of_runs() | words.of_sources()
+    said = {text for text in said if re.search("[A-Za-z]{3}", text)}
     missing = sorted(text for text in said if not table.knows(text) and not is_name(text))
     assert not missing, "\n".join(missing)
 
