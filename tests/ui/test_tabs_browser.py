@@ -97,24 +97,6 @@ def test_a_refused_column_is_named(open_page):
     expect(page.locator("#compare-status")).to_contain_text("'much' must be a number")
 
 
-def test_a_picture_is_handed_in_once_for_all_columns(open_page, tmp_path):
-    path = tmp_path / "own.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)).save(path)
-    page = open_page()
-    show(page, "Compare")
-    page.locator("#compare-task input").click()
-    page.get_by_role("option", name="Draw the details anew").click()
-    page.locator("#compare-go").click()
-    phase(page, "compare", "failed")
-    expect(page.locator("#compare-status")).to_contain_text("There is no picture yet: hand one in.")
-    page.locator("#compare-inputs-source input[type=file]").first.set_input_files(str(path))
-    choose(page, "Twice the same")
-    page.locator("#compare-go").click()
-    phase(page, "compare", "done")
-    expect(page.locator("#compare-pairs")).to_contain_text("No difference")
-    expect(page.locator(".vs-column .vs-picture")).to_have_count(2)
-
-
 def test_a_comparison_is_stopped(open_page, gate):
     page = open_page()
     show(page, "Compare")
