@@ -30,6 +30,7 @@ from var_spaces.zoo.cards import Card, get_card
 
 NOTHING = "none"
 KEPT = ("model", "task")
+ENDED = "runs; each cell is the single run with its values."
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,11 +192,11 @@ def _draw(x: str, x_values: str, y: str, y_values: str, **given: Any) -> Iterato
     try:
         down = None if y == NOTHING else (y, y_values)
         grid = plan_grid(WHOLE.shown(given), (x, x_values), down)
-        yield _shown(grid, "running")
+        yield shown(grid, "running", ENDED)
         with closing(run(grid)) as grids:
             for grid in grids:
-                yield _shown(grid, "running")
-        yield _shown(grid, "done")
+                yield shown(grid, "running", ENDED)
+        yield shown(grid, "done", ENDED)
     except VarSpacesError as error:
         said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
         yield said, gr.skip()
@@ -219,11 +220,17 @@ def plan_grid(
     return Grid(right, down, tuple(map(tuple, cells(spec, right, down))), pictures=pictures)
 
 
-def _shown(grid: Grid, phase: str) -> tuple[Any, Any]:
+def shown(grid: Grid, phase: str, ended: str) -> tuple[str, dict]:
+    """The status of the work, and an update that shows the table so far.
+
+    Args:
+        phase: "running" or "done".
+        ended: what is said of the cells when all are drawn, after their number.
+    """
     done = len(grid.done)
     words = f"<b>Drawing {done + 1} of {grid.size}.</b>"
     if phase == "done":
-        words = f"<b>Done.</b> {grid.size} runs; each cell is the single run with its values."
+        words = f"<b>Done.</b> {grid.size} {ended}"
     said = stage.line(phase, words, done / grid.size)
     return said, gr.update(value=html(grid), visible=True)
 

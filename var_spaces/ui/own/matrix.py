@@ -144,10 +144,5 @@ def _pair(content: str, style: str) -> str:
 
 
 def _shown(table: Grid, phase: str) -> tuple[Any, Any]:
-    done = len(table.done)
-    words = f"<b>Drawing {done + 1} of {table.size}.</b>"
-    if phase == "done":
-        words = f"<b>Done.</b> {table.size} pictures; click one to see it large."
-    said = stage.line(phase, words, done / table.size)
-    shown = grid.html(table)
-    return gr.update(value=said, visible=True), gr.update(value=shown, visible=True)
+    said, shown = grid.shown(table, phase, "pictures; click one to see it large.")
+    return gr.update(value=said, visible=True), shown

@@ -24,6 +24,7 @@ from var_spaces.ui.run.screen import LIVE
 KIND, PARTS = "inputs.control", ("inputs.source", "inputs.map", "inputs.control", "model")
 PROMPTS = "a castle in flat style\na castle in glossy style\na house on a pink background"
 MOST = 8
+ENDED = "pictures along one map."
 
 
 class ControlView:
@@ -113,20 +114,11 @@ def plan_prompts(form: Form, prompts: str, given: Mapping[str, Any]) -> Grid:
 def _draw_all(form: Form, prompts: str, **given: Any) -> Iterator[tuple[Any, Any]]:
     try:
         table = plan_prompts(form, prompts, form.shown(given))
-        yield _shown(table, "running")
+        yield grid.shown(table, "running", ENDED)
         with closing(grid.run(table)) as tables:
             for table in tables:
-                yield _shown(table, "running")
-        yield _shown(table, "done")
+                yield grid.shown(table, "running", ENDED)
+        yield grid.shown(table, "done", ENDED)
     except VarSpacesError as error:
         yield stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0), gr.skip()
         raise refusal(str(error)) from None
-
-
-def _shown(table: Grid, phase: str) -> tuple[Any, Any]:
-    done = len(table.done)
-    words = f"<b>Drawing {done + 1} of {table.size}.</b>"
-    if phase == "done":
-        words = f"<b>Done.</b> {table.size} pictures along one map."
-    said = stage.line(phase, words, done / table.size)
-    return said, gr.update(value=grid.html(table), visible=True)
