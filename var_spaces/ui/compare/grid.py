@@ -30,7 +30,7 @@ from var_spaces.zoo.cards import Card, get_card
 
 NOTHING = "none"
 KEPT = ("model", "task")
-ENDED = "runs; each cell is the single run with its values."
+ENDED = "{n} runs; each cell is the single run with its values."
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,12 +225,12 @@ def shown(grid: Grid, phase: str, ended: str) -> tuple[str, dict]:
 
     Args:
         phase: "running" or "done".
-        ended: what is said of the cells when all are drawn, after their number.
+        ended: what is said of all cells when they are drawn; ``{n}`` is their number.
     """
     done = len(grid.done)
     words = f"<b>Drawing {done + 1} of {grid.size}.</b>"
     if phase == "done":
-        words = f"<b>Done.</b> {grid.size} {ended}"
+        words = f"<b>Done.</b> {ended.format(n=grid.size)}"
     said = stage.line(phase, words, done / grid.size)
     return said, gr.update(value=html(grid), visible=True)
 

@@ -144,5 +144,5 @@ def _pair(content: str, style: str) -> str:
 
 
 def _shown(table: Grid, phase: str) -> tuple[Any, Any]:
-    said, shown = grid.shown(table, phase, "pictures; click one to see it large.")
+    said, shown = grid.shown(table, phase, "{n} pictures; click one to see it large.")
     return gr.update(value=said, visible=True), shown

@@ -24,7 +24,7 @@ from var_spaces.ui.run.screen import LIVE
 KIND, PARTS = "inputs.control", ("inputs.source", "inputs.map", "inputs.control", "model")
 PROMPTS = "a castle in flat style\na castle in glossy style\na house on a pink background"
 MOST = 8
-ENDED = "pictures along one map."
+ENDED = "{n} pictures along one map."
 
 
 class ControlView:
