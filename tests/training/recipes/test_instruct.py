@@ -12,6 +12,7 @@ import torch
 from var_spaces.api import generate
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
+from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.__main__ import main
 from var_spaces.zoo.cards import read_card
@@ -112,3 +113,30 @@ def test_gradients_reach_what_reads_the_source(trained):
     logits.square().mean().backward()
     assert source.grad.abs().max() > 0
     assert torch.isfinite(source.grad).all()
+
+
+def test_tokens_that_an_edit_changes_count_more():
+    """The left half changes: cells of it weigh 3, cells across the border the mean."""
+    from var_spaces.schedule import ScaleSchedule
+    from var_spaces.training.losses.changed import changed_weights
+
+    mask = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    mask[..., :4] = True
+    weights = changed_weights(mask, ScaleSchedule(((1, 1), (2, 4))), 3.0)
+    assert weights.tolist() == [[2, 3, 3, 1, 1, 3, 3, 1, 1]]
+
+
+def test_operations_are_drawn_as_the_recipe_says(trained):
+    from var_spaces.training.engine.plan import Options, Plan
+    from var_spaces.training.recipes.instruct import InstructRecipe
+
+    options = Options(models=trained / "models", device="cpu")
+    rare = dict.fromkeys(("add", "remove", "replace", "recolour", "restyle", "move"), 0.0)
+    rare |= dict.fromkeys(("enlarge", "shrink", "duplicate", "two"), 0.0)
+    data = {"kind": "instruct", "id": "edit", "recipe": {"start": "t2i", "text_tokens": 48}}
+    data["recipe"]["operations"] = rare
+    recipe = InstructRecipe.build(Plan(data, InstructRecipe, options))
+    assert {edit.operation for edit in recipe.edits.batch(0, 0, 8)} == {"background"}
+    data["recipe"]["operations"] = {"recolor": 1.0}
+    with pytest.raises(VarSpacesError, match="not recolor"):
+        InstructRecipe.build(Plan(data, InstructRecipe, options))

@@ -54,11 +54,12 @@ class Prefixes:
 
 
 def mean_seen(losses: Tensor, weights: Tensor) -> Tensor:
-    """Mean of the losses ``(B, l)`` of what a step sees, under ``weights (L,)`` of all tokens.
+    """Mean of the losses ``(B, l)`` of what a step sees, under ``weights`` of all tokens, ``(L,)``
+    or ``(B, L)``.
 
     A step that sees little counts as much as one that sees all. Weighting tokens by the inverse of
     how often they are seen would keep the expected loss; but then the gradient of seven scales is
     thirty times that of three, and short steps leave no trace in Muon's momentum.
     """
-    seen = weights[: losses.shape[1]]
-    return (losses * seen).sum(1).mean() / seen.sum()
+    seen = weights[..., : losses.shape[1]].expand_as(losses)
+    return (losses * seen).sum() / seen.sum()

@@ -8,8 +8,8 @@ that, after InstructPix2Pix (https://arxiv.org/abs/2211.09800).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -27,7 +27,7 @@ from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.packed_encoder import PackedEncoder
 from var_spaces.tokenizers.bitwise import Bitwise
 from var_spaces.training.data.atlas import Atlas
-from var_spaces.training.data.edits import SPLITS, Edit, EditSampler, render_edits
+from var_spaces.training.data.edits import SPLITS, WEIGHTS, Edit, EditSampler, render_edits
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.models import read_card
@@ -37,6 +37,7 @@ from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
 from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.changed import changed_weights
 from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.recipes.text_base import text_base
@@ -65,6 +66,9 @@ class InstructConfig:
         reweight: let coarse scales count more, see :func:`scale_weights`.
         full, shortest: share of steps that see all scales, and the least that the others see, see
             :class:`Prefixes`.
+        changed: how much more a token counts where the edit changes the picture; 1 is no more, see
+            :func:`changed_weights`.
+        operations: how readily operations are chosen, where it differs from ``edits.WEIGHTS``.
         synonym: how often instructions use another name of a thing.
         text_tokens: word pieces that are read of an instruction.
         eval_images: pairs per validation probe.
@@ -82,6 +86,8 @@ class InstructConfig:
     reweight: bool = False
     full: float = 1.0
     shortest: int = 3
+    changed: float = 1.0
+    operations: Mapping[str, float] = field(default_factory=dict)
     synonym: float = 0.25
     text_tokens: int = 64
     eval_images: int = 128
@@ -90,12 +96,13 @@ class InstructConfig:
 
 class Batch(NamedTuple):
     """Instructions as features, source tokens ``(B, l_K, n)``, target bits ``(B, L, n)`` and inputs
-    ``(B, L - 1, n)``."""
+    ``(B, L - 1, n)``, and where pictures may differ ``(B, 1, H, W)``."""
 
     text: TextFeatures
     source: Tensor
     bits: Tensor
     tokens: Tensor
+    mask: Tensor
 
 
 @training_recipe
@@ -140,7 +147,8 @@ class InstructRecipe(Recipe):
 
     def widen(self, config: InstructConfig) -> None:
         self.config = config
-        self.edits = EditSampler(self.atlas, recipe(config.scenes), synonym=config.synonym)
+        weights = {**WEIGHTS, **config.operations}
+        self.edits = EditSampler(self.atlas, recipe(config.scenes), weights, synonym=config.synonym)
 
     @classmethod
     def build(cls, plan: Plan) -> InstructRecipe:
@@ -169,14 +177,14 @@ class InstructRecipe(Recipe):
     @torch.no_grad()
     def batch(self, edits: list[Edit], flips: BitFlips | None = None) -> Batch:
         """Pairs, rendered and tokenised."""
-        before, after, _ = render_edits(self.atlas, edits, self.size)
+        before, after, mask = render_edits(self.atlas, edits, self.size)
         schedule = self.model.schedule
         with torch.autocast(self.device.type, enabled=False):
             source = source_tokens(self.tokenizer, before, schedule)
             bits, latents = self.tokenizer.quantize(self.tokenizer.latent(after), schedule, flips)
             tokens = self.tokenizer.inputs(latents, schedule)
         text = TextFeatures.of(self.encoder([edit.instruction for edit in edits]))
-        return Batch(text, source, torch.cat(bits, dim=1), tokens)
+        return Batch(text, source, torch.cat(bits, dim=1), tokens, mask)
 
     def extend(
         self, model: nn.Module, source: Tensor
@@ -206,7 +214,8 @@ class InstructRecipe(Recipe):
         scales = self.prefixes.draw(self.seed, step)
         tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
         logits = model(batch.text, tokens, dropped=dropped, extend=self.extend(model, source))
-        return mean_seen(bit_losses(logits, bits), self.weights), {"scales": scales}
+        weights = self.weights * changed_weights(batch.mask, self.model.schedule, config.changed)
+        return mean_seen(bit_losses(logits, bits), weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
