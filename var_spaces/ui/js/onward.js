@@ -29,18 +29,6 @@
     return png.length <= MOST ? png : canvas.toDataURL("image/jpeg", 0.95);
   }
 
-  /* Resolves with what `find` finds, as soon as it finds it. */
-  function there(find) {
-    return new Promise((resolve) => {
-      const look = () => {
-        const found = find();
-        if (found) resolve(found);
-        else setTimeout(look, 50);
-      };
-      look();
-    });
-  }
-
   const field = (tab, part) => document.querySelector(`#${tab}-${part} textarea, #${tab}-${part} input`);
 
   function type(place, text) {
@@ -59,7 +47,7 @@
         /clear|remove/i.test(button.getAttribute("aria-label") || ""),
       );
       if (!input && !editor) clear?.click();
-      else if (input && (!editor || editor.querySelector("canvas"))) return input;
+      else if (input && varSpaces.takes(block)) return input;
     }
     return null;
   }
@@ -68,14 +56,10 @@
   const lacking = (tab) =>
     document.querySelector(`#${tab}-go, #${tab}-train`) ? null : document.getElementById(`${tab}-missing`);
 
-  /* As if the visitor had handed the file in. */
-  function handIn(input, uri) {
+  function file(uri) {
     const kind = uri.slice(5, uri.indexOf(";"));
     const bytes = Uint8Array.from(atob(uri.slice(uri.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
-    const files = new DataTransfer();
-    files.items.add(new File([bytes], `picture.${kind.split("/")[1]}`, { type: kind }));
-    input.files = files.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+    return new File([bytes], `picture.${kind.split("/")[1]}`, { type: kind });
   }
 
   const isOpen = (tab) => opener(tab).getAttribute("aria-selected") === "true";
@@ -90,8 +74,8 @@
     else if (tab === "compare") type(field(tab, "wanted"), begin);
     document.getElementById("tabs")?.scrollIntoView({ block: "start" });
     if (!png) return;
-    const place = await there(() => taking(tab) || lacking(tab));
-    if (place.matches("input")) handIn(place, png);
+    const place = await varSpaces.there(() => taking(tab) || lacking(tab));
+    if (place.matches("input")) varSpaces.handIn(place, [file(png)]);
   }
 
   /* Buttons to tabs that are not there go. */
