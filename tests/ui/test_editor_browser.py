@@ -77,8 +77,11 @@ def test_a_picture_that_comes_before_the_editor_is_ready_waits(open_page, pictur
 def test_a_picture_is_handed_in_once_for_all_columns(open_page, picture):
     page = open_page()
     show(page, "Compare")
+    hint = page.locator(".vs-over").filter(has_text="Your picture")
+    expect(hint.first).to_be_hidden()
     page.locator("#compare-task input").click()
     page.get_by_role("option", name="Draw the details anew").click()
+    expect(page.get_by_text("Your picture: hand it in", exact=True).first).to_be_visible()
     page.locator("#compare-go").click()
     phase(page, "compare", "failed")
     expect(page.locator("#compare-status")).to_contain_text("There is no picture yet: hand one in.")

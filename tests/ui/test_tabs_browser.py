@@ -45,6 +45,7 @@ def test_an_own_picture_is_edited_where_numbers_say(open_page, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(path)
     page = open_page()
     show(page, "Edit")
+    expect(page.get_by_text("hand it in, then paint over what is to change")).to_be_visible()
     page.locator("#edit-go").click()
     phase(page, "edit", "failed")
     expect(page.locator("#edit-status")).to_contain_text("There is no picture yet")

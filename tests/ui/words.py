@@ -45,6 +45,8 @@ PARTS = {
     "Hand in its picture again, too, which is not part of them.",
     "{} {}Press {} to draw it again.",
     "The comparison is back.",
+    "{}: hand it in",
+    "{}, then paint over what is to change",
     "What you train appears here and in the tabs Generate, Edit and Compare, as long as you visit.",
     "Download it to keep it.",
     "What looks as before",

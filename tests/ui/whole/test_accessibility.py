@@ -1,4 +1,5 @@
-"""axe-core finds nothing serious: every tab, light and dark, on a desktop and on a phone."""
+"""axe-core finds nothing serious: every tab, light and dark, on a desktop and on a phone. Nothing
+sticks out, and no "?" lies on a label or a button."""
 
 from __future__ import annotations
 
@@ -30,6 +31,18 @@ FADED_IN = """Promise.allSettled(
         .map(one => one.finished)
 )"""
 
+COVERED = """[...document.querySelectorAll(".block > .vs-ask")].flatMap(ask => {
+    const own = ask.getBoundingClientRect(), block = ask.parentElement;
+    const text = document.createRange();
+    text.selectNodeContents(block.querySelector("[data-testid=block-info]"));
+    const others = [...text.getClientRects(),
+        ...[...block.querySelectorAll("button, input")].filter(e => e !== ask)
+            .map(e => e.getBoundingClientRect())];
+    const covers = other => own.width && own.left < other.right && other.left < own.right
+        && own.top < other.bottom && other.top < own.bottom;
+    return others.some(covers) ? [block.id] : [];
+})"""
+
 
 def complaints(page: Page) -> list[str]:
     """What axe finds serious, with the first element of each, once all has faded in."""
@@ -57,6 +70,7 @@ def test_no_serious_violation(open_page, scheme):
         page.locator(built).wait_for()
         assert complaints(page) == [], tab
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
+        assert page.evaluate(COVERED) == [], tab
 
 
 def test_every_tab_is_looked_at(open_page):

@@ -156,8 +156,11 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
     """Where a picture is handed in and, if the task asks for a region, drawn on."""
     be_careful()
     sources = ["upload", "clipboard"]
+    if not is_drawn_on(field):
+        return gr.Image(type="numpy", image_mode="RGBA", sources=sources, height=280, **common)
     if field.key in SKETCHES:
         return gr.ImageEditor(
+            show_label=False,
             type="numpy",
             image_mode="RGBA",
             sources=sources,
@@ -168,8 +171,6 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
             height=430,
             **common,
         )
-    if not field.mask:
-        return gr.Image(type="numpy", image_mode="RGBA", sources=sources, height=280, **common)
     colour = "#{:02x}{:02x}{:02x}".format(*BRUSH[:3])
     return gr.ImageEditor(
         show_label=False,
@@ -183,6 +184,11 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
         height=430,
         **common,
     )
+
+
+def is_drawn_on(field: Field) -> bool:
+    """Whether a picture is handed in by an image editor."""
+    return bool(field.mask) or field.key in SKETCHES
 
 
 def _is_choice(field: Field, choices: list[tuple[str, str]]) -> bool:

@@ -13,7 +13,7 @@ import gradio as gr
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import fits
-from var_spaces.ui.form.controls import Controls, Section, element_id
+from var_spaces.ui.form.controls import Controls, Section, element_id, is_drawn_on
 from var_spaces.ui.form.field import Field
 from var_spaces.ui.form.needs import Needs
 from var_spaces.ui.own.present import follow
@@ -79,9 +79,8 @@ class Fields:
         inputs = [field for field in self.form.fields if field.role == "input"]
         for field in inputs:
             if is_wide(field):
-                if field.mask:
-                    hint = f"{label(field.key)}: hand it in, then paint over what is to change"
-                    gr.HTML(hint, elem_classes="vs-note vs-hint")
+                if is_drawn_on(field):
+                    gr.HTML(_hint(field), elem_classes="vs-note vs-hint vs-over")
                 self.add(field.key)
         with gr.Row(elem_classes="vs-inputs"):
             for field in inputs:
@@ -151,6 +150,15 @@ class FormLayout(Fields):
                 height=110,
                 elem_id=self.id("drop"),
             )
+
+
+def _hint(field: Field) -> str:
+    """What an image editor is for, above it: its tools would cover a label. Styles show what is so:
+    nothing without the editor, and the second where a region is asked for."""
+    if not field.mask:
+        return label(field.key)
+    handed = f"{label(field.key)}: hand it in"
+    return f"<span>{handed}</span><span>{handed}, then paint over what is to change</span>"
 
 
 def is_wide(field: Field) -> bool:
