@@ -72,3 +72,62 @@ def test_the_line_is_bounded_and_a_refusal_holds_it(open_page, gate):
     expect(page.locator("#generate-status")).to_contain_text("minus one")
     page.get_by_role("button", name="Go on with the others").click()
     expect(page.locator(".vs-drawn img")).to_have_count(FULL)
+
+
+# Stop is pressed within a step of the browser, when nobody can press it on purpose
+BETWEEN = """() => {
+  const { ended } = varSpaces.line;
+  varSpaces.line.ended = (tab, how) => {
+    ended(tab, how);
+    if (how !== "done") return;
+    varSpaces.line.ended = ended;
+    varSpaces.line.stopping(tab);
+  };
+}"""
+AT_ONCE = """() => {
+  const { take, ended } = varSpaces.line;
+  window.told = new Set();
+  varSpaces.line.ended = (tab, how) => {
+    ended(tab, how);
+    told.add(how);
+  };
+  varSpaces.line.take = (tab, values) => {
+    document.getElementById(`${tab}-stop`).click();
+    varSpaces.line.take = take;
+    return take(tab, values);
+  };
+}"""
+
+
+def test_stop_between_two_runs_stops_the_second(open_page, gate):
+    page = open_page()
+    gate.close()
+    for number in range(3):
+        seed(page).fill(str(number))
+        page.locator("#generate-go").click()
+    expect(page.locator(".vs-waiting li")).to_have_count(3)
+    page.evaluate(BETWEEN)
+    gate.open()
+    expect(page.locator(".vs-line p")).to_have_text("Stopped before it began.")
+    page.get_by_role("button", name="Go on with the others").click()
+    drawn = page.locator(".vs-drawn img")
+    expect(drawn).to_have_count(2)
+    for place, number in enumerate((0, 2)):
+        expect(drawn.nth(place)).to_have_attribute("alt", f"ant · soft, seed {number}, picture 0")
+
+
+def test_stop_reaches_a_run_that_has_not_reached_the_line(open_page, gate):
+    page = open_page()
+    page.evaluate(AT_ONCE)
+    gate.close()
+    with page.expect_request("**/cancel"):
+        page.locator("#generate-go").click()
+    page.wait_for_function("told.has('failed') && told.has('stopped')")
+    expect(page.locator("#generate-stop")).to_be_disabled()
+    gate.let_one_through()  # the step that was under way
+    assert gate.ended.wait(30)
+    gate.open()
+    seed(page).fill("1")
+    page.locator("#generate-go").click()
+    phase(page, "done")
+    expect(page.locator(".vs-picture")).to_have_attribute("alt", "ant · soft, seed 1, picture 0")

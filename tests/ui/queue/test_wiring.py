@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 
 from var_spaces.ui.compare.tab import build_compare
-from var_spaces.ui.queue.wiring import OFF, ON
+from var_spaces.ui.queue.wiring import SWITCH
 from var_spaces.ui.run.tab import build_tab
 
 
@@ -22,16 +22,19 @@ def page(only_tiny_models) -> dict:
 
 @pytest.mark.parametrize("part", ["generate", "edit", "compare", "grid", "battle"])
 def test_stop_is_on_from_the_start_of_a_run_to_its_end_however_it_ends(page, part):
-    stop = next(c["id"] for c in page["components"] if c["props"].get("elem_id") == f"{part}-stop")
+    ids = {c["props"].get("elem_id"): c["id"] for c in page["components"]}
+    stop = ids[f"{part}-stop"]
     (pressed,) = (
         d for d in page["dependencies"] if d["cancels"] and (stop, "click") in d["targets"]
     )
     (run,) = (d for d in page["dependencies"] if d["id"] in pressed["cancels"])
     switches = [d for d in page["dependencies"] if d["outputs"] == [stop]]
     assert not any(stop in d["outputs"] for d in page["dependencies"] if d not in switches)
-    on = [target for d in switches if d["js"] == ON for target in d["targets"]]
-    assert on == run["targets"]
-    ends = [d for d in switches if d["js"] == OFF]
+    begins, ends = (
+        [d for d in switches if d["js"] == SWITCH.format(stop=f"{part}-stop", what=what)]
+        for what in ("begins", "ends")
+    )
+    assert [target for d in begins for target in d["targets"]] == run["targets"]
     after = [d for d in ends if d["trigger_after"] == run["id"]]
     assert [d["trigger_only_on_failure"] for d in after] == [False, True]
     assert not any(d["trigger_only_on_success"] for d in after)

@@ -71,10 +71,13 @@
 
   function next(own) {
     if (!own.active && !own.held && own.waiting.length) {
-      own.active = own.waiting.shift();
-      own.active.since = performance.now();
+      const job = (own.active = own.waiting.shift());
+      job.since = performance.now();
       // not inside an event of the run before
-      setTimeout(() => document.getElementById(`${own.tab}-next`).click());
+      job.timer = setTimeout(() => {
+        job.timer = null;
+        document.getElementById(`${own.tab}-next`).click();
+      });
     }
     own.draw();
   }
@@ -83,13 +86,25 @@
   function take(tab, values) {
     const { active } = line(tab);
     if (active) active.started = true;
+    if (active?.unwanted) setTimeout(() => document.getElementById(`${tab}-stop`).click());
     return active?.values ?? values;
   }
 
-  /* Somebody pressed Stop: the run has ended when gradio has let go of it and the page has said so. */
+  /* Somebody pressed Stop: the run has ended when gradio has let go of it and the page has said so. Between
+     two runs the next one is meant: it goes, or is stopped as soon as it starts. */
   function stopping(tab) {
     const own = line(tab);
-    own.awaited = own.active ? new Set(["end", "word"]) : null;
+    const job = own.active;
+    own.awaited = job?.started ? new Set(["end", "word"]) : null;
+    if (!job || job.started) return;
+    if (job.timer === null) job.unwanted = true;
+    else {
+      clearTimeout(job.timer);
+      own.active = null;
+      own.held = own.waiting.length > 0;
+      own.said = "Stopped before it began.";
+      own.draw();
+    }
   }
 
   /* A run has ended: drawn, refused or stopped. Gradio says twice that it has let go of one. */

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 import gradio as gr
 from gradio.events import Dependency
 
-from var_spaces.ui.queue.wiring import QUICK, look, runs
+from var_spaces.ui.queue.wiring import QUICK, runs, sent
 
 PLACES = ("model", "seed", "count", "first")
 JOIN = "(...values) => {{ varSpaces.line.join('{name}', {places}, values); }}"
-TAKE = "(...values) => {{ ({look})(); return varSpaces.line.take('{name}', values); }}"
+TAKE = "(...values) => ({sent})(...varSpaces.line.take('{name}', values))"
 ENDED = "() => {{ varSpaces.line.ended('{name}', '{how}'); }}"
 STOPPING = "() => {{ varSpaces.line.stopping('{name}'); }}"
 SHOW = "varSpaces.line.show(element.querySelector('.vs-line'), '{name}');"
@@ -53,7 +53,7 @@ def lined_up(
     following = gr.Button("Next run of the line", visible="hidden", elem_id=f"{name}-next")
     for start in starts:
         start(None, values, None, js=join, **QUICK)
-    take = TAKE.format(name=name, look=look(status.elem_id))
+    take = TAKE.format(name=name, sent=sent(stop, status))
     run = runs(
         [following.click], draw, inputs, outputs, named=named, status=status, stop=stop, js=take
     )

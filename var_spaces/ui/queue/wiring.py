@@ -22,12 +22,12 @@ QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what re
 CAREFUL = {**HIDDEN, "concurrency_limit": None}
 PRIVATE_LANE = {**HIDDEN, **LANE}
 
-# Buttons are switched in the browser: no answer of the server can come too late.
-_SWITCH = "() => ({{__type__: 'update', interactive: {state}}})"
-ON, OFF = _SWITCH.format(state="true"), _SWITCH.format(state="false")
+# Buttons are switched in the browser (js/stop.js): no answer of the server can come too late.
+SWITCH = "() => varSpaces.runs('{stop}', '{what}')"
 
 # On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
-_LOOK = """(...values) => {{
+_SENT = """(...values) => {{
+  varSpaces.runs("{stop}", "sent");
   if (window.innerWidth <= 640) document.getElementById("{target}").scrollIntoView(
     {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
   return values;
@@ -53,17 +53,17 @@ def runs(
     Args:
         named: more inputs, which ``draw`` takes by these names.
         status: says where the run is, and what place it has in the line.
-        js: gives the inputs that the run gets, if not those of the controls; and see :func:`look`.
+        js: gives the inputs that the run gets, if not those of the controls; and see :func:`sent`.
     """
     for start in starts:
-        start(None, None, stop, js=ON, **QUICK)
+        start(None, None, stop, js=SWITCH.format(stop=stop.elem_id, what="begins"), **QUICK)
     run = gr.on(
         starts,
         draw,
         inputs,
         outputs,
         inputs_kwargs=named,
-        js=js or look(status.elem_id),
+        js=js or sent(stop, status),
         api_visibility="private",
         show_progress="full",
         show_progress_on=status,
@@ -71,13 +71,13 @@ def runs(
         **LANE,
     )
     for end in (run.then, run.failure, stop.click):
-        end(None, None, stop, js=OFF, **QUICK)
+        end(None, None, stop, js=SWITCH.format(stop=stop.elem_id, what="ends"), **QUICK)
     return run
 
 
-def look(target: str) -> str:
-    """JavaScript that brings an element into view on a phone."""
-    return _LOOK.format(target=target)
+def sent(stop: gr.Button, status: gr.HTML) -> str:
+    """JavaScript for when a run is sent: Stop will reach it, on a phone its status is in view."""
+    return _SENT.format(stop=stop.elem_id, target=status.elem_id)
 
 
 @contextmanager
