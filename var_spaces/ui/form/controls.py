@@ -22,7 +22,8 @@ from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT, SKETCHES
 from var_spaces.ui.form.schema import FREE, MAX_STEPS, step_of
 from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.form.values import KINDS, is_free_number, is_text
-from var_spaces.ui.words import label, plural
+from var_spaces.ui.words import LIMITS, label, plural
+from var_spaces.zoo import cards as folders
 from var_spaces.zoo.cards import Card, get_card
 
 INKS = ("#1d1c1a", "#a33327", "#e0b15c", "#1c6b5f", "#4a7fc1", "#ffffff")
@@ -109,6 +110,8 @@ class Controls:
             return gr.update(value=value, info=_help(field, card))
         choices = self._choices(field, card, task)
         if choices is None or field.option.choices:
+            if field.key in LIMITS:
+                return gr.update(value=value, visible=True, info=_help(field, card))
             return gr.update(value=value, visible=True) if field.role == "input" else value
         return gr.update(
             value=_chosen(value, choices),
@@ -207,8 +210,11 @@ def element_id(prefix: str, key: str) -> str:
 
 
 def _help(field: Field, card: Card | None) -> str | None:
-    """What a model is; what is plain needs no help."""
-    return model_note(card) if field.role == "model" else None
+    """What a model is, or cannot do; what is plain needs no help."""
+    if field.role == "model":
+        return model_note(card)
+    comes_along = card is not None and card.folder.is_relative_to(folders.EMBEDDED)
+    return LIMITS.get(field.key) if comes_along else None
 
 
 def model_note(card: Card | None) -> str:

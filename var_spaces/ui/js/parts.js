@@ -41,8 +41,8 @@ varSpaces.parts = (element, props, watch, trigger) => {
   }
 
   element.addEventListener("input", (event) => {
-    const box = event.target.closest(".vs-slider");
-    if (box) box.style.setProperty("--at", event.target.value + "%");
+    const box = event.target.closest(".vs-slider, .vs-laid");
+    if (box) box.style.setProperty(event.target.dataset.sets || "--at", event.target.value + "%");
   });
   element.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");

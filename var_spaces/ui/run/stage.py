@@ -149,8 +149,11 @@ def _pictures(view: RunView) -> str:
         for i, uri in enumerate(view.pictures)
     )
     if view.before and count == 1 and view.phase == "done":
-        sides = ("Before", view.before), ("After", view.pictures[0])
-        return slider(*sides, view.size, min(shown, LARGEST_SIDE), alt(view, 0))
+        size, wide, said = view.size, min(shown, LARGEST_SIDE), alt(view, 0)
+        if "control" in methods.get("task", view.spec.task).model_fields:
+            sides = ("Map", view.before), ("Picture", view.pictures[0])
+            return slider(*sides, size, wide, said, "Map over the picture (opacity)")
+        return slider(("Before", view.before), ("After", view.pictures[0]), size, wide, said)
     grid = f"repeat({columns}, minmax(0, {shown}px))" if columns else ""
     many = "" if columns else " vs-many"
     style = f"grid-template-columns:{grid};" if grid else ""
