@@ -37,11 +37,12 @@ def test_runs_wait_their_turn(open_page, gate):
     expect(waiting.nth(3)).to_have_text(re.compile(r"done in about \d+ s×"))
     waiting.nth(2).get_by_role("button", name="Take out of the line").click()
     expect(waiting).to_have_count(3)
-    page.locator("#generate-stop").click()  # only the run that is drawn
+    with page.expect_request("**/cancel"):
+        page.locator("#generate-stop").click()  # only the run that is drawn
+    gate.let_one_through()  # the step that was under way
     phase(page, "stopped")
     expect(waiting).to_have_count(2)
     expect(waiting.nth(0)).to_contain_text("seed 1")
-    gate.let_one_through()  # the step that was under way
     assert gate.ended.wait(30)
     gate.open()
     page.get_by_role("button", name="Go on with the others").click()
@@ -122,11 +123,9 @@ def test_stop_reaches_a_run_that_has_not_reached_the_line(open_page, gate):
     gate.close()
     with page.expect_request("**/cancel"):
         page.locator("#generate-go").click()
+    gate.open()  # gradio answers when the step that is under way has ended
     page.wait_for_function("told.has('failed') && told.has('stopped')")
     expect(page.locator("#generate-stop")).to_be_disabled()
-    gate.let_one_through()  # the step that was under way
-    assert gate.ended.wait(30)
-    gate.open()
     seed(page).fill("1")
     page.locator("#generate-go").click()
     phase(page, "done")
