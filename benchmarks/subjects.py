@@ -173,7 +173,7 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         for case in cases
     ]
     text = table(["case", *HEAD.values()], lines)
-    if not set(ECHO) & set(cases):
+    if options.echo not in known("generator"):
         text += f"\n\nEchoGen has no rows here: {options.echo} was not among the models."
     text += (
         f"\n\n{options.subjects} things that no model was trained on, four pictures each, "

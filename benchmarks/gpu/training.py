@@ -33,7 +33,8 @@ class Recipe:
 RECIPES = (
     Recipe("text-transformer", "t2i-fine-gpu", 0.7),
     Recipe("instruct", "edit-bit-gpu", 1.0),
-    Recipe("control", "control-bit-gpu", 1.0),
+    Recipe("control", "control-bit-gpu", 0.5),
+    Recipe("echo", "echo-bit-gpu", 1.0),
     Recipe("transformer", "var-base-gpu", 1.0),
 )
 

@@ -52,8 +52,8 @@ def test_subjects_with_rows_of_echogen_where_it_is_there(run, echo_model):  # no
     scores = found["means"]["content only"]
     assert scores != found["means"]["no subject"]
     assert all(np.isfinite(list(row.values())).all() for row in found["means"].values())
-    _, page = run("subjects", *flags)
-    assert "EchoGen has no rows here: echo-bit was not among the models" in page
+    _, page = run("subjects", *flags, "--echo", "not-here")
+    assert "EchoGen has no rows here: not-here was not among the models" in page
 
 
 @pytest.mark.usefixtures("base")
