@@ -49,6 +49,7 @@ TUNED: dict[str, SubjectSettings] = {
     "LoRA": LORA,
 }
 ECHO = {"EchoGen": (True, True), "semantic only": (True, False), "content only": (False, True)}
+BASE_OF_ECHO = "no subject, EchoGen's base"
 SHOWN = (0, 1, 2, 4, 10, 15)  # prompts in the picture
 
 
@@ -68,22 +69,24 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Numbers of every case and subject, from files or measured now."""
     items = get_suite("embedded-subject").items()
     things = list(dict.fromkeys(item.facts["subject"] for item in items))[: options.subjects]
-    cases = ["no subject", *TUNED, *(ECHO if options.echo in known("generator") else ())]
+    models = {"no subject": options.base} | dict.fromkeys(TUNED, options.base)
+    if options.echo in known("generator"):
+        models[BASE_OF_ECHO] = get_card(options.echo).base
+        models |= dict.fromkeys(ECHO, options.echo)
     kept, zoo = Cells(options.cells, options.minutes), Residency()
     asked: dict[str, tuple[str, str]] = {}
     for thing in things:
-        for case in cases:
+        for case, model in models.items():
             if options.cases and case not in options.cases:
                 continue
-            weights = get_card(options.echo if case in ECHO else options.base).weights_sha256
+            weights = get_card(model).weights_sha256
             key = fingerprint(weights, str(TUNED.get(case)), str(options.steps))
             asked[f"{case}-{thing.split('/')[1]}-{key}"] = (case, thing)
 
     def measure(name: str) -> dict[str, Any]:
         case, thing = asked[name]
         own = [item for item in items if item.facts["subject"] == thing]
-        model = options.echo if case in ECHO else options.base
-        with zoo.lease([model], "cpu", text=True) as (one,):
+        with zoo.lease([models[case]], "cpu", text=True) as (one,):
             cell, images = numbers(case, one, subject(thing), own, options.steps)
         pixels = torch.from_numpy(images[list(SHOWN)]).permute(0, 3, 1, 2) / 127.5 - 1
         grid(pixels, len(SHOWN)).save(kept.path(name).with_suffix(".png"))
@@ -173,7 +176,9 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         for case in cases
     ]
     text = table(["case", *HEAD.values()], lines)
-    if options.echo not in known("generator"):
+    if options.echo in known("generator"):
+        text += f"\n\nEchoGen is {options.echo}, beside {get_card(options.echo).base}."
+    else:
         text += f"\n\nEchoGen has no rows here: {options.echo} was not among the models."
     text += (
         f"\n\n{options.subjects} things that no model was trained on, four pictures each, "
