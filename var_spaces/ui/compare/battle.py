@@ -43,7 +43,11 @@ WINNERS = {
 ENOUGH = 10  # votes that an interval needs
 HEADS = ("Configuration", "Points", "95 % interval", "Votes")
 ROUNDS = Rounds()
-READY = "<b>Ready.</b> Two pictures of one thing; vote first, then see what drew them."
+READY = (
+    "<b>Ready.</b> Two pictures of one thing; vote first, then see what drew them. <span>Battles "
+    "are of what the tab Generate draws: from words alone, so that all votes are about the same."
+    "</span>"
+)
 
 
 class Question(Fields):

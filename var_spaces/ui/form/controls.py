@@ -159,6 +159,7 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
     """Where a picture is handed in and, if the task asks for a region, drawn on."""
     be_careful()
     sources = ["upload", "clipboard"]
+    common = {"format": "png", **common}  # what is put there stays the picture that it is
     if not is_drawn_on(field):
         return gr.Image(type="numpy", image_mode="RGBA", sources=sources, height=280, **common)
     if field.key in SKETCHES:

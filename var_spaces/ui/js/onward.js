@@ -170,7 +170,8 @@
     if ("replay" in button.dataset) return again(button);
     if ("keep" in button.dataset) return keep(button);
     const holder = button.closest(".vs-next");
-    const picture = box?.open ? shown[at] : button.closest("[id$=-stage]")?.querySelector(".vs-picture");
+    const stage = button.closest("[id$=-stage]");
+    const picture = box?.open ? shown[at] : stage?.querySelector(".vs-picture, .vs-slider img + img");
     if (picture) send(button.dataset.send, picture, holder?.dataset.run);
   });
 
