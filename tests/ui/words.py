@@ -42,7 +42,7 @@ PARTS = {
     "Grey: another row is better or equal in both",
     "{} could not be read and {} left out:",
     "Settings of run {} are back.",
-    "Hand in its picture again, too, which is not part of them.",
+    "If its picture is not here, hand it in again: it is no part of them.",
     "{} {}Press {} to draw it again.",
     "The comparison is back.",
     "{}: hand it in",

@@ -126,7 +126,7 @@ def test_a_link_holds_the_hash_and_says_that_the_picture_must_come_again():
     with gr.Blocks() as page:
         compare.build_compare(specs)
     said = [str(c["props"].get("value")) for c in page.get_config_file()["components"]]
-    assert any("Hand in its picture again" in text for text in said)
+    assert any("hand it in again" in text for text in said)
     common, each = compare.filled(specs)
     common["inputs.source"] = PICTURE  # the same again: the same runs
     again, found = comparing.request(common, each)

@@ -73,7 +73,7 @@ def restored(said: str, go: str, spec: RunSpec) -> str:
         go: the button that draws them again.
     """
     task = methods.parse("task", {"name": spec.task, **spec.inputs})
-    pictures = "Hand in its picture again, too, which is not part of them. "
+    pictures = "If its picture is not here, hand it in again: it is no part of them. "
     return notice(f"{said} {pictures if task.pictures() else ''}Press {go} to draw it again.")
 
 
