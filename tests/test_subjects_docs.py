@@ -40,8 +40,16 @@ def test_from_pictures_to_a_picture(tmp_path, monkeypatch, capsys):
     assert np.asarray(Image.open("dog.png")).shape == (64, 64, 3)
 
 
+def test_a_thing_from_one_picture(tmp_path, monkeypatch, capsys):
+    ((line,),) = blocks()[1:2]
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(sheet.subjects()[0].pictures[0]).save("ref.png")
+    assert cli.main(shlex.split(line)[3:]) == 0, capsys.readouterr().err
+    assert np.asarray(Image.open("it.png")).shape == (64, 64, 3)
+
+
 def test_the_adapter_is_trained_by_a_bundled_recipe():
-    ((line,),) = blocks()[1:]
+    ((line,),) = blocks()[2:]
     args = parser().parse_args(shlex.split(line)[3:])
     assert (args.command, args.config) == ("echo", "echo-bit")
 
