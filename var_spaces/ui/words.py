@@ -105,8 +105,8 @@ LABELS: Mapping[str, str] = {
 
 # What the models that come along cannot do, where it is asked for; measured in docs/edit.md.
 LIMITS: Mapping[str, str] = {
-    "inputs.instruction": "The model that comes along removes things, recolours them and changes backgrounds "
-    "best; it rarely replaces a thing, and changes no styles.",
+    "inputs.instruction": "The model that comes along removes things, recolours them and changes "
+    "backgrounds best; it rarely replaces a thing, and changes no styles.",
 }
 
 # Sections of the form, by the kinds of method they hold; the first one is open.
