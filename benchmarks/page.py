@@ -195,7 +195,7 @@ class Network:
 
     def _data(self, event: dict[str, Any]) -> None:
         self.bytes += event["dataLength"]
-        if event["requestId"] != self.join:
+        if self.join and event["requestId"] != self.join:  # what comes before is of no run
             self.last = event["timestamp"] + self.offset
             self.message = self.message or self.last
 
