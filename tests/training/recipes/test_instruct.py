@@ -127,14 +127,13 @@ def test_tokens_that_an_edit_changes_count_more():
 
 
 def test_operations_are_drawn_as_the_recipe_says(trained):
+    from var_spaces.training.data.edits import WEIGHTS
     from var_spaces.training.engine.plan import Options, Plan
     from var_spaces.training.recipes.instruct import InstructRecipe
 
     options = Options(models=trained / "models", device="cpu")
-    rare = dict.fromkeys(("add", "remove", "replace", "recolour", "restyle", "move"), 0.0)
-    rare |= dict.fromkeys(("enlarge", "shrink", "duplicate", "two"), 0.0)
     data = {"kind": "instruct", "id": "edit", "recipe": {"start": "t2i", "text_tokens": 48}}
-    data["recipe"]["operations"] = rare
+    data["recipe"]["operations"] = dict.fromkeys(WEIGHTS, 0.0) | {"background": 1.0}
     recipe = InstructRecipe.build(Plan(data, InstructRecipe, options))
     assert {edit.operation for edit in recipe.edits.batch(0, 0, 8)} == {"background"}
     data["recipe"]["operations"] = {"recolor": 1.0}
