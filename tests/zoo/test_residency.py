@@ -125,6 +125,29 @@ def test_the_module_asked_for_stays_even_when_it_is_larger_than_the_budget(use_t
     assert not zoo.loaded()
 
 
+def test_what_left_while_somebody_held_it_is_taken_back_not_read_again(use_tiny_models):
+    loader = Counting()
+    zoo, card = Residency(budget=1, loader=loader), get_card("tiny-var")
+    held = zoo.module(card, CPU)
+    zoo.module(get_card("tiny-tokenizer"), CPU)
+    assert zoo.counters.evictions == 1
+    assert zoo.module(card, CPU) is held and loader.loads == ["tiny-var", "tiny-tokenizer"]
+    assert zoo.counters.loads == 2
+
+    zoo.forget("tiny-var")
+    assert zoo.module(card, CPU) is not held
+
+
+def test_what_nobody_holds_is_read_again(use_tiny_models):
+    loader = Counting()
+    zoo = Residency(loader=loader)
+    for _ in range(2):
+        with zoo.lease(["tiny-tokenizer"], CPU):
+            pass
+        zoo.clear()
+    assert loader.loads == ["tiny-tokenizer"] * 2
+
+
 @pytest.fixture
 def four(tiny_models, tmp_path, monkeypatch):
     """Models a, b, c, d that share a tokenizer, each with weights of its own."""

@@ -22,6 +22,7 @@ from functools import partial
 from itertools import count
 from threading import Condition, Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import nn
@@ -134,6 +135,8 @@ class Residency:
         self.counters = Counters()
         self._slots: dict[Key, _Slot] = {}
         self._changed = Condition()
+        # What left while somebody still held it is taken back, not read a second time.
+        self._left: WeakValueDictionary[Key, nn.Module] = WeakValueDictionary()
         self._queue: deque[object] = deque()  # who waits, first come first served
         self._clock = count(1)
         self._sizes: dict[Key, int] = {}
@@ -164,8 +167,7 @@ class Residency:
         needed = {part.key: part for part in parts}
         self._reserve({part.key: self._size(part) for part in needed.values()})
         try:
-            modules = {key.model: self._load(part) for key, part in needed.items()}
-            yield [self._paired(card, modules) for card in chosen]
+            yield self._models(chosen, needed.values())
         finally:
             self._release(needed)
 
@@ -205,6 +207,7 @@ class Residency:
             for key in [key for key in self._slots if key.model == name]:
                 if not self._slots[key].leases:
                     self._drop(key)
+                    self._left.pop(key, None)  # other files may take its name
 
     # --- one lease --------------------------------------------------------------------------------
 
@@ -255,22 +258,36 @@ class Residency:
         return True
 
     def _drop(self, key: Key) -> None:
-        GRAPHS.forget(self._slots.pop(key).module)
+        module = self._slots.pop(key).module
+        GRAPHS.forget(module)
+        self._left[key] = module
+        del module
         self.counters.evictions += 1
         if "," in key.device:
             gc.collect()  # hooks of a spread model refer to it
         if key.device.startswith("cuda"):
             torch.cuda.empty_cache()
 
+    def _models(self, cards: Iterable[Card], parts: Iterable[Part]) -> list[LoadedModel]:
+        """Loaded models of cards whose parts are reserved.
+
+        Nothing here outlives the call, so that modules are free as soon as their lease ends.
+        """
+        modules = {part.key.model: self._load(part) for part in parts}
+        return [self._paired(card, modules) for card in cards]
+
     def _load(self, part: Part) -> Any:
         """The module of a reserved slot; of several leases one reads it."""
         slot = self._slots[part.key]
         with slot.lock:
             if slot.module is None:
-                module = part.load()
+                module = self._left.pop(part.key, None)
+                known = module is not None
+                if not known:
+                    module = part.load()
                 with self._changed:
                     slot.module, slot.nbytes = module, module_bytes(module)
-                    self.counters.loads += 1
+                    self.counters.loads += not known
             return slot.module
 
     def _release(self, keys: Iterable[Key]) -> None:
