@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from var_spaces.cpu import without_denormals
 from var_spaces.errors import VarSpacesError
@@ -33,6 +35,14 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--start", help="id of a trained model to continue from")
         one.add_argument("--images", type=Path, help="tokenizers: folder of your own images")
         one.add_argument("--ratio", type=float, help="supernet: share of sub-networks, 0 to 1")
+        one.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            type=setting,
+            metavar="NAME=VALUE",
+            help="another value of a setting of [recipe]; may be given several times",
+        )
     for name, command in PERSONAL.items():
         command.add_arguments(kinds.add_parser(name, help=f"train {command.TITLE}"))
     every = kinds.add_parser("all", help="train every embedded model, most valuable first")
@@ -61,6 +71,17 @@ def add_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--tiny", action="store_true", help="smallest sizes, to try a recipe out")
     one.add_argument("--no-export", action="store_true", help="leave the model folders alone")
     one.add_argument("--quiet", action="store_true")
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Name and value of ``NAME=VALUE``: a value as in recipe files, or a word without quotes."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,6 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         start=getattr(args, "start", None),
         name=getattr(args, "name", None),
         ratio=getattr(args, "ratio", None),
+        settings=dict(getattr(args, "set", ())),
     )
     if args.command == "all":
         return attempted(lambda: train_all(options))

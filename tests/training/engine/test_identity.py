@@ -52,6 +52,20 @@ def test_folders_of_any_name_never_take_the_id_of_the_recipe(place, name):
     assert again.data["id"] == one.data["id"]
 
 
+def test_settings_of_the_command_line_are_another_recipe_and_another_model(place, capsys):
+    command = ["tokenizer", "--config", config(place), "--steps", "1", "--device", "cpu", "--quiet"]
+    command += ["--runs", str(place / "runs"), "--models", str(place / "models")]
+    assert main([*command, "--set", "scenes=wide", "--set", "eval_images=4"]) == 0
+    card = json.loads((place / "models/tok-scenes-wide-eval-images-4/card.json").read_text())
+    assert card["training"]["recipe"]["recipe"]["scenes"] == "wide"
+    assert card["training"]["recipe"]["recipe"]["eval_images"] == 4
+    assert main([*command, "--set", "scene=wide"]) == 2
+    assert "Did you mean 'scenes'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--set", "scenes"])
+    assert "NAME=VALUE" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_other_images_is_refused(place, capsys):
     """A second folder under one --name does not go on with the weights of the first."""
     command = ["tokenizer", "--config", config(place), "--steps", "2", "--device", "cpu", "--quiet"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -43,8 +44,10 @@ class Options:
         tiny: the smallest batches and evaluations, to try a recipe out.
         images: folder of a person's own images for a tokenizer; None takes the recipe's scenes.
         start: id of a trained model to continue from; None as the recipe says.
-        name: id of the model; None takes the recipe's, with what ``images`` or ``ratio`` change.
+        name: id of the model; None takes the recipe's, with what ``images``, ``ratio`` or
+            ``settings`` change.
         ratio: of a supernet: constant share of sub-network iterations in place of the phases.
+        settings: what differs from the recipe's own settings, by name.
     """
 
     minutes: float | None = None
@@ -63,6 +66,7 @@ class Options:
     start: str | None = None
     name: str | None = None
     ratio: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def torch_device(self) -> torch.device:

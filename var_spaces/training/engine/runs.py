@@ -81,13 +81,12 @@ def make_plan(config: str, options: Options, kind: str | None = None) -> Plan:
         raise VarSpacesError(f"Recipe {config} trains no codebook: leave out [codebook].")
     if options.images and not recipe.takes_images:
         raise VarSpacesError(f"Recipe {config} trains no tokenizer: leave out --images.")
-    given = {"start": options.start, "ratio": options.ratio}
-    for name, value in given.items():
-        if value is None:
-            continue
+    flags = {"start": options.start, "ratio": options.ratio}
+    given = {name: value for name, value in flags.items() if value is not None}
+    for name in given:
         if name not in settings:
             raise VarSpacesError(f"A {recipe.name} has no '{name}': leave out --{name}.")
-        data["recipe"] = {**data.get("recipe", {}), name: value}
+    data["recipe"] = {**data.get("recipe", {}), **given, **options.settings}
     plan = Plan(tiny(data, recipe) if options.tiny else data, recipe, options)
     _ = plan.train, plan.settings, plan.packed  # refuses what is wrong in them
     plan.data.update(identity(plan))
@@ -156,18 +155,28 @@ def identity(plan: Plan) -> dict[str, str]:
         title = f"{title}, {100 * options.ratio:.4g}% sub-networks"
         if not options.name:
             name = f"{name}-p{100 * options.ratio:.4g}"
+    if options.settings:
+        changed = [f"{key} {value}" for key, value in options.settings.items()]
+        title = f"{title}, {', '.join(changed)}"
+        if not options.name:
+            name = "-".join((name, *(slug(one) for one in changed)))
     if options.images:
         folder = options.images.resolve().name
         images = plan.own_images.digest
         title = f"{title}, trained on {folder}"
         if not options.name:
             # Names of folders say nothing about what is in them, and many have no Latin letter.
-            said = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:24].strip("-")
+            said = slug(folder)[:24].strip("-")
             of = digest({"images": images, **plan.sections})[:8]
             name = "-".join(part for part in (name, said, of) if part)
     if not ID.fullmatch(name):
         raise _no_id(name)
     return {"id": name, "title": title}
+
+
+def slug(text: str) -> str:
+    """What of a text an id can hold."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _no_id(name: str) -> VarSpacesError:
