@@ -25,6 +25,11 @@ EMU = "emu-edit/data"
 EMU_URL = (
     "https://huggingface.co/datasets/facebook/emu_edit_test_set (hf download --repo-type dataset)"
 )
+IMGEDIT = "imgedit/Benchmark/singleturn"
+IMGEDIT_URL = "https://huggingface.co/datasets/sysuyy/ImgEdit (Benchmark.tar, unpacked)"
+IMGEDIT_KINDS = (
+    "action", "add", "adjust", "background", "compose", "extract", "remove", "replace", "style",
+)  # fmt: skip
 FIELDS = ("image", "instruction", "input_caption", "output_caption", "task")
 
 
@@ -34,7 +39,7 @@ class Case:
 
     Attributes:
         group: kind of edit.
-        before, after: captions of the picture and of what it is to become.
+        before, after: captions of the picture and of what it is to become; empty without them.
         mask: ``start, length, start, length, ...`` of what may change, pixels counted row by row;
             empty if there is none.
     """
@@ -42,8 +47,8 @@ class Case:
     source: str
     instruction: str
     group: str
-    before: str
-    after: str
+    before: str = ""
+    after: str = ""
     mask: tuple[int, ...] = ()
 
 
@@ -55,19 +60,18 @@ def pie_bench() -> tuple[Sequence[Case], Mapping[str, np.ndarray]]:
         VarSpacesError: if the files are missing or are not what they should be.
     """
     path = data_file(PIE, PIE_URL)
-    folder = (path.parent / "annotation_images").resolve()
+    folder = path.parent / "annotation_images"
     cases, places = [], {}
     for key, item in sorted(_json(path).items()):
         try:
-            place = (folder / item["image_path"]).resolve()
+            name = Path(item["image_path"])
             group, mask = str(item["editing_type_id"]), tuple(map(int, item["mask"]))
             words = [str(item[name]) for name in WORDS]
         except (KeyError, TypeError, ValueError):
             raise VarSpacesError(
                 f"{path.name}: entry {key[:40]} is not one of PIE-Bench."
             ) from None
-        if not place.is_relative_to(folder):
-            raise VarSpacesError(f"{path.name}: entry {key[:40]} names a file outside its folder.")
+        place = _inside(folder, name, path, key)
         source = digest(as_rgb(read(place)))
         places[source] = place
         before, after = (text.replace("[", "").replace("]", "") for text in words[1:])
@@ -92,6 +96,47 @@ def emu_edit() -> tuple[Sequence[Case], Mapping[str, np.ndarray]]:
     if not cases:
         raise VarSpacesError(f"No test-*.parquet in {folder}: download it from {EMU_URL}.")
     return tuple(cases), FilePictures(places)
+
+
+@lru_cache(maxsize=2)
+def imgedit() -> tuple[Sequence[Case], Mapping[str, np.ndarray]]:
+    """Cases of the basic part of ImgEdit-Bench (https://arxiv.org/abs/2505.20275), likewise."""
+    path = data_file(f"{IMGEDIT}/singleturn.json", IMGEDIT_URL)
+    cases, places = [], {}
+    for key, item in sorted(_json(path).items()):
+        try:
+            name, instruction, kind = (str(item[part]) for part in ("id", "prompt", "edit_type"))
+        except (KeyError, TypeError):
+            name = instruction = kind = ""
+        if kind not in IMGEDIT_KINDS or not instruction:
+            raise VarSpacesError(f"{path.name}: entry {key[:40]} is not one of ImgEdit-Bench.")
+        place = _inside(path.parent, name, path, key)
+        source = digest(as_rgb(read(place)))
+        places[source] = place
+        cases.append(Case(source, instruction, kind))
+    return tuple(cases), FilePictures(places)
+
+
+def imgedit_rubrics() -> Mapping[str, str]:
+    """What the judge of ImgEdit-Bench is told, by kind of edit.
+
+    Raises:
+        VarSpacesError: if the file is missing or does not have a text for every kind.
+    """
+    path = data_file(f"{IMGEDIT}/judge_prompt.json", IMGEDIT_URL)
+    found = _json(path)
+    missing = [kind for kind in IMGEDIT_KINDS if not isinstance(found.get(kind), str)]
+    if missing:
+        raise VarSpacesError(f"{path.name} has no text for {', '.join(missing)}.")
+    return found
+
+
+def _inside(folder: Path, name: str | Path, path: Path, key: str) -> Path:
+    """A file below a folder, as an entry of a file names it."""
+    place = (folder / name).resolve()
+    if not place.is_relative_to(folder.resolve()):
+        raise VarSpacesError(f"{path.name}: entry {key[:40]} names a file outside its folder.")
+    return place
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

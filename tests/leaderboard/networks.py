@@ -174,63 +174,50 @@ class Networks:
                 head.decoder.weight[token] = 100 * (states[step] - states[1 - step])
 
     def qwen3_vl(self, repository: str) -> None:
-        from tokenizers import Tokenizer, models, pre_tokenizers
-        from transformers import (
-            PreTrainedTokenizerFast,
-            Qwen2VLImageProcessor,
-            Qwen3VLConfig,
-            Qwen3VLForConditionalGeneration,
-            Qwen3VLProcessor,
-            Qwen3VLVideoProcessor,
-        )
+        from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration, Qwen3VLProcessor
 
-        special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|video_pad|>",
-                   "<|vision_start|>", "<|vision_end|>", "<unk>"]  # fmt: skip
-        vocabulary = {word: i for i, word in enumerate([*special, *WORDS])}
-        inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-        inner.pre_tokenizer = pre_tokenizers.Whitespace()
-        inner.add_special_tokens(special[:-1])
-        words = PreTrainedTokenizerFast(
-            tokenizer_object=inner, unk_token="<unk>", pad_token="<|endoftext|>",
-            eos_token="<|im_end|>", additional_special_tokens=special[1:7],
-            extra_special_tokens={
-                "image_token": "<|image_pad|>", "video_token": "<|video_pad|>",
-                "vision_bos_token": "<|vision_start|>", "vision_eos_token": "<|vision_end|>",
-            },
-        )  # fmt: skip
-        text = {
-            "vocab_size": len(vocabulary), "hidden_size": 32, "intermediate_size": 32,
-            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-            "head_dim": 16, "tie_word_embeddings": False,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
-                                "mrope_section": [4, 2, 2], "mrope_interleaved": True},
-        }  # fmt: skip
+        words = chat_words(WORDS)
         vision = {
             "depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2,
             "patch_size": 8, "spatial_merge_size": 2, "out_hidden_size": 32,
             "num_position_embeddings": 16, "deepstack_visual_indexes": [0],
         }  # fmt: skip
+        rope = {"mrope_section": [4, 2, 2], "mrope_interleaved": True}
         config = Qwen3VLConfig(
-            text_config=text, vision_config=vision, tie_word_embeddings=False,
-            image_token_id=vocabulary["<|image_pad|>"], video_token_id=vocabulary["<|video_pad|>"],
-            vision_start_token_id=vocabulary["<|vision_start|>"],
-            vision_end_token_id=vocabulary["<|vision_end|>"],
+            text_config=chat_text(len(words), head_dim=16, **rope),
+            vision_config=vision, tie_word_embeddings=False, **chat_ids(words),
         )  # fmt: skip
-        model = Qwen3VLForConditionalGeneration(config).eval()
         folder = self.folder(repository)
+        Qwen3VLForConditionalGeneration(config).eval().save_pretrained(folder)
+        save_chat(Qwen3VLProcessor, words, 8, folder)
+
+    def qwen2_5_vl(self, name: str, says: str | None = None) -> None:
+        """With ``says`` it says that, whatever it sees."""
+        from transformers import (
+            Qwen2_5_VLConfig,
+            Qwen2_5_VLForConditionalGeneration,
+            Qwen2_5_VLProcessor,
+        )
+
+        words = chat_words((*WORDS, says or "nothing"))
+        vision = {
+            "depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2,
+            "patch_size": 56, "spatial_merge_size": 2, "out_hidden_size": 32,
+            "window_size": 224, "fullatt_block_indexes": [1],
+        }  # fmt: skip
+        config = Qwen2_5_VLConfig(
+            text_config=chat_text(len(words), mrope_section=[4, 2, 2]),
+            vision_config=vision, tie_word_embeddings=False, **chat_ids(words),
+        )  # fmt: skip
+        model = Qwen2_5_VLForConditionalGeneration(config).eval()
+        if says is not None:
+            with torch.no_grad():
+                model.model.language_model.norm.weight.zero_()  # all words are as likely ...
+            others = set(range(len(words))) - {words.convert_tokens_to_ids(says)}
+            model.generation_config.suppress_tokens = sorted(others)  # ... but one
+        folder = self.data / name
         model.save_pretrained(folder)
-        pixels = Qwen2VLImageProcessor(
-            patch_size=8, merge_size=2, min_pixels=16 * 16, max_pixels=64 * 64
-        )
-        template = (
-            "{% for m in messages %}<|im_start|> {{ m.role }} {% for c in m.content %}"
-            "{% if c.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
-            "{% else %} {{ c.text }}{% endif %}{% endfor %}<|im_end|>{% endfor %}"
-            "{% if add_generation_prompt %}<|im_start|> assistant {% endif %}"
-        )
-        Qwen3VLProcessor(
-            pixels, words, Qwen3VLVideoProcessor(), chat_template=template
-        ).save_pretrained(folder)
+        save_chat(Qwen2_5_VLProcessor, words, 56, folder)
 
     def _pth(self, name: str, state: dict[str, torch.Tensor]) -> None:
         path = self.data / name
@@ -242,6 +229,63 @@ class Networks:
         """The older layout: a file for a part of a processor."""
         if not (folder / name).exists():
             part.save_pretrained(folder)
+
+
+CHAT = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>", "<|video_pad|>",
+        "<|vision_start|>", "<|vision_end|>", "<unk>")  # fmt: skip
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|> {{ m.role }} {% for c in m.content %}"
+    "{% if c.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %} {{ c.text }}{% endif %}{% endfor %}<|im_end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|> assistant {% endif %}"
+)
+
+
+def chat_words(words: tuple[str, ...]) -> Any:
+    """A tokenizer of whole words, with the tokens of Qwen's conversations."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: i for i, word in enumerate([*CHAT, *words])}
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    inner.add_special_tokens(list(CHAT[:-1]))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, unk_token="<unk>", pad_token="<|endoftext|>",
+        eos_token="<|im_end|>", additional_special_tokens=list(CHAT[1:7]),
+        extra_special_tokens={
+            "image_token": "<|image_pad|>", "video_token": "<|video_pad|>",
+            "vision_bos_token": "<|vision_start|>", "vision_eos_token": "<|vision_end|>",
+        },
+    )  # fmt: skip
+
+
+def chat_text(words: int, head_dim: int | None = None, **rope: Any) -> dict[str, Any]:
+    """Sizes of a language model."""
+    sizes = {
+        "vocab_size": words, "hidden_size": 32, "intermediate_size": 32,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "tie_word_embeddings": False,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, **rope},
+    }  # fmt: skip
+    return sizes if head_dim is None else {**sizes, "head_dim": head_dim}
+
+
+def chat_ids(words: Any) -> dict[str, int]:
+    names = {"image": "image_pad", "video": "video_pad"}
+    names |= {"vision_start": "vision_start", "vision_end": "vision_end"}
+    return {f"{key}_token_id": words.convert_tokens_to_ids(f"<|{n}|>") for key, n in names.items()}
+
+
+def save_chat(processor: type, words: Any, patch: int, folder: Path) -> None:
+    from transformers import Qwen2VLImageProcessor, Qwen3VLVideoProcessor
+
+    pixels = Qwen2VLImageProcessor(
+        patch_size=patch, merge_size=2, min_pixels=(2 * patch) ** 2, max_pixels=(8 * patch) ** 2
+    )
+    processor(pixels, words, Qwen3VLVideoProcessor(), chat_template=TEMPLATE).save_pretrained(
+        folder
+    )
 
 
 def tiny_clip(folder: Path, name: str = "tiny-clip", side: int = 32) -> str:

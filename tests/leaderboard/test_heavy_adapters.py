@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from leaderboard import published_edits
 from leaderboard.entry import Entry
-from leaderboard.extractors import csd, dino, mask2former, open_clip_models
+from leaderboard.extractors import csd, dino, imgedit_judge, mask2former, open_clip_models
 from leaderboard.extractors.base import get_extractor
 from leaderboard.extractors.blip_vqa import REPOSITORY as BLIP
 from leaderboard.extractors.qwen3_vl import REPOSITORY as QWEN
 from leaderboard.item import Item
 from leaderboard.learned import learn
+from leaderboard.metrics import imgedit as imgedit_metric
 from leaderboard.metrics.base import Batch, Context, Cost
 from leaderboard.metrics.clip_score import ClipScore
 from leaderboard.metrics.cmmd import Cmmd
@@ -25,6 +28,7 @@ from leaderboard.metrics.frechet import Frechet
 from leaderboard.metrics.geneval import GenEval
 from leaderboard.metrics.hps import Hps
 from leaderboard.metrics.image_similarity import DinoI
+from leaderboard.metrics.imgedit import ImgEditScore
 from leaderboard.metrics.inception_score import InceptionScore
 from leaderboard.metrics.kid import Kid
 from leaderboard.metrics.lpips import Lpips
@@ -363,6 +367,36 @@ def test_soft_tifa(networks, context, geneval_2):
         "other": pytest.approx(100 * expected[1][1], rel=1e-4),
     }
     assert by_part.value == pytest.approx(am[:, 0].mean())
+
+
+def test_imgedit_judge(networks, context, monkeypatch):
+    """Source and edit reach it in this order, after the instruction, at the size it was taught."""
+    monkeypatch.setattr(imgedit_metric, "LONGEST", 3)
+    kinds = published_edits.IMGEDIT_KINDS
+    place = networks.data / published_edits.IMGEDIT
+    place.mkdir(parents=True)
+    (place / "judge_prompt.json").write_text(json.dumps(dict.fromkeys(kinds, "is <edit_prompt> ?")))
+    with pytest.raises(VarSpacesError, match="download it from"):
+        get_extractor("imgedit-judge").weights_sha256()
+    networks.qwen2_5_vl(imgedit_judge.FOLDER, says="Fit: 4\n")
+    assert len(get_extractor("imgedit-judge").weights_sha256()) == 64
+    drawn = batch([{"group": "add", "source": "s"}] * 2)
+    asked = tuple(replace(item, inputs={"instruction": "a dog"}) for item in drawn.items)
+    drawn = replace(drawn, items=asked)
+    context.pictures = {"s": 255 - drawn.images[0]}
+    metric = ImgEditScore()
+    found = metric.score(metric.measure(drawn, context), None)
+    assert found.value == 4 and found.details == {"add": 4, "not rated": 0}
+
+    network = context.network(metric.uses)
+    pair = [context.pictures["s"], drawn.images[0]]
+    inputs = network._asked(pair, "is a dog ?", question_first=True)
+    said = network.process.tokenizer.decode(inputs["input_ids"][0])
+    assert said.index("a dog") < said.index("<|image_pad|>")
+    patches = inputs["image_grid_thw"].prod(1).tolist()
+    assert len(patches) == 2 and 56**2 * patches[0] >= imgedit_judge.SIZE["shortest_edge"]
+    alone = [network._asked([image], "?")["pixel_values"] for image in pair]
+    assert torch.equal(inputs["pixel_values"], torch.cat(alone))
 
 
 def test_spellings():

@@ -12,6 +12,7 @@ from PIL import Image
 from leaderboard import published_edits
 from leaderboard.metrics.base import Batch, Context, Cost
 from leaderboard.metrics.clip_direction import ClipDirection
+from leaderboard.metrics.imgedit import ImgEditScore, rating
 from leaderboard.metrics.pie_kept_psnr import PieKeptPsnr
 from leaderboard.published_edits import kept_pixels
 from leaderboard.suites.base import get_suite
@@ -29,10 +30,11 @@ def png(pixels):
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     monkeypatch.setenv("VAR_SPACES_DATA", str(tmp_path))
-    for reader in (published_edits.pie_bench, published_edits.emu_edit):
+    readers = (published_edits.pie_bench, published_edits.emu_edit, published_edits.imgedit)
+    for reader in readers:
         reader.cache_clear()
     yield tmp_path
-    for reader in (published_edits.pie_bench, published_edits.emu_edit):
+    for reader in readers:
         reader.cache_clear()
 
 
@@ -122,3 +124,77 @@ def test_emu_edit(data):
     redder[1, ..., 0] = 255
     found = metric.measure(batch_of("emu-edit", redder), context)
     assert found.tolist() == pytest.approx([0, 100])
+
+
+RUBRICS = {kind: f"{kind}: <edit_prompt> Rate it." for kind in published_edits.IMGEDIT_KINDS}
+
+
+def write_imgedit(folder, rubrics=RUBRICS, **changes):
+    place = folder / published_edits.IMGEDIT
+    (place / "animal").mkdir(parents=True, exist_ok=True)
+    entries = {}
+    for n, (kind, pixels) in enumerate(zip(("add", "style"), PIXELS, strict=True)):
+        (place / "animal" / f"{n}.png").write_bytes(png(pixels))
+        entries[str(n)] = {"id": f"animal/{n}.png", "prompt": f"edit {n}", "edit_type": kind}
+    entries["0"] |= changes
+    (place / "singleturn.json").write_text(json.dumps(entries))
+    (place / "judge_prompt.json").write_text(json.dumps(rubrics))
+
+
+def test_imgedit(data):
+    write_imgedit(data)
+    suite = get_suite("imgedit")
+    assert [item.inputs["instruction"] for item in suite.items()] == ["edit 0", "edit 1"]
+
+    class Judge:
+        """Rates by the kind of edit, and cannot rate styles."""
+
+        def reply(self, images, question, limit):
+            source, image = images
+            assert (source != image).any() and "<edit_prompt>" not in question
+            kind, rest = question.split(": ", 1)
+            assert rest.endswith("Rate it.")
+            said = "Brief reasoning: 9 of 10.\nPrompt Compliance: 2\nSeamless: 3\nDetails: 5\n"
+            return said if kind == "add" else "I cannot rate this: sorry."
+
+    context = Context("cpu", suite.pictures(), _networks={"imgedit-judge": Judge()})
+    metric = ImgEditScore()
+    values = metric.measure(batch_of("imgedit", 255 - PIXELS), context)
+    found = metric.score(values, None)
+    assert found.value == 3.33 and found.details == {"add": 3.33, "not rated": 1}
+    nothing = metric.score(values[1:], None)
+    assert nothing.value == 0 and nothing.details == {"not rated": 1}
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("Prompt Compliance: 1\nVisual Seamlessness: 4\nDetail: 4", 3.0),
+        ("  a: 5  \nb: 4", 4.5),
+        ("a: 0\nb: 6\nc: 10\nd: ²", None),  # no rating of this scale
+        ("a: 3: 4\n3", None),
+        ("", None),
+    ],
+)
+def test_ratings_are_the_numbers_that_end_a_line(reply, expected):
+    assert rating(reply) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": "../../../secret.png"}, "outside its folder"),
+        ({"edit_type": "melt"}, "not one of ImgEdit-Bench"),
+        ({"prompt": ""}, "not one of ImgEdit-Bench"),
+    ],
+)
+def test_bad_imgedit_files_are_refused(data, changes, message):
+    write_imgedit(data, **changes)
+    with pytest.raises(VarSpacesError, match=message):
+        get_suite("imgedit").items()
+
+
+def test_a_rubric_for_every_kind_of_edit(data):
+    write_imgedit(data, rubrics={**RUBRICS, "style": 3})
+    with pytest.raises(VarSpacesError, match="no text for style"):
+        published_edits.imgedit_rubrics()
