@@ -87,6 +87,7 @@ class ScaleDone:
         tokens: tokens of this scale per image, ``l = h * w``.
         kv_bytes: bytes that the KV cache holds after this scale.
         kv_full_bytes: bytes that it would hold if every token had been kept.
+        kv_pinned_bytes: those of them that stand in front of all tokens: of a source picture, say.
         ids: sampled ids ``(B, l)`` int64, or ``(B, l, d)`` for bitwise tokens.
         preview: images so far, ``(B, H, W, 3)`` uint8, or ``None`` if not asked for.
         measured: gives :attr:`seconds` and :attr:`entropy`; on a GPU, reading them waits for it.
@@ -104,6 +105,7 @@ class ScaleDone:
     measured: Measured
     rows: int = 1
     candidates: tuple[Candidates, ...] = ()
+    kv_pinned_bytes: int = 0
 
     @property
     def seconds(self) -> float:

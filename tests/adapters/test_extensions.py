@@ -175,6 +175,9 @@ def test_every_policy_keeps_what_is_pinned(models, name, number):
         plain.advance(scale)
         cache, without = (one.session.run.cache for one in (lane, plain))
         seen.append(cache.pinned)
+        held, full = lane.kv_bytes, lane.kv_full_bytes(scale)
+        assert held == full if name == "full" else held <= full  # what is pinned counts in both
+        assert full - lane.kv_pinned_bytes == plain.kv_full_bytes(scale)
         assert cache.lengths == without.lengths  # budgets are those of a run without
         for layer in range(len(cache.lengths)):
             for group in range(len(cache.lengths[layer])):
@@ -206,6 +209,7 @@ def test_pinned_entries_are_counted():
     assert torch.equal(cache.views(1)[0].k, later[0][index][:, :, [4, 0]])
     cache.release()
     assert cache.nbytes == 0
+    assert cache.pinned_bytes == 2 * 3 * 2 * 3 * 4 * 4  # a full cache would hold it still
 
 
 @pytest.mark.parametrize("number", range(len(EXTENSIONS)))

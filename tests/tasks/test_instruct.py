@@ -138,12 +138,14 @@ def test_estimate_counts_the_source():
     card = get_card("tiny-edit")
     spec = plan(_spec())
     found = estimate(card, cache=spec.cache, guidance=spec.guidance)
-    measured = [e.kv_bytes for e in _events() if isinstance(e, ScaleDone)]
-    assert list(found.kv) == measured
+    scales = [e for e in _events() if isinstance(e, ScaleDone)]
+    measured = [e.kv_bytes for e in scales]
+    assert list(found.kv) == measured == [e.kv_full_bytes for e in scales]
     source = card.schedule.lengths[-1]
     whole = 2 * 2 * 4 * card.architecture["width"]  # keys and values of two rows, float32
     depth = card.architecture["depth"]
     assert measured[-1] == whole * (depth * card.schedule.total + (depth - 1) * source)
+    assert {e.kv_pinned_bytes for e in scales} == {whole * (depth - 1) * source}
 
 
 @pytest.mark.parametrize("model", ["varedit-2b-512", "varedit-8b-512", "varedit-8b-1024"])

@@ -106,6 +106,7 @@ class KVCache:
         self._rows = rows
         self._observer: weakref.ref[Observer] | None = None
         self._layers: list[list[HeadGroup]] = []
+        self._fronts = [0] * layers  # entries that were pinned, also in layers that are released
         self.preallocate = preallocate
         lying = {"preallocate": preallocate, "reserve": reserve, "storage": storage or PLAIN}
         for layer, groups in enumerate(per_layer):
@@ -163,6 +164,13 @@ class KVCache:
         """Entries per head that are pinned, for every layer."""
         return tuple(layer[0].pinned for layer in self._layers)
 
+    @property
+    def pinned_bytes(self) -> int:
+        """Bytes of all that was pinned, as it came: in layers that were released since, too, and
+        before a storage made it smaller. A cache that keeps everything holds them with its tokens.
+        """
+        return 2 * sum(self._fronts) * self._rows * self.heads * self.head_dim * self.dtype.itemsize
+
     def views(self, layer: int, pinned: bool = False) -> list[GroupView]:
         """What every group of a layer holds; with ``pinned`` also what is pinned, in front."""
         return [GroupView(group.index, *group.view(pinned)) for group in self._layers[layer]]
@@ -190,6 +198,7 @@ class KVCache:
         self._check_shape(k, v)
         for group in self._layers[layer]:
             group.pin(k.detach()[:, group.index], v.detach()[:, group.index])
+        self._fronts[layer] += k.shape[2]
         self._peak = max(self._peak, self.allocated_bytes)
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> list[GroupView]:

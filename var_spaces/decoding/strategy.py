@@ -76,8 +76,14 @@ class DecodingSession:
         """Bytes that the caches hold now."""
         return 0
 
+    @property
+    def kv_pinned_bytes(self) -> int:
+        """Bytes of what an adapter pinned in front of all tokens; a part of the full cache."""
+        return 0
+
     def kv_full_bytes(self, scale: int) -> int:
-        """Bytes that caches of all tokens up to and including ``scale`` would hold."""
+        """Bytes that caches of all that is pinned and of all tokens up to and including ``scale``
+        would hold."""
         return 0
 
     def refresh(self, setup: RunSetup, images: Sequence[int]) -> bool:

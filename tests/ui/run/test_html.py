@@ -115,6 +115,8 @@ def test_the_full_cache_is_known_from_the_first_scale_on():
     assert full_cache(EMPTY, SCHEDULE) == []
     assert full_cache(running(1), SCHEDULE) == [100, 500, 2100]
     assert full_cache(running(3), SCHEDULE) == [100, 500, 2100]
+    source = replace(scale(0), kv_full_bytes=700, kv_pinned_bytes=600)  # an edit's
+    assert full_cache(replace(EMPTY, scales=(source,)), SCHEDULE) == [700, 1100, 2700]
 
 
 def test_the_plot_shows_what_a_policy_saves():

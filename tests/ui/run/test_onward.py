@@ -40,7 +40,8 @@ def test_candidates_that_were_dropped_count_in_the_peak():
     done = ScaleDone(
         scale=0, size=(1, 1), tokens=1, kv_bytes=100, kv_full_bytes=200,
         ids=None, preview=preview, measured=Known(0.1, 1.0), rows=4, candidates=(dropped,),
+        kv_pinned_bytes=50,
     )  # fmt: skip
     view = RunView().after(done)
     assert view.peak_kv_bytes == 400  # of four candidates, though one is left
-    assert view.scales[0].kv_full_bytes == 800
+    assert (view.scales[0].kv_full_bytes, view.scales[0].kv_pinned_bytes) == (800, 200)

@@ -38,7 +38,8 @@ def of_runs() -> set[str]:
     """What is said of runs in every state."""
     done = replace(running(3), phase="done")
     found: set[str] = set()
-    for view in (*VIEWS, EMPTY, done):
+    pinned = replace(done, scales=(replace(done.scales[0], kv_pinned_bytes=600),))
+    for view in (*VIEWS, EMPTY, done, pinned):
         found |= set(words.spoken(stage.status(view)))
         found |= set(words.spoken([p for n, p in stage.parts(view).items() if n != "frames"]))
         found |= set(words.spoken(cost.parts(view)))

@@ -155,9 +155,15 @@ class BackboneRun:
     def kv_bytes(self) -> int:
         return self.cache.nbytes
 
+    @property
+    def kv_pinned_bytes(self) -> int:
+        return self.cache.pinned_bytes
+
     def kv_full_bytes(self, scale: int) -> int:
-        """Bytes that all tokens up to and including ``scale`` take in all layers."""
-        return full_kv_bytes(self.backbone, self.schedule, self.cache.rows, scale)
+        """Bytes that all tokens up to and including ``scale`` take in all layers, with what is
+        pinned before them."""
+        tokens = full_kv_bytes(self.backbone, self.schedule, self.cache.rows, scale)
+        return self.kv_pinned_bytes + tokens
 
 
 def overwrite(old: Any, new: Any) -> bool:

@@ -187,6 +187,10 @@ class TrackLane(Lane):
     def kv_bytes(self) -> int:
         return (self.launched or self.step).kv_bytes
 
+    @property
+    def kv_pinned_bytes(self) -> int:
+        return self.track.lane.kv_pinned_bytes
+
     def kv_full_bytes(self, scale: int) -> int:
         return self.track.lane.kv_full_bytes(scale)
 

@@ -113,8 +113,14 @@ class Lane:
         """Bytes that the caches hold now."""
         return self.session.kv_bytes
 
+    @property
+    def kv_pinned_bytes(self) -> int:
+        """Bytes of what is pinned in front of all tokens."""
+        return self.session.kv_pinned_bytes
+
     def kv_full_bytes(self, scale: int) -> int:
-        """Bytes that caches of all tokens up to and including ``scale`` would hold."""
+        """Bytes that caches of all that is pinned and of all tokens up to and including ``scale``
+        would hold."""
         return self.session.kv_full_bytes(scale)
 
     @property

@@ -97,6 +97,7 @@ class Walk:
             kv_full_bytes=sum(
                 lane.kv_full_bytes(scale) * own // rows for lane, own, rows in shares
             ),
+            kv_pinned_bytes=sum(lane.kv_pinned_bytes * own // rows for lane, own, rows in shares),
             ids=torch.cat([lane.ids[-1][lane.rows_of(images)] for lane in lanes]),
             preview=self._pixels(images) if setup.previews else None,
             measured=measured,

@@ -44,6 +44,10 @@ class PlainSession(DecodingSession):
     def kv_bytes(self) -> int:
         return self.run.kv_bytes
 
+    @property
+    def kv_pinned_bytes(self) -> int:
+        return self.run.kv_pinned_bytes
+
     def kv_full_bytes(self, scale: int) -> int:
         return self.run.kv_full_bytes(scale)
 

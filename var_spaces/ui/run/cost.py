@@ -45,13 +45,15 @@ LAYOUT = """<div class="vs-plots"><div data-part="cache"></div>
 def full_cache(view: RunView, schedule: ScaleSchedule) -> list[float]:
     """Bytes after every scale if the cache kept every token; scales to come are worked out.
 
-    A full cache grows in step with the tokens drawn so far, which the first scale fixes.
+    Beside what is pinned, it grows in step with the tokens drawn so far, which the first scale
+    fixes.
     """
     known = [scale.kv_full_bytes for scale in view.scales]
     if not known:
         return []
-    per_token = known[-1] / schedule.offsets[len(known)]
-    return known + [per_token * end for end in schedule.offsets[len(known) + 1 :]]
+    pinned = view.scales[-1].kv_pinned_bytes
+    per_token = (known[-1] - pinned) / schedule.offsets[len(known)]
+    return known + [pinned + per_token * end for end in schedule.offsets[len(known) + 1 :]]
 
 
 def _cache_plot(view: RunView) -> str:
@@ -65,6 +67,8 @@ def _cache_plot(view: RunView) -> str:
     if full:
         name += f", a cache of every token ends at {bytes_text(full[-1])}"
     legend = '<i class="vs-key-held"></i>held <i class="vs-key-full"></i>if every token were kept'
+    if pinned := view.scales[-1].kv_pinned_bytes if held else 0:
+        legend += f"<br><span>{bytes_text(pinned)} of both is the picture that was given</span>"
     if held and not any(held):
         legend = f"no cache: a scale sees itself alone · {legend}"
     drawing = plot.bars(held, "vs-held") + plot.steps(full) + plot.value(held, bytes_text)

@@ -25,7 +25,8 @@ class ScaleView:
     """One scale that has been drawn.
 
     Attributes:
-        kv_bytes, kv_full_bytes: while all candidates of the scale were there, dropped ones too.
+        kv_bytes, kv_full_bytes, kv_pinned_bytes: while all candidates of the scale were there,
+            dropped ones too.
         frame: the first image so far, as a data URI.
         rows: candidates of all images that it was drawn for.
         choices: what a search chose from after it, per image.
@@ -40,6 +41,7 @@ class ScaleView:
     frame: str
     rows: int = 1
     choices: tuple[Choice, ...] = ()
+    kv_pinned_bytes: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +144,18 @@ class RunView:
 
 def _scale(event: ScaleDone) -> ScaleView:
     # Every row holds as much, and the event counts after some were dropped or drawn again.
-    held = sum(len(found.kept) for found in event.candidates) or event.rows
+    left = sum(len(found.kept) for found in event.candidates) or event.rows
+
+    def before(left_bytes: int) -> int:
+        return left_bytes * event.rows // left
+
     return ScaleView(
         size=event.size,
         tokens=event.tokens,
         seconds=event.seconds,
-        kv_bytes=event.kv_bytes * event.rows // held,
-        kv_full_bytes=event.kv_full_bytes * event.rows // held,
+        kv_bytes=before(event.kv_bytes),
+        kv_full_bytes=before(event.kv_full_bytes),
+        kv_pinned_bytes=before(event.kv_pinned_bytes),
         entropy=event.entropy,
         frame=pixels.preview(event.preview[0], pixels.FILM_SIDE),
         rows=event.rows,
