@@ -71,7 +71,8 @@ def cells(options: argparse.Namespace) -> list[dict[str, Any]]:
     things = list(dict.fromkeys(item.facts["subject"] for item in items))[: options.subjects]
     models = {"no subject": options.base} | dict.fromkeys(TUNED, options.base)
     if options.echo in known("generator"):
-        models[BASE_OF_ECHO] = get_card(options.echo).base
+        if get_card(options.echo).base != options.base:
+            models[BASE_OF_ECHO] = get_card(options.echo).base
         models |= dict.fromkeys(ECHO, options.echo)
     kept, zoo = Cells(options.cells, options.minutes), Residency()
     asked: dict[str, tuple[str, str]] = {}
