@@ -52,6 +52,13 @@ def test_hostile_json_is_refused(text, part):
     assert part in refusal(RunSpec.from_json, text)
 
 
+def test_a_key_that_comes_twice_is_found_at_once():
+    """A million bytes of keys, where looking for each among all others would take an hour."""
+    keys = ",".join(f'"{number:x}":0' for number in range(90_000))
+    message = refusal(codecs.parse_json, f'{{{keys},"15f8f":0}}', "It", 1 << 20)
+    assert message == "It has the key '15f8f' twice."
+
+
 def test_brackets_inside_text_are_no_depth():
     assert codecs.parse_json('{"a":"[[[[[[[[[[[[\\"[[[["}', "x") == {"a": '[[[[[[[[[[[["[[[['}
 

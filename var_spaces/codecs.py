@@ -14,6 +14,7 @@ import math
 import re
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -92,8 +93,7 @@ def parse_json(text: str | bytes, what: str, max_bytes: int = MAX_JSON_BYTES) ->
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
             raise refuse(f"has the key {twice[:40]!r} twice")
         return found
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from var_spaces import notes
 from var_spaces.codecs import PNG_SIGNATURE, without_text
 from var_spaces.errors import VarSpacesError
 
@@ -128,6 +129,8 @@ def _open(data: bytes, limits: Limits) -> Image.Image:
             raise Unreadable(f"damaged: {str(error).rstrip('.')}") from None
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
         raise TooLarge(f"too many scans: over {MAX_SCANS}")
+    if excess := notes.excess(data):
+        raise Unreadable(f"damaged: {excess}")
     known = [name for name in limits.formats if name in _formats()]
     image = Image.open(io.BytesIO(data), formats=known)
     _check_size(image, limits)
@@ -251,6 +254,9 @@ def normal(image: Image.Image) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Turned as the camera says, if what it says can be read."""
+    said = image.info.get("exif")
+    if isinstance(said, bytes) and not notes.readable(said):
+        return image
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # notes of any length and shape, each read by code of its own

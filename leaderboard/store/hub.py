@@ -102,12 +102,13 @@ class HubBackend:
 
     def _sizes(self, at: str) -> dict[str, int]:
         """Bytes of all files of a head, by path in order."""
-        if self._listed[0] != at:
+        listed = self._listed  # another thread may ask for another head
+        if listed[0] != at:
             with self._explained():
                 tree = self.api.list_repo_tree(**self._place, revision=at, recursive=True)
                 sizes = {entry.path: entry.size for entry in tree if hasattr(entry, "size")}
-            self._listed = (at, dict(sorted(sizes.items())))
-        return self._listed[1]
+            self._listed = listed = (at, dict(sorted(sizes.items())))
+        return listed[1]
 
     @contextmanager
     def _explained(self, kind: type[VarSpacesError] = VarSpacesError) -> Iterator[None]:

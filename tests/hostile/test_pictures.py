@@ -188,6 +188,60 @@ def test_words_in_a_picture_are_never_unpacked():
         assert rgb(good[:33] + WORDS + good[33:])[0, 0].tolist() == [255, 0, 0]
 
 
+def tags(number: int, size: int, *, inner: bool = False) -> bytes:
+    """Exif of some tags that all name the same bytes, perhaps in a directory within another."""
+    start = 26 if inner else 8
+    outer = struct.pack("<HHHIII", 1, 0x8769, 4, 1, start, 0) if inner else b""
+    entries = struct.pack("<H", number) + b"".join(
+        struct.pack("<HHII", 1000 + i, 7, size, start + 6 + 12 * number) for i in range(number)
+    )
+    return b"II*\0\x08\0\0\0" + outer + entries + bytes(4 + size)
+
+
+def in_jpeg(*pieces: bytes) -> bytes:
+    good = saved(Image.new("RGB", (8, 8), "red"), "JPEG")
+    parts = [b"\xff\xe1" + struct.pack(">H", len(p) + 8) + b"Exif\0\0" + p for p in pieces]
+    return good[:2] + b"".join(parts) + good[2:]
+
+
+GREEDY = tags(400, 60_000)  # 24 MB in 65 kB
+AGAIN = b"Exif\0\0" * 50_000
+
+
+@pytest.mark.parametrize("exif", [GREEDY, tags(400, 60_000, inner=True), AGAIN])
+def test_notes_that_say_more_than_they_hold_turn_nothing(exif):
+    png = saved(Image.new("RGB", (8, 8), "red"))
+    with bounded(4):
+        assert rgb(png[:33] + chunk(b"eXIf", exif) + png[33:])[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        (in_jpeg(GREEDY), "notes say more"),
+        (in_jpeg(GREEDY[:5000], GREEDY[5000:]), "notes say more"),
+        (in_jpeg(tags(400, 60_000, inner=True)), "notes say more"),
+        (in_jpeg(*[b"x"] * 65), "too many pieces"),
+        (GREEDY, "notes say more"),
+        (b"GIF89a" + bytes(7) + b"!\xfe" + b"\1x" * 40_000 + b"\0,", "comments too long"),
+        (b"GIF89a" + bytes(7) + b"!\xfe\0" * 70_000 + b",", "comments too long"),
+    ],
+)
+def test_notes_that_take_long_are_refused(file, reason):
+    with bounded(4), pytest.raises(VarSpacesError, match=reason):
+        read(file)
+
+
+def test_notes_as_cameras_write_them_are_read():
+    image = Image.new("RGB", (8, 5))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769)[0x927C] = bytes(40_000)
+    for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
+        assert rgb(saved(image, kind, exif=exif)).shape == (8, 5, 3), kind
+    assert rgb(saved(image, "GIF", comment=b"x" * 1000)).shape == (5, 8, 3)
+
+
 def test_files_have_limits(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(saved(Image.new("RGB", (8, 8))))
