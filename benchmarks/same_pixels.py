@@ -136,10 +136,16 @@ def _rules() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def settings_of(settings: dict[str, Any]) -> dict[str, Any]:
     """What a case leaves open: what to draw, and the seed."""
+    from var_spaces import methods
     from var_spaces.zoo.cards import get_card
 
     card = get_card(settings["model"])
-    asked = {"prompt": PROMPT} if card.text_encoder else {"class_": "red apple"}
+    asked: dict[str, Any] = {"prompt": PROMPT} if card.text_encoder else {"class_": "red apple"}
+    takes = methods.get("task", settings.get("task", card.default_task)).model_fields
+    if "instruction" in takes:
+        asked = {"instruction": PROMPT}
+    if "source" in takes and "task" not in settings:
+        asked["source"] = pictures()["image"]
     if "prompt" in settings or settings.get("task") == "refine":
         asked = {}
     return {"seed": 3, **asked, **settings}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_any_order: ContextVar[bool] = ContextVar("sums may have any order", default=False)
 
 
 def is_slow(dtype: str) -> bool:
@@ -34,6 +37,22 @@ def is_plain(x: Tensor, weight: Tensor) -> bool:
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+@contextmanager
+def any_order(allowed: bool) -> Iterator[None]:
+    """Let sums have the order that is fastest, whatever the width of a layer: for images that share
+    a batch, which are not the same to the last bit as one image alone."""
+    token = _any_order.set(allowed)
+    try:
+        yield
+    finally:
+        _any_order.reset(token)
+
+
+def is_any_order() -> bool:
+    """Whether the caller is inside :func:`any_order`."""
+    return _any_order.get()
 
 
 @contextmanager

@@ -58,8 +58,15 @@ def size(name: str, pixels: int, tiny: bool = False) -> Size:
         (lambda: HMAR(hmar)) if family == "hmar" else (lambda: VAR(config)),
         lambda: ResidualVQ(tokenizer),
         ScaleSchedule.square(nums),
-        "" if tiny or pixels != (512 if which == "d36" else 256) else name,
+        _card(name, pixels, tiny),
     )
+
+
+def _card(name: str, pixels: int, tiny: bool) -> str:
+    """Card of a model at the resolution of its files; empty for another one, or of another size."""
+    cards = {"var-d36": (512, "var-d36-512")}
+    at, card = cards.get(name, (256, name))
+    return card if pixels == at and not tiny else ""
 
 
 def _infinity(which: str, pixels: int, tiny: bool) -> Size:

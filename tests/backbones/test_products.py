@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from var_spaces.backbones.products import Linear, product
+from var_spaces import cpu
+from var_spaces.backbones.products import Linear, gelu, product
 
 
 @pytest.mark.parametrize("shape", [(1, 512), (2, 7, 600), (2, 3, 5, 512)])
@@ -34,6 +35,32 @@ def test_narrow_layers_are_those_of_torch(widths):
     x, layer = torch.randn(3, widths[0]), Linear(*widths)
     with torch.inference_mode():
         assert torch.equal(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
+def test_where_sums_may_have_any_order_narrow_layers_take_the_activation_along():
+    torch.manual_seed(2)
+    x, layer = torch.randn(2, 70, 256), Linear(256, 384)
+    want = F.gelu(F.linear(x, layer.weight, layer.bias), approximate="tanh")
+    with torch.inference_mode():
+        assert torch.equal(gelu(layer, x), want)
+        with cpu.any_order(False):
+            assert torch.equal(gelu(layer, x), want)
+        with cpu.any_order(True):
+            torch.testing.assert_close(gelu(layer, x), want, rtol=0, atol=1e-5)
+            assert not torch.equal(gelu(layer, x), want)  # else the fast path did not run
+            little = Linear(256, 16)
+            assert torch.equal(little(x), F.linear(x, little.weight, little.bias))
+        assert torch.equal(gelu(layer, x), want)
+
+
+def test_a_layer_of_another_kind_computes_as_it_does():
+    class Other(Linear):
+        def forward(self, x):
+            return x + 1
+
+    x = torch.randn(3, 512)
+    with torch.inference_mode(), cpu.any_order(True):
+        assert torch.equal(gelu(Other(512, 512), x), F.gelu(x + 1, approximate="tanh"))
 
 
 def test_training_and_half_precision_are_those_of_torch():

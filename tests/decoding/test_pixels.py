@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from tests import tiny
+from var_spaces import cpu
 from var_spaces.decoding.loop import pixels
 from var_spaces.decoding.loop.pixels import decode
 
@@ -32,6 +33,22 @@ class Overflowing:
 
 def test_what_overflows_is_decoded_in_float32():
     assert (decode(Overflowing(), latents(1), half=True) == 191).all()
+
+
+def test_small_pictures_that_share_a_batch_on_a_cpu_are_decoded_together():
+    seen = []
+
+    class Decoder:
+        def decode(self, f_hat):
+            seen.append(len(f_hat))
+            return torch.zeros(len(f_hat), 3, 2, 2)
+
+    for side, want in ((8, [8, 3]), (16, [2] * 5 + [1]), (64, [1] * 11)):
+        for allowed, sizes in ((True, want), (False, [1] * 11)):
+            seen.clear()
+            with cpu.any_order(allowed):
+                decode(Decoder(), torch.zeros(11, 1, side, side))
+            assert seen == sizes
 
 
 def test_large_pictures_are_decoded_few_at_once(monkeypatch):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from var_spaces.backbones import fused
 from var_spaces.backbones.fused import modulate
-from var_spaces.backbones.products import Linear, product
+from var_spaces.backbones.products import Linear, gelu, product
 from var_spaces.cache.beside import Attend
 
 MAX_LOG_SCALE = math.log(100)
@@ -99,7 +99,7 @@ class FeedForward(nn.Module):
         self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        return self.fc2(gelu(self.fc1, x))
 
 
 class AdaLNBlock(nn.Module):

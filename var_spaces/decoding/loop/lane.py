@@ -2,6 +2,7 @@
 
 A run has one lane or several. Matrix products over larger batches may round differently, so one
 image per lane makes an image bit for bit the same in any run; one lane for all is faster on a GPU.
+On a CPU the images of a lane of several are drawn in whatever order of sums is fastest.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from var_spaces import cpu
 from var_spaces.decoding.backbone import Tokenizer
 from var_spaces.decoding.base import Drawn, guide
 from var_spaces.decoding.loop.noise import Row
@@ -43,6 +45,11 @@ class Lane:
         self.ids: list[Tensor] = []
         self.tokens: Tensor | None = None
 
+    @property
+    def shares(self) -> bool:
+        """Whether images of a batch on a CPU may be drawn in any order of sums."""
+        return self.setup.device.type == "cpu" and len(self.images) > 1
+
     @torch.no_grad()
     def advance(self, scale: int) -> dict[int, Tensor]:
         """One scale: predict, substitute, accumulate, select rows, prepare the next input.
@@ -51,6 +58,10 @@ class Lane:
             By image the mean entropy of the distributions that its rows were drawn from, in nats,
             on the device; NaN if a number that they were made of was not finite.
         """
+        with cpu.any_order(self.shares):
+            return self._advanced(scale)
+
+    def _advanced(self, scale: int) -> dict[int, Tensor]:
         setup, tokenizer, schedule = self.setup, self.setup.tokenizer, self.setup.schedule
         drawing = Drawing(setup, scale, self.rows)
         counts = [sum(row.image == image for row in self.rows) for image in self.images]
@@ -106,7 +117,8 @@ class Lane:
         """Pixels ``(B, H, W, 3)`` of the rows of some images as they are now."""
         rows = self.rows_of(images)
         f_hat = self.f_hat if len(rows) == len(self.rows) else self.f_hat[rows]
-        return decode(self.setup.tokenizer, f_hat, self.setup.half)
+        with cpu.any_order(self.shares):
+            return decode(self.setup.tokenizer, f_hat, self.setup.half)
 
     @property
     def kv_bytes(self) -> int:

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from var_spaces import cpu
 from var_spaces.decoding.backbone import Tokenizer
 from var_spaces.errors import VarSpacesError
 
 TOGETHER = 8 * 32 * 32  # latent positions that are decoded at once
+TOGETHER_HERE = 8 * 8 * 8  # on a CPU, of images that share a batch anyway
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -22,7 +24,8 @@ def decode(tokenizer: Tokenizer, f_hat: Tensor, half: bool = False) -> np.ndarra
     """Pixels ``(B, H, W, 3)`` of latents ``(B, z, h, w)``.
 
     A few images at a time, so that activations need no more memory for many images than for few.
-    On the CPU it is one at a time: an image then comes out the same, to the last bit, in any batch.
+    On a CPU it is one at a time unless sums may have any order (``cpu.any_order``): an image then
+    comes out the same, to the last bit, in any batch.
 
     Args:
         half: compute in float16, channels last; an image that overflows is decoded in float32.
@@ -30,7 +33,9 @@ def decode(tokenizer: Tokenizer, f_hat: Tensor, half: bool = False) -> np.ndarra
     Raises:
         VarSpacesError: if the decoder gives no numbers.
     """
-    size = 1 if _is_here(f_hat) else max(1, TOGETHER // (f_hat.shape[-2] * f_hat.shape[-1]))
+    here = TOGETHER_HERE if cpu.is_any_order() else 1
+    together = here if _is_here(f_hat) else TOGETHER
+    size = max(1, together // (f_hat.shape[-2] * f_hat.shape[-1]))
     return np.concatenate([_pixels(tokenizer, part, half) for part in f_hat.split(size)])
 
 

@@ -67,20 +67,67 @@ def draw(
 ) -> Sampled:
     """One draw per position of logits ``(B, l, V)``, filtered by top-k and then top-p.
 
-    On a GPU it is made among the ``top_k`` largest, and nothing is scattered back to ``V`` codes.
+    On a GPU it is made among the ``top_k`` largest, and nothing is scattered back to ``V`` codes;
+    elsewhere among all, and again where the filter may remove what came out.
     """
     top_k = min(top_k, logits.shape[-1])
     noise = gumbel(*logits.shape[-2:])
-    if _is_far(logits) and 0 < top_k < logits.shape[-1]:
+    if not _is_far(logits):
+        ids = draw_again(logits, noise, top_k, top_p, temperature)
+    elif 0 < top_k < logits.shape[-1]:
         ids = draw_among_top(logits, noise, top_k, top_p, temperature)
-        return Sampled(ids, cache(partial(filter_top_k_top_p, logits, top_k, top_p)))
-    logits = filter_top_k_top_p(logits, top_k, top_p)
-    return Sampled(draw_ids(logits, noise, temperature), logits)
+    else:
+        ids = draw_ids(filter_top_k_top_p(logits, top_k, top_p), noise, temperature)
+    return Sampled(ids, cache(partial(filter_top_k_top_p, logits, top_k, top_p)))
 
 
 def _is_far(x: Tensor) -> bool:
     """Whether the host would have to wait for a number of this tensor."""
     return x.is_cuda
+
+
+def draw_again(
+    logits: Tensor, noise: Tensor, top_k: int, top_p: float, temperature: float = 1.0
+) -> Tensor:
+    """Ids ``(B, l)`` of one draw among what the filter keeps.
+
+    The largest of all is that of the kept ones if it is kept, as most are. Only the others are
+    filtered, which takes sorting.
+    """
+    ids = draw_ids(logits, noise, temperature)
+    rows = (~surely_kept(logits, ids, top_k, top_p)).flatten().nonzero()[:, 0]
+    if not len(rows):
+        return ids
+    logits, noise = (x.flatten(0, -2).index_select(0, rows) for x in (logits, noise))
+    again = None
+    if 0 < top_k < logits.shape[-1]:
+        largest, codes = logits.topk(top_k)
+        if (logits >= largest[:, -1:]).sum(-1).max() == top_k:  # no equal ones at the threshold
+            again = _among(largest, codes, noise, top_p, temperature)
+    if again is None:
+        again = draw_ids(filter_top_k_top_p(logits, top_k, top_p), noise, temperature)
+    return ids.flatten().index_copy_(0, rows, again).view_as(ids)
+
+
+def surely_kept(logits: Tensor, ids: Tensor, top_k: int, top_p: float) -> Tensor:
+    """Which of ids ``(B, l)`` :func:`filter_top_k_top_p` keeps, without sorting; a few are missed.
+
+    With *a* codes as likely as one or more so, itself apart, top-k keeps it if ``a < k``. Of the
+    ``V - a`` others, itself among them, the ``k - a`` largest stay at least; so they have at least
+    that share of their weight, and if it is more than ``1 - p`` of what stays, so does the code.
+    """
+    vocab = logits.shape[-1]
+    most = top_k or vocab
+    chosen = ids[..., None]
+    above = (logits >= logits.gather(-1, chosen)).scatter_(-1, chosen, False)
+    ahead = above.sum(-1)
+    if top_p == 0:
+        return ahead < most
+    weights = (logits - logits.amax(-1, keepdim=True)).exp_()
+    whole, heavy = weights.sum(-1), weights.mul_(above).sum(-1)
+    least = (whole - heavy) * (most - ahead) / (vocab - ahead)
+    removed = max(1 - top_p, 1e-3) * 1.01  # with what rounding may do to sums
+    return (ahead < most) & (least > removed * (heavy + least))
 
 
 def draw_among_top(
@@ -91,12 +138,18 @@ def draw_among_top(
     Exactly that many: of equal logits at the threshold, where :func:`filter_top_k_top_p` keeps all,
     some are lost. The host is not asked how many there are.
     """
-    largest, codes = logits.topk(top_k)
+    return _among(*logits.topk(top_k), noise, top_p, temperature)
+
+
+def _among(
+    largest: Tensor, codes: Tensor, noise: Tensor, top_p: float, temperature: float
+) -> Tensor:
+    """One draw among descending logits ``(..., k)`` of codes; of equal ones the first code."""
     if top_p > 0:
         remove = _beyond(largest.flip(-1), top_p).flip(-1)
         largest = largest.masked_fill(remove, -math.inf)
-    place = draw_ids(largest, noise.gather(-1, codes), temperature)
-    return codes.gather(-1, place[..., None])[..., 0]
+    marks = largest / temperature + noise.gather(-1, codes)
+    return codes.masked_fill(marks < marks.amax(-1, keepdim=True), noise.shape[-1]).amin(-1)
 
 
 def _beyond(ascending: Tensor, top_p: float) -> Tensor:
