@@ -208,6 +208,7 @@ class Residency:
                 if not self._slots[key].leases:
                     self._drop(key)
                     self._left.pop(key, None)  # other files may take its name
+            self._sizes = {key: n for key, n in self._sizes.items() if key.model != name}
 
     # --- one lease --------------------------------------------------------------------------------
 
@@ -229,11 +230,14 @@ class Residency:
                         )
                 for key, size in sizes.items():
                     self._slots.setdefault(key, _Slot(size)).leases += 1
-                total = sum(slot.nbytes for slot in self._slots.values())
-                self.counters.peak_bytes = max(self.counters.peak_bytes, total)
+                self._count_bytes()
             finally:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
+
+    def _count_bytes(self) -> None:
+        total = sum(slot.nbytes for slot in self._slots.values())
+        self.counters.peak_bytes = max(self.counters.peak_bytes, total)
 
     def _make_room(self, sizes: dict[Key, int]) -> bool:
         """Let idle modules go, the least recently used first, until ``sizes`` fit beside the rest.
@@ -288,6 +292,7 @@ class Residency:
                 with self._changed:
                     slot.module, slot.nbytes = module, module_bytes(module)
                     self.counters.loads += not known
+                    self._count_bytes()
             return slot.module
 
     def _release(self, keys: Iterable[Key]) -> None:

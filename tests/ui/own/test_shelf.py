@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -60,15 +61,23 @@ def test_taken_home_and_brought_back_it_is_the_same(folder, tmp_path):
     assert read_card(tmp_path / "models" / name / "card.json").weights_sha256[:12] in name
 
 
-def changed(packed, **files):
+def changed(packed, packing=zipfile.ZIP_STORED, **files):
     """A zip with some of its files changed or added; None leaves one out."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(packed)) as old, zipfile.ZipFile(buffer, "w") as new:
+    with zipfile.ZipFile(io.BytesIO(packed)) as old, zipfile.ZipFile(buffer, "w", packing) as new:
         found = {info.filename.split("/")[-1]: old.read(info) for info in old.infolist()}
         for name, content in {**found, **files}.items():
             if content is not None:
                 new.writestr(f"x/{name}", content)
     return buffer.getvalue()
+
+
+def spoiled(packed):
+    """Packed, with other bytes in the middle of what is packed."""
+    tight = bytearray(changed(packed, zipfile.ZIP_DEFLATED))
+    middle = len(tight) // 2
+    tight[middle : middle + 64] = b"\xff" * 64
+    return bytes(tight)
 
 
 def card_of(packed, **changes):
@@ -79,6 +88,11 @@ def card_of(packed, **changes):
 
 BAD = {
     "no zip": (lambda p: b"\x80\x04picture", "no model that was saved here"),
+    "spoiled": (spoiled, "no model that was saved here"),
+    "packed in a way of its own": (
+        lambda p: changed(p, zipfile.ZIP_LZMA),
+        "no model that was saved here",
+    ),
     "cut": (lambda p: p[:-30], "no model that was saved here"),
     "no card": (lambda p: changed(p, **{"card.json": None}), "it needs a card.json"),
     "no weights": (lambda p: changed(p, **{"model.safetensors": None}), "holds no model"),
@@ -194,6 +208,44 @@ def test_nobody_else_knows_them_and_a_reload_finds_them_again():
     visitors.open("session-4")
     assert visitors.known("session-1") is None and not one.folder.exists()
     assert visitors.of_key(one.key) is None
+
+
+def test_a_visitor_who_invents_pages_takes_no_memory():
+    visitors = Visitors(lambda: 0.0)
+    one = visitors.open("first")
+    for number in range(500):
+        visitors.claim(f"page-{number}", one.key)
+        visitors.claim("page-0", one.key)
+    assert len(visitors._by_session) == len(one.pages) == len(set(one.pages)) <= 32
+    other = visitors.open("second")
+    assert visitors.claim("page-0", other.key) is other is visitors.known("page-0")
+    assert "page-0" not in one.pages
+
+
+def test_visitors_without_models_push_nobody_out(monkeypatch):
+    monkeypatch.setattr("var_spaces.ui.own.visitors.MOST", 5)
+    now = [0.0]
+    visitors = Visitors(lambda: now[0])
+    one = visitors.open("one")
+    (one.folder / "my-model").mkdir()
+    for number in range(20):
+        now[0] += 1.0
+        visitors.open(f"empty-{number}")
+    assert visitors.known("one") is one and len(visitors._by_key) <= 6
+
+
+def test_what_goes_while_somebody_looks_is_passed_over(folder, monkeypatch):
+    name, gone = teach(folder, 1), teach(folder, 2)
+    real = shelf.read_card
+
+    def read(path):
+        if path.parent.name == gone:
+            shutil.rmtree(path.parent)  # another thread takes it off the shelf
+        return real(path)
+
+    monkeypatch.setattr(shelf, "read_card", read)
+    assert list(shelf.models(folder)) == [name]
+    shelf.check_room(folder)
 
 
 def test_an_owner_who_offers_some_models_offers_what_is_taught_on_them(folder, monkeypatch):

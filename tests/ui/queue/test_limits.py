@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
@@ -76,6 +77,40 @@ def test_pages_of_one_address_share_the_line():
     assert watch.refusal("new", "10.0.0.1").startswith("4 runs from your address")
     assert watch.refusal("new", "10.0.0.2") is None
     assert watch.refusal("x", "10.0.0.2").startswith("You have 2 runs in the line")
+
+
+def test_results_that_nobody_comes_for_are_forgotten():
+    watch, clock = guard()
+    queue = watch.page._queue
+    queue.event_ids_to_events = {"e1": None}
+    queue.pending_messages_per_session = {}
+    queue.pending_event_ids_session = {}
+
+    def ended(session: str, event: str = "over") -> asyncio.Queue:
+        messages = queue.pending_messages_per_session[session] = asyncio.Queue()
+        queue.pending_event_ids_session[session] = {event}
+        messages.put_nowait(object())
+        messages.put_nowait(object())
+        return messages
+
+    drawn, heard = ended("drawn", "e1"), ended("heard")
+    ended("left")
+    queue.pending_messages_per_session["listening"] = asyncio.Queue()
+    watch.forget()
+    clock.now = 601.0
+    heard.get_nowait()
+    watch.forget()
+    assert sorted(queue.pending_messages_per_session) == ["drawn", "heard", "listening"]
+    assert sorted(queue.pending_event_ids_session) == ["drawn", "heard"]
+    assert drawn.qsize() == 2
+
+    for number in range(200):
+        ended(f"quick-{number}")
+    watch.forget()
+    assert len(queue.pending_messages_per_session) == 203
+    clock.now += 6.0
+    watch.forget()
+    assert len(queue.pending_messages_per_session) == 2 + 64
 
 
 def test_a_run_ends_when_its_time_is_over(models, monkeypatch):

@@ -69,6 +69,25 @@ def test_addresses_are_forgotten_in_the_end(monkeypatch):
     assert counted.refusal("0") is None  # its turn was forgotten
 
 
+def test_any_number_of_small_things_takes_little_memory():
+    now = [0.0]
+    counted = Hourly(1e6, "byte", lambda: now[0])
+    for number in range(20_000):
+        now[0] = number / 10
+        assert counted.refusal("a", number % 2) is None
+    assert len(counted._taken["a"]) < 1000
+    assert counted.refusal("a", 1e6 - 10_000) is None
+    assert counted.refusal("a", 1) is not None
+
+
+def test_pages_share_a_count(monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_MAX_VOTES_PER_HOUR", "3")
+    first = hourly.shared("max_votes_per_hour", "vote")
+    assert first.most == 3 and hourly.shared("max_votes_per_hour", "vote") is first
+    monkeypatch.setenv("VAR_SPACES_MAX_VOTES_PER_HOUR", "4")
+    assert hourly.shared("max_votes_per_hour", "vote").most == 4
+
+
 def test_what_is_refused_does_not_count():
     now = [0.0]
     counted = Hourly(10, "byte", lambda: now[0])

@@ -10,6 +10,7 @@ import pytest
 
 from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.queue.limits import MIB
+from var_spaces.ui.server import blobs
 from var_spaces.ui.server.blobs import DRAWINGS, MAX_LAYERS, Drawings
 
 
@@ -54,6 +55,16 @@ def test_one_address_pushes_out_its_own_drawings_only():
     for number in range(5):
         held.put(f"d{number}", "a", "background", None, bytes(60))
     assert sorted(held) == ["d4", "other"]
+
+
+def test_drawings_without_a_byte_are_bounded(monkeypatch):
+    monkeypatch.setattr(blobs, "MAX_EACH", 3)
+    monkeypatch.setattr(blobs, "MAX_DRAWINGS", 8)
+    held, _ = drawings()
+    for number in range(50):
+        held.put(f"{number % 5}-{number}", str(number % 5), "background", None, b"")
+        assert len(held) <= 8
+    assert len([name for name in held if name.startswith("4-")]) <= 3
 
 
 def test_all_together_are_bounded_and_the_oldest_leaves():

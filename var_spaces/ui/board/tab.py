@@ -15,11 +15,10 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.ui.board import data, html, papers_html, plot
 from var_spaces.ui.board.submit import SubmitForm, asked
 from var_spaces.ui.lazy import Lazy
-from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.wiring import CAREFUL, HIDDEN, QUICK, refusing
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.server.address import address
-from var_spaces.ui.server.hourly import Hourly
+from var_spaces.ui.server.hourly import shared
 
 TAB = "leaderboard"
 REFRESH = 2.0  # seconds between looks at submissions that are not done
@@ -258,7 +257,7 @@ def _submissions(
         listed = gr.HTML(_list(), elem_id="board-requests")
     timer = gr.Timer(REFRESH, active=_open())
 
-    hourly = Hourly(Limits.from_environment().max_submissions_per_hour, "submission")
+    hourly = shared("max_submissions_per_hour", "submission")
 
     # gradio hands over what is annotated with its own types
     def submit(visitor: gr.Request, **given: Any) -> list[Any]:

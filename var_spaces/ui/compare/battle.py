@@ -22,13 +22,12 @@ from var_spaces.ui.compare.comparing import Board
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import Fields
-from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, pixels, stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.ui.run.view import RunView
 from var_spaces.ui.server.address import address
-from var_spaces.ui.server.hourly import Hourly
+from var_spaces.ui.server.hourly import shared
 from var_spaces.ui.words import plural
 from var_spaces.zoo.cards import Card, get_card
 
@@ -95,10 +94,9 @@ def build_battle(card: Card) -> None:
         cancels=[drawing],
         **QUICK,
     )
-    hourly = Hourly(Limits.from_environment().max_votes_per_hour, "vote")
     for winner, button in buttons.items():
         button.click(
-            _voting(winner, hourly),
+            _voting(winner),
             [ticket, seen],
             [status, table, ticket, seen, *buttons.values()],
             **CAREFUL,
@@ -147,7 +145,9 @@ def _draw(seen: frozenset[Pair], **given: Any) -> Iterator[tuple]:
             )
 
 
-def _voting(winner: str, hourly: Hourly) -> Callable[..., tuple]:
+def _voting(winner: str) -> Callable[..., tuple]:
+    hourly = shared("max_votes_per_hour", "vote")
+
     # gradio hands over what is annotated with its own types
     def vote(ticket: str | None, seen: frozenset[Pair], request: gr.Request) -> tuple:
         return _vote(winner, ticket, seen, lambda: hourly.take(address(request)))

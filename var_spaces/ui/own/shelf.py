@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +30,10 @@ MOST_FILES = 8  # of a model
 LEARNED = ("subject", "content-style")  # adapters that are taught from a person's pictures
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 DIGITS = 12  # of the digest, in an id
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes to unpack
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError
+)  # fmt: skip
 MAX_NOTES = 4096  # bytes of what a card tells of its training
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models make equal files
 BUSY, STOP = ".learning", ".stop"  # a training fills the shelf; it is asked to end
@@ -42,9 +48,12 @@ def models(folder: Path, adapter: str = "") -> dict[str, Card]:
     if not folder.is_dir():
         return {}
     paths = [p / CARD for p in folder.iterdir() if not p.name.startswith(".")]
-    paths = sorted(filter(Path.is_file, paths), key=lambda p: -p.stat().st_mtime_ns)
-    found = {path.parent.name: read_card(path) for path in paths}
-    return {name: c for name, c in found.items() if adapter in ("", c.adapter["name"])}
+    found = []
+    for path in paths:
+        with suppress(OSError, VarSpacesError):  # it may just have been taken off
+            found.append((path.stat().st_mtime_ns, path.parent.name, read_card(path)))
+    found.sort(key=lambda model: -model[0])
+    return {name: card for _, name, card in found if adapter in ("", card.adapter["name"])}
 
 
 def check_room(folder: Path) -> None:
@@ -61,7 +70,12 @@ def check_room(folder: Path) -> None:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for place, _, names in os.walk(folder):  # which passes over what others delete meanwhile
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
 
 
 def keep(folder: Path, title: str, write: Callable[[Path], Any]) -> str:
@@ -176,6 +190,8 @@ def _unpack(file: Path, target: Path) -> bytes:
                 limit = MAX_CARD_BYTES if name in (CARD, INDEX) else most
                 if part.file_size > limit:
                     raise VarSpacesError(f"The file's {name[:40]} is larger than any model's.")
+                if part.compress_type not in PACKED:
+                    raise NotImplementedError
                 with archive.open(part) as stream:
                     content = stream.read(limit + 1)
                 if name == CARD:
@@ -184,7 +200,7 @@ def _unpack(file: Path, target: Path) -> bytes:
                     (target / name).write_bytes(content)
     except VarSpacesError:
         raise
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError):
+    except UNREADABLE:
         raise VarSpacesError(
             "The file is no model that was saved here: hand in the whole zip that you downloaded."
         ) from None

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from threading import RLock
@@ -27,6 +27,7 @@ from var_spaces.zoo.cards import personal
 
 IDLE = 6 * 3600.0  # seconds after which the models of a visitor who is gone are deleted
 MOST = 1000  # visitors with models of their own
+MOST_PAGES = 32  # of one visitor, the latest
 
 _session: ContextVar[str] = ContextVar("session of a visitor", default="")
 
@@ -39,11 +40,13 @@ class Visitor:
         key: secret; what the browser shows after a reload.
         folder: of the models.
         used: when the visitor last did something.
+        pages: sessions, the latest last.
     """
 
     key: str
     folder: Path
     used: float
+    pages: list[str] = field(default_factory=list)
 
 
 class Visitors:
@@ -77,8 +80,8 @@ class Visitors:
                 key = secrets.token_urlsafe(24)
                 folder = self.root / secrets.token_hex(8)
                 folder.mkdir(mode=0o700)
-                found = Visitor(key, folder, self.clock())
-                self._by_key[key] = self._by_session[session] = found
+                found = self._by_key[key] = Visitor(key, folder, self.clock())
+                self._add_page(found, session)
             return found
 
     def claim(self, session: str, key: str) -> Visitor | None:
@@ -86,9 +89,19 @@ class Visitors:
         with self._lock:
             found = self._by_key.get(key)
             if found and session:
-                self._by_session[session] = found
+                self._add_page(found, session)
                 found.used = self.clock()
             return found
+
+    def _add_page(self, found: Visitor, session: str) -> None:
+        """A page invents the name of its session, so there may be any number of them."""
+        before = self._by_session.get(session)
+        if before is not None:
+            before.pages.remove(session)
+        self._by_session[session] = found
+        found.pages.append(session)
+        if len(found.pages) > MOST_PAGES:
+            del self._by_session[found.pages.pop(0)]
 
     def of_key(self, key: str) -> Visitor | None:
         with self._lock:
@@ -102,13 +115,15 @@ class Visitors:
         return self._root
 
     def _sweep(self) -> None:
-        """Forget who has been away for long and, if there are too many, the longest away."""
-        now = self.clock()
-        kept = sorted(self._by_key.values(), key=lambda visitor: -visitor.used)
+        """Forget who has been away for long and, if there are too many, who has nothing here, then
+        the longest away."""
+        now, kept = self.clock(), list(self._by_key.values())
+        if len(kept) >= MOST:
+            kept.sort(key=lambda v: (any(v.folder.iterdir()), v.used), reverse=True)
         for number, visitor in enumerate(kept):
             if number >= MOST or now - visitor.used > IDLE:
                 del self._by_key[visitor.key]
-                for session in [s for s, v in self._by_session.items() if v is visitor]:
+                for session in visitor.pages:
                     del self._by_session[session]
                 for name in shelf.models(visitor.folder):
                     shelf.remove(visitor.folder, name)

@@ -26,6 +26,8 @@ LANE_ID = "gpu"
 # Runs of all tabs and of the API wait in one line: for the one device that there is, or for an
 # engine elsewhere, which has a line of its own.
 ELSEWHERE = 64  # runs at once
+MOST_UNREAD = 64  # sessions whose results nobody comes for, the latest; of them
+UNREAD_SECONDS, FEWEST_SECONDS = 600.0, 5.0  # those for so long at most, all others at least
 LANE = {
     "concurrency_id": LANE_ID,
     "concurrency_limit": ELSEWHERE if os.environ.get(ENGINE_VARIABLE) else 1,
@@ -63,10 +65,13 @@ class Guard:
     ) -> None:
         self.page, self.limits = page, limits
         self.starts = Hourly(limits.max_runs_per_hour, "run", clock)
+        self.clock = clock
+        self._unread: dict[str, tuple[Any, float]] = {}
         self._push = page._queue.push
         page._queue.push = self._join
 
     async def _join(self, body: Any, request: Request, username: str | None) -> tuple:
+        self.forget()
         function = self._function(body)
         if function is not None:
             refused = misplaced(function.inputs, body.data)
@@ -100,6 +105,29 @@ class Guard:
                 "or stop it."
             )
         return self.starts.refusal(place)
+
+    def forget(self) -> None:
+        """Let go of what nobody comes for: results of runs that have ended, with their pictures.
+
+        Gradio keeps those of 2000 sessions, however large. Who listens takes one message after the
+        other, so a session is left where the first one has not changed since.
+        """
+        queue, now = self.page._queue, self.clock()
+        before, self._unread = self._unread, {}
+        for session, messages in queue.pending_messages_per_session.items():
+            events = queue.pending_event_ids_session.get(session, ())
+            if messages.empty() or any(event in queue.event_ids_to_events for event in events):
+                continue
+            first = messages._queue[0]
+            known = before.get(session)
+            self._unread[session] = known if known and known[0] is first else (first, now)
+        latest = sorted(self._unread, key=lambda session: -self._unread[session][1])
+        for number, session in enumerate(latest):
+            age = now - self._unread[session][1]
+            if age > UNREAD_SECONDS or (number >= MOST_UNREAD and age > FEWEST_SECONDS):
+                del self._unread[session]
+                del queue.pending_messages_per_session[session]
+                queue.pending_event_ids_session.pop(session, None)
 
     @property
     def together(self) -> int:

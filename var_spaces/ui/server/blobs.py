@@ -26,6 +26,7 @@ from var_spaces.ui.server.address import address
 PATH = "/gradio_api/component_server"
 MAX_LAYERS = 4  # a drawing of the page has one
 MAX_NAME = 64
+MAX_DRAWINGS, MAX_EACH = 4096, 256  # that are held, of one address; without a byte they have size
 FIELDS = 8  # of a form; five are known
 
 
@@ -93,9 +94,9 @@ class Drawings(MutableMapping[str, EditorDataBlobs]):
         for name in [n for n, d in self._held.items() if now - d.since > self.age]:
             del self._held[name]
         mine = [name for name, drawing in self._held.items() if drawing.place == place]
-        while mine and sum(self._held[name].bytes for name in mine) > self.each:
+        while len(mine) > MAX_EACH or sum(self._held[name].bytes for name in mine) > self.each:
             del self._held[mine.pop(0)]
-        while self.bytes > self.most:
+        while len(self._held) > MAX_DRAWINGS or self.bytes > self.most:
             self._held.popitem(last=False)
 
     @property

@@ -6,12 +6,15 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import cache
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.words import plural
 
 HOUR = 3600.0
 MAX_ADDRESSES = 10_000  # that are remembered, the latest
+TOGETHER = 3.0  # seconds: what comes within them is remembered as one
 
 
 class Hourly:
@@ -44,6 +47,8 @@ class Hourly:
                     f"{plural(int(self.most), self.what)} in an hour is all one visitor can have "
                     f"here: come back in {plural(minutes, 'minute')}."
                 )
+            if taken and taken[-1][0] // TOGETHER == now // TOGETHER:
+                amount += taken.pop()[1]
             taken.append((now, amount))
             return None
 
@@ -56,3 +61,17 @@ class Hourly:
         refused = self.refusal(place, amount)
         if refused:
             raise VarSpacesError(refused)
+
+
+def shared(limit: str, what: str) -> Hourly:
+    """The one count of a limit for all pages: tabs are built anew for whoever opens them.
+
+    Args:
+        limit: field of :class:`~var_spaces.ui.queue.limits.Limits`.
+    """
+    return _shared(getattr(Limits.from_environment(), limit), what)
+
+
+@cache
+def _shared(most: int, what: str) -> Hourly:
+    return Hourly(most, what)
