@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 @register
 class Kid(Distribution):
-    """Times 1000; the interval is 1.96 standard errors over subsets."""
+    """Times 1000; the interval is 1.96 standard errors over subsets. There is none where every
+    subset holds all drawn images: nothing varies then, which says nothing about other images."""
 
     name = "kid"
     title = "KID x1000"
@@ -44,6 +45,8 @@ class Kid(Distribution):
             for _ in range(self.subsets)
         ]
         mean = 1000 * float(np.mean(found))
+        if size == len(drawn):
+            return Value(mean)
         error = 1.96 * 1000 * float(np.std(found, ddof=1)) / self.subsets**0.5
         return Value(mean, mean - error, mean + error)
 

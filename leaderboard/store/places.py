@@ -8,6 +8,7 @@ from pathlib import Path
 from leaderboard.store.folder import FolderBackend
 from leaderboard.store.hub import HubBackend
 from leaderboard.store.store import Store
+from var_spaces.paths import expanded
 
 STORE_VARIABLE = "VAR_SPACES_LEADERBOARD"
 HUB_PREFIX = "hf://datasets/"
@@ -25,7 +26,7 @@ def open_store(place: str | Path | None = None) -> Store:
     text = str(place or os.environ.get(STORE_VARIABLE) or LOCAL)
     if text.startswith(HUB_PREFIX):
         return Store(HubBackend(text.removeprefix(HUB_PREFIX).strip("/")))
-    return Store(FolderBackend(Path(text).expanduser()))
+    return Store(FolderBackend(expanded(text)))
 
 
 def reading_stores(place: str | Path | None = None) -> list[Store]:

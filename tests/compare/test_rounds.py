@@ -33,6 +33,20 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
 """
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_without_a_home_it_is_one_line(named, monkeypatch):
+    def nobody(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv(votes.VARIABLE, raising=False)
+    if named:
+        monkeypatch.setenv(votes.VARIABLE, "~/votes.jsonl")
+    with pytest.raises(VarSpacesError, match="set HOME"):
+        votes.place()
+
+
 def test_one_battle_takes_one_vote_of_eight_at_once():
     rounds, kept = Rounds(), []
     ticket = rounds.open(BATTLE)

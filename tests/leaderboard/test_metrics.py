@@ -115,9 +115,11 @@ def test_kid():
     assert mmd2_unbiased(x, y) == pytest.approx(total)
     score = Kid(subsets=10, subset_size=1000).score(x, real(y))  # subsets are the whole sets
     assert score.value == pytest.approx(1000 * total)
+    assert score.low is score.high is None  # they say nothing about other images
     same = Kid(subsets=50, subset_size=40).score(
         RANDOM.normal(size=(200, 4)), real(RANDOM.normal(size=(200, 4)))
     )
+    assert same.low < same.value < same.high
     assert abs(same.value) < 200  # unbiased: about 0 even for small subsets
 
 

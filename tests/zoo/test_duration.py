@@ -6,7 +6,8 @@ import pytest
 
 from var_spaces.methods import parse
 from var_spaces.zoo.cards import get_card
-from var_spaces.zoo.duration import gpu_seconds, operations
+from var_spaces.zoo.duration import DISK, gpu_seconds, operations
+from var_spaces.zoo.estimate import encoder_bytes
 
 # CPU seconds an image of t2i-bit: docs/results/search.json of commit 661159c, medians of its seeds.
 MEASURED = {
@@ -43,6 +44,14 @@ def test_products_explain_what_searches_took(case):
     )
     wanted = MEASURED[case] / MEASURED["plain"]
     assert predicted / plain == pytest.approx(wanted, rel=0.3)
+
+
+def test_what_reads_prompts_is_read_from_disk_too():
+    card = get_card("infinity-2b")
+    mute = card.model_copy(update={"text_encoder": None})
+    more = encoder_bytes(card.text_encoder, "cuda") / DISK
+    with_, without = (gpu_seconds(one, card.schedule, 2, 1) for one in (card, mute))
+    assert with_ - without == pytest.approx(more, abs=1) and more > 1
 
 
 def test_more_pictures_and_larger_ones_take_longer():

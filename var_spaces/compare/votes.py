@@ -19,6 +19,7 @@ from pydantic import Field
 
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
+from var_spaces.paths import expanded
 from var_spaces.validation import FrozenModel
 
 VARIABLE = "VAR_SPACES_VOTES"
@@ -50,11 +51,15 @@ class Vote(FrozenModel):
 
 
 def place() -> Path:
-    """The file of the votes."""
+    """The file of the votes.
+
+    Raises:
+        VarSpacesError: if it is in a home folder and there is none.
+    """
     given = os.environ.get(VARIABLE)
     if given:
-        return Path(given).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return expanded(given)
+    data = os.environ.get("XDG_DATA_HOME") or expanded("~/.local/share")
     return Path(data) / "var-spaces" / "votes.jsonl"
 
 

@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from var_spaces import methods
 from var_spaces.decoding.strategy import DecodingStrategy
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.validation import FrozenDict
 from var_spaces.zoo.cards import Card, base_of, get_card
-from var_spaces.zoo.estimate import weight_bytes
+from var_spaces.zoo.estimate import encoder_bytes, weight_bytes
 from var_spaces.zoo.manifest import build
 
 START = 5.0  # seconds: process, CUDA, first kernels
@@ -49,7 +50,7 @@ def gpu_seconds(
     decoded = sum(images * (step.rows if step.looks else 1) for step in work)
     fixed = PER_SCALE * launches + PER_IMAGE * decoded
     loaded = {card.id, card.tokenizer, *_models(card, decoding).values()}
-    reading = sum(map(_bytes, loaded)) / DISK
+    reading = (sum(map(_bytes, loaded)) + _encoder(card.text_encoder)) / DISK
     # Every scale shows a picture of every image on the way.
     products = operations(card, schedule, rows, images, decoding, previews=True)
     return math.ceil(START + reading + products / OPERATIONS + fixed)
@@ -97,6 +98,11 @@ def _decoding(tokenizer: str, schedule: ScaleSchedule) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module.decode(module.new_latent(1, schedule, torch.device("meta")))
     return counter.get_total_flops()
+
+
+@lru_cache(maxsize=64)
+def _encoder(text_encoder: FrozenDict | None) -> int:
+    return encoder_bytes(text_encoder, "cuda") if text_encoder else 0
 
 
 @lru_cache(maxsize=256)

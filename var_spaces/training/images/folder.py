@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,6 @@ def split(digests: list[str], report: ScanReport) -> tuple[list[int], list[int]]
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{token_hex(4)}.tmp")
     temporary.write_text(text + "\n", "utf-8")
     os.replace(temporary, path)

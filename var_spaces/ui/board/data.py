@@ -30,6 +30,7 @@ NEWEST = 30  # submissions that are listed
 
 _lock = threading.Lock()
 _worker: threading.Thread | None = None
+_asked = False  # somebody wants the queue worked off, and the worker has not begun since
 
 
 def source() -> Source:
@@ -119,10 +120,11 @@ def newest() -> list[Request]:
 
 def ensure_worker(store: Store) -> None:
     """Work off the queue in this process, if that is wanted; at most once."""
-    global _worker
+    global _worker, _asked
     if not works_here(store):
         return
     with _lock:
+        _asked = True
         if _worker is None or not _worker.is_alive():
             _worker = threading.Thread(target=_work, args=(store,), daemon=True)
             _worker.start()
@@ -141,5 +143,20 @@ def _work(store: Store) -> None:
     from leaderboard.submissions.worker import Worker
 
     worker = Worker(Queue(store))
-    while worker.once() is not None:
-        continue
+    while _is_asked():
+        while worker.once() is not None:
+            continue
+
+
+def _is_asked() -> bool:
+    """Whether a submission came since this was last said; if not, the worker is gone from now on.
+
+    One that comes while the worker finds the queue empty is seen here, all later ones start another
+    worker.
+    """
+    global _worker, _asked
+    with _lock:
+        asked, _asked = _asked, False
+        if not asked:
+            _worker = None
+        return asked
