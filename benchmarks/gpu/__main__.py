@@ -89,7 +89,7 @@ class Session:
         self.results["tests"] = [self._tested("CUDA", [*command, *paths], seconds)]
         if not self.args.tiny:
             spent = seconds - (time.monotonic() - self.began)
-            command = [*command[:5], "tests/conformance"]
+            command = [*command[:6], "tests/conformance"]
             self.results["tests"].append(self._tested("conformance", command, max(spent, 10)))
 
     def _tested(self, what: str, command: list[str], seconds: float) -> str:

@@ -271,6 +271,8 @@ class Residency:
             gc.collect()  # hooks of a spread model refer to it
         if key.device.startswith("cuda"):
             torch.cuda.empty_cache()
+        elif key.device == "cpu":
+            cpu.return_memory()
 
     def _models(self, cards: Iterable[Card], parts: Iterable[Part]) -> list[LoadedModel]:
         """Loaded models of cards whose parts are reserved.
@@ -288,6 +290,8 @@ class Residency:
                 module = self._left.pop(part.key, None)
                 known = module is not None
                 if not known:
+                    if part.key.device == "cpu":
+                        cpu.keep_memory()
                     module = part.load()
                 with self._changed:
                     slot.module, slot.nbytes = module, module_bytes(module)

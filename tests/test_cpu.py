@@ -1,0 +1,82 @@
+"""How a process uses its processor and its memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from var_spaces import cpu
+
+ROOT = Path(__file__).parents[1]
+CODE = """
+import resource, torch
+from var_spaces import cpu
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(3):
+        torch.zeros(2**24)  # 64 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def held():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1])
+
+torch.set_num_threads(1)
+faults()
+before = faults()
+done = cpu.keep_memory(), cpu.keep_memory()
+for _ in range(6):
+    faults()
+print(*done, before > 3 * 2**10, 10 * faults() < before, end=" ")
+large = held()
+cpu.return_memory()
+print(large - held() > 2**15)
+"""
+
+
+def said(**environment: str) -> list[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_T"))}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        cwd=ROOT,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(cpu._glibc() is None, reason="another C library")
+def test_memory_that_was_freed_is_used_again_and_given_back_when_told():
+    done, again, faults, fewer, returned = said()
+    assert done == again
+    if done == "True":  # old versions refuse
+        assert (fewer, returned) == (faults, faults)
+
+
+@pytest.mark.skipif(cpu._glibc() is None, reason="another C library")
+def test_what_a_host_has_chosen_stays():
+    assert said(MALLOC_ARENA_MAX="2")[:2] == ["False", "False"]
+
+
+def test_another_library_is_no_error(monkeypatch):
+    monkeypatch.setattr(cpu, "_glibc", lambda: None)
+    cpu.return_memory()
+    assert cpu.keep_memory.__wrapped__() is False
+
+
+def test_any_order_ends_where_it_began():
+    with pytest.raises(ZeroDivisionError), cpu.any_order(True):
+        assert cpu.is_any_order()
+        with cpu.any_order(False):
+            assert not cpu.is_any_order()
+        assert cpu.is_any_order()
+        _ = 1 / 0
+    assert not cpu.is_any_order()
