@@ -105,6 +105,11 @@ def test_the_memory_of_prompts_is_bounded(monkeypatch):
     encoder = MiniLM(max_length=8)
     assert encoder.encode(["a", "b", "c", "d"]).lengths == (3, 3, 3, 3)
     assert len(text_module._features) == 2
+    monkeypatch.setattr(text_module, "KEPT_PROMPTS", 512)
+    one = text_module._kept_bytes() // 2
+    monkeypatch.setattr(text_module, "KEPT_BYTES", 3 * one + 1)
+    assert encoder.encode(["e", "f", "g", "h"]).lengths == (3, 3, 3, 3)
+    assert len(text_module._features) == 3
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ SIZES = [[1, 1], [2, 2], [4, 4]]
         ({"model": "tiny-tokenizer"}, "is a tokenizer, not a generator"),
         ({"schedule": [[1, 1], [4, 4]]}, "draws only its own schedule (1x1 2x2 4x4)"),
         ({"inputs": {"class": "cat"}}, "has no class 'cat'"),
+        ({"inputs": {"class": "9" * 5000}}, "has no class '9999"),  # more than Python reads
     ],
 )
 def test_what_cannot_run_is_refused_before_any_work(use_tiny_models, fields, message):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from var_spaces.backbones.text_features import TextFeatures
     from var_spaces.conditioning.packed_encoder import PackedEncoder
 
-KEPT_PROMPTS = 512
+KEPT_PROMPTS, KEPT_BYTES = 512, 256 << 20  # those of a long prompt may take some megabytes
 
 _lock = RLock()
 _features: OrderedDict[tuple[TextEncoder, str], Tensor] = OrderedDict()
@@ -101,9 +101,13 @@ class TextEncoder(Method):
             for prompt in dict.fromkeys(prompts):
                 _features[self, prompt] = found[prompt]
                 _features.move_to_end((self, prompt))
-            while len(_features) > KEPT_PROMPTS:
+            while len(_features) > KEPT_PROMPTS or _kept_bytes() > KEPT_BYTES:
                 _features.popitem(last=False)
         return TextFeatures.of([found[prompt] for prompt in prompts]).to(device)
+
+
+def _kept_bytes() -> int:
+    return sum(features.nbytes for features in _features.values())
 
 
 def _some(parts: Sequence[str], most: int = 8, length: int = 60) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Pictures that a spec refers to by content hash: hash -> (H, W, 3) or (H, W) uint8
 Pictures = Mapping[str, "np.ndarray"]
 SHA256 = r"^[0-9a-f]{64}$"
+MOST_DIGITS = 9  # of the number of a class
 MAIN = "source"  # the field of the one picture that a task is about; people call it "picture"
 
 
@@ -212,7 +213,7 @@ def pick(what: str, wanted: str | int | None, names: tuple[str, ...], model: str
     by_lower = {name.lower(): name for name in names}
     if not isinstance(wanted, int) and text.lower() in by_lower:
         return by_lower[text.lower()]
-    if text.isdecimal() and int(text) < len(names):
+    if text.isdecimal() and len(text) <= MOST_DIGITS and int(text) < len(names):
         return names[int(text)]
     if not names:
         several = "classes" if what == "class" else f"{what}s"

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 import torch
@@ -232,6 +234,31 @@ def test_visitors_without_models_push_nobody_out(monkeypatch):
         now[0] += 1.0
         visitors.open(f"empty-{number}")
     assert visitors.known("one") is one and len(visitors._by_key) <= 6
+
+
+def test_several_that_come_at_once_are_counted_one_by_one(folder, tmp_path, monkeypatch):
+    name = teach(folder)
+    (tmp_path / "a.zip").write_bytes(shelf.packed(folder, name))
+    shelf.remove(folder, name)
+    monkeypatch.setattr(shelf, "MOST", 1)
+    let_in, real = Barrier(3), shelf._checked
+
+    def checked(text, files):
+        let_in.wait(60)
+        return real(text, files)
+
+    monkeypatch.setattr(shelf, "_checked", checked)
+
+    def bring(_):
+        try:
+            return shelf.bring_back(folder, tmp_path / "a.zip")
+        except VarSpacesError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(3) as pool:
+        said = sorted(pool.map(bring, range(3)))
+    assert said[2] == name and all("delete one first" in line for line in said[:2])
+    assert list(shelf.models(folder)) == [name]
 
 
 def test_what_goes_while_somebody_looks_is_passed_over(folder, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 from gradio.utils import get_upload_folder
@@ -149,6 +151,19 @@ def test_an_upload_without_a_length_is_not_read(served):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     address = f"{served}gradio_api/upload"
     assert httpx.post(address, content=pieces(), headers=headers, timeout=60).status_code == 411
+
+
+def test_an_upload_in_chunks_is_not_read_whatever_length_it_says(monkeypatch):
+    monkeypatch.setattr(uploads, "folder_bytes", lambda: 0)
+    names = ((b"content-length", b"10"), (b"transfer-encoding", b"chunked"))
+    scope = {"type": "http", "method": "POST", "path": uploads.UPLOAD, "headers": names}
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(totals()({**scope, "client": ("10.0.0.1", 1)}, None, send))
+    assert sent[0]["status"] == 411
 
 
 # --- requests of programs -------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import Any
 
 from var_spaces.errors import VarSpacesError
@@ -36,6 +37,7 @@ UNREADABLE = (
 )  # fmt: skip
 MAX_NOTES = 4096  # bytes of what a card tells of its training
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models make equal files
+_one = Lock()  # comes in at a time
 BUSY, STOP = ".learning", ".stop"  # a training fills the shelf; it is asked to end
 
 
@@ -173,7 +175,10 @@ def bring_back(folder: Path, file: Path) -> str:
         card = _unpack(file, files)
         data = _checked(card, sorted(files.glob("*.safetensors")))
         base = data["id"].removesuffix(f"-{data['weights_sha256'][:DIGITS]}")
-        return _place(folder, files.rename(aside / _slug(base)), data)
+        new = files.rename(aside / _slug(base))
+        with _one:  # several may have been let in at once
+            check_room(folder)
+            return _place(folder, new, data)
 
 
 def _unpack(file: Path, target: Path) -> bytes:

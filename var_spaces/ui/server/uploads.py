@@ -46,7 +46,9 @@ class UploadTotals:
         if not _is_upload(scope):
             await self.app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        # A body in chunks has any length, whatever else its sender says.
+        length = "" if "transfer-encoding" in headers else headers.get("content-length", "")
         refused = self.refusal(address(HTTPConnection(scope)), length)
         if refused:
             await PlainTextResponse(refused[1], refused[0])(scope, receive, send)
