@@ -36,6 +36,17 @@ def test_equal_specs_show_exactly_no_difference(use_tiny_models):
     assert [scale.agreement for scale in found.scales] == [1, 1, 1]
 
 
+def test_ids_and_bits_are_not_compared():
+    """Two runs of families that share all map sizes, as a program may ask for."""
+    seen = [picture(), picture()]
+    ids = [np.zeros(1, np.int64), np.zeros(4, np.int64)]
+    bits = [np.zeros((1, 8), np.int64), np.zeros((4, 8), np.int64)]
+    a = Trace("ids", sizes=[(1, 1), (2, 2)], ids=ids, pictures=seen)
+    found = difference(a, Trace("bits", sizes=a.sizes, ids=bits, pictures=seen))
+    assert not found.comparable and found.agreement is found.first is None
+    assert found.psnr == LIMIT and [scale.agreement for scale in found.scales] == [None, None]
+
+
 def test_turns_change_no_run(use_tiny_models):
     other = SPEC.replace(seed=5, cache={"name": "sliding-window", "budget": 0.3})
     events = list(interleave([SPEC, other]))

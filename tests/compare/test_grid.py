@@ -6,7 +6,7 @@ import pytest
 
 from var_spaces import RunSpec
 from var_spaces.compare import presets
-from var_spaces.compare.grid import axis, cells, paths
+from var_spaces.compare.grid import axis, cells, paths, varied
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 
@@ -43,6 +43,21 @@ def test_lists_are_separated_by_semicolons():
     base = SPEC.replace(guidance={"name": "per-scale", "scale": [1]})
     found = axis(base, "guidance.scale", "1,2,3; 2")
     assert found.values == ([1, 2, 3], [2])
+
+
+def test_what_a_spec_leaves_out_while_it_is_unset_varies_too():
+    assert "steps" not in SPEC.inputs and "inputs.steps" in paths(SPEC)
+    assert varied(SPEC, "inputs.steps", 6).inputs == {**SPEC.inputs, "steps": 6}
+    with pytest.raises(VarSpacesError, match="any size|steps"):  # of a model without a choice
+        cells(SPEC, axis(SPEC, "inputs.steps", "2, 3"))
+
+
+def test_no_parameter_of_a_run_is_forgotten():
+    for path in paths(SPEC):
+        try:
+            varied(SPEC, path, 1)
+        except VarSpacesError as error:
+            assert "has no parameter" not in str(error)
 
 
 def test_all_parameters_are_known():

@@ -92,10 +92,24 @@ def _counting(made: list, original):
     return init
 
 
-@pytest.mark.parametrize("lane", ["1", "64"])
-def test_who_leaves_does_not_disturb_the_others(zoo, monkeypatch, lane):
+def code(drafted: int) -> dict:
+    return {"decoding": {"name": "collaborative", "refiner": "tiny-var", "drafted": drafted}}
+
+
+@pytest.mark.parametrize(
+    ("lane", "changes"),
+    [
+        ("1", {}),
+        ("64", {}),
+        ("64", code(1)),
+        ("64", code(2)),
+        ("64", {"decoding": {"name": "supernet", "depth": 2, "bridge": 1}}),
+    ],
+    ids=["alone", "plain", "CoDe at the hand-over", "CoDe before it", "VARiant"],
+)
+def test_who_leaves_does_not_disturb_the_others(zoo, monkeypatch, lane, changes):
     monkeypatch.setenv("VAR_SPACES_LANE", lane)
-    asked = [request(4), request(5, 2), request(6)]
+    asked = [request(4, **changes), request(5, 2, **changes), request(6, **changes)]
     rows, seen = [], []
     advance = Lane.advance
     monkeypatch.setattr(

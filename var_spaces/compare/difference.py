@@ -71,7 +71,9 @@ def difference(a: Trace, b: Trace) -> Difference:
         if size_a != size_b:
             break
         common += 1
-    equal = [x == y for x, y in zip(a.ids[:common], b.ids[:common], strict=True)]
+    # Tokens of different tokenizers may not even have one shape: ids, or bits.
+    pairs = zip(a.ids[:common], b.ids[:common], strict=True) if comparable else ()
+    equal = [x == y for x, y in pairs]
     scales = tuple(
         ScaleDifference(
             size=a.sizes[k],

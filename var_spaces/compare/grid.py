@@ -92,8 +92,10 @@ def varied(spec: RunSpec, path: str, value: Any) -> RunSpec:
     part, _, name = path.partition(".")
     if not name:
         return spec.replace(**{part: {"name": value} if part in KINDS else value})
-    if name not in getattr(spec, part):
-        raise VarSpacesError(f"{getattr(spec, part)['name']} has no parameter '{name}'.")
+    # Of those of a method; a spec leaves some out while they are unset.
+    kind, owner = ("task", spec.task) if part == "inputs" else (part, getattr(spec, part)["name"])
+    if name not in {option.field for option in _options(kind, spec)}:
+        raise VarSpacesError(f"{owner} has no parameter '{name}'.")
     return spec.replace(**{part: {**getattr(spec, part), name: value}})
 
 

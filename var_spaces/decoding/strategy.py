@@ -69,7 +69,9 @@ class DecodingSession:
         return None
 
     def gather_rows(self, index: Tensor) -> None:
-        """Reorder everything the session keeps per row; follows a selection."""
+        """Reorder everything the session keeps per row; follows a selection, and images that leave
+        a batch of several runs."""
+        raise NotImplementedError
 
     @property
     def kv_bytes(self) -> int:

@@ -145,6 +145,11 @@ class CollaborativeSession(DecodingSession):
         inputs, self.inputs = [*self.inputs, tokens], []
         return self.run.prefill(inputs)
 
+    def gather_rows(self, index: Tensor) -> None:
+        self.run.gather_rows(index)
+        self.inputs = [tokens if tokens is None else tokens[index] for tokens in self.inputs]
+        self.images = [self.images[row] for row in index.tolist()]
+
     @property
     def kv_bytes(self) -> int:
         return self.run.kv_bytes
