@@ -48,7 +48,7 @@ def test_lists_are_separated_by_semicolons():
 def test_what_a_spec_leaves_out_while_it_is_unset_varies_too():
     assert "steps" not in SPEC.inputs and "inputs.steps" in paths(SPEC)
     assert varied(SPEC, "inputs.steps", 6).inputs == {**SPEC.inputs, "steps": 6}
-    with pytest.raises(VarSpacesError, match="any size|steps"):  # of a model without a choice
+    with pytest.raises(VarSpacesError, match=r"any size|steps"):  # of a model without a choice
         cells(SPEC, axis(SPEC, "inputs.steps", "2, 3"))
 
 
