@@ -10,7 +10,7 @@ import pytest
 
 from var_spaces import RunSpec
 from var_spaces.compare import battle, votes
-from var_spaces.compare.ranking import MEAN, ranking, strengths
+from var_spaces.compare.ranking import MEAN, comparable, ranking, strengths
 from var_spaces.errors import VarSpacesError
 
 TRUTH = {"best": 1200.0, "good": 1100.0, "fair": 950.0, "poor": 750.0}
@@ -61,6 +61,14 @@ def test_who_always_wins_stays_finite():
     assert ranks[0].name == "a"
     assert all(np.isfinite([rank.points, rank.low, rank.high]).all() for rank in ranks)
     assert ranking([]) == []
+
+
+def test_only_who_met_is_ranked_together():
+    """Directly or through others: points of the rest have nothing to do with theirs."""
+    found = [("a", "b", "a"), ("x", "y", "tie"), ("c", "b", "b"), ("y", "z", "a")]
+    assert comparable(found, "c") == [found[0], found[2]]
+    assert comparable(found, "z") == [found[1], found[3]]
+    assert comparable(found, "new") == []
 
 
 @pytest.fixture

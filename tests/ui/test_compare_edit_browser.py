@@ -1,31 +1,33 @@
 """An edit, which is shown beside the picture before it, is sent on like all pictures: to be
-compared, with the picture that it began with."""
+compared, with the picture that it began with and what was painted on it."""
 
 from __future__ import annotations
 
-import numpy as np
-from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.ui.test_tabs_browser import phase, show
 
 
-def test_an_edit_is_compared_with_its_picture(open_page, tmp_path):
-    path = tmp_path / "own.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)).save(path)
-    page = open_page()
-    show(page, "Edit")
-    editor = page.locator("#edit-inputs-source")
-    editor.locator(".toolbar-wrap").first.wait_for()
-    editor.locator("input[type=file]").first.set_input_files(str(path))
-    region = page.locator("#edit-inputs-rectangle").locator("input, textarea")
-    region.fill("0, 0.5, 1, 1")
-    page.locator("#edit-go").click()
-    phase(page, "edit", "done")
-    page.locator("#edit-stage [data-send=compare]").click()
-    expect(page.locator("#compare-status")).to_contain_text("hand it in again")
-    expect(page.locator("#compare-inputs-source .toolbar-wrap").first).to_be_visible()
-    expect(page.locator("#compare-inputs-source .empty")).to_have_count(0)
+def compared(page: Page, tab: str) -> None:
+    """Send what a tab has drawn to be compared: column A is that run, bit for bit."""
+    drawn = page.locator(f"#{tab}-stage .vs-slider img + img").get_attribute("src")
+    page.locator(f"#{tab}-stage [data-send=compare]").click()
+    status = page.locator("#compare-status")
+    expect(status).to_have_text("The comparison is back. Press Compare to draw it again.")
     page.locator("#compare-go").click()
     phase(page, "compare", "done")
-    expect(page.locator(".vs-column .vs-picture")).to_have_count(2)
+    pictures = page.locator(".vs-column .vs-picture")
+    expect(pictures).to_have_count(2)
+    assert pictures.first.get_attribute("src") == drawn  # a PNG that holds its run
+
+
+def test_edits_are_compared_with_what_they_began_with(open_page):
+    page = open_page()
+    for number in (0, 1):  # the second one builds the tab anew
+        show(page, "Edit")
+        page.locator(f"#edit-example-{number}").click()
+        expect(page.locator("#edit-seed input")).to_have_value(str(number + 1))
+        phase(page, "edit", "done")
+        expect(page.locator("#edit-stage .vs-facts")).to_contain_text(f"Seed{number + 1}")
+        expect(page.locator("#edit-stage [data-send=compare]")).to_be_visible()
+        compared(page, "edit")

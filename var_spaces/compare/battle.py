@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from random import Random
 
+from var_spaces import methods
 from var_spaces.compare.presets import PLAIN, Changes
 from var_spaces.compare.votes import Vote
 from var_spaces.errors import VarSpacesError
@@ -56,8 +57,14 @@ def contestants(base: RunSpec) -> dict[str, RunSpec]:
             spec = plan(base.replace(**{**PLAIN, **changes})).spec
         except VarSpacesError:
             continue  # it does not work with this model
-        found[f"{base.model}, {name}"] = spec
+        found[f"{_does(base)}, {name}"] = spec
     return found
+
+
+def _does(base: RunSpec) -> str:
+    """Model, and its task where that begins with a picture: such votes are about something else."""
+    begins = methods.get("task", base.task).picture_fields()
+    return f"{base.model} ({base.task})" if begins else base.model
 
 
 Pair = frozenset[str]

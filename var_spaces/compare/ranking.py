@@ -31,6 +31,20 @@ class Rank:
     votes: int
 
 
+def comparable(
+    votes: Sequence[tuple[str, str, Winner]], name: str
+) -> list[tuple[str, str, Winner]]:
+    """Votes on whom ``name`` met, directly or through others; points of the rest say nothing beside
+    its own."""
+    known, size = {name}, 0
+    while len(known) > size:
+        size = len(known)
+        for a, b, _ in votes:
+            if a in known or b in known:
+                known |= {a, b}
+    return [vote for vote in votes if vote[0] in known]
+
+
 def ranking(votes: Sequence[tuple[str, str, Winner]], rounds: int = ROUNDS) -> list[Rank]:
     """Ranks of everyone who was voted on, best first.
 

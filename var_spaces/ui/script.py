@@ -18,7 +18,7 @@ from var_spaces.ui.glossary import TERMS
 from var_spaces.ui.run.onward import sends
 
 FOLDER = Path(__file__).with_name("js")
-FIRST = "share.js"  # makes ``varSpaces``
+FIRST = ("share.js", "fetch.js")  # make ``varSpaces``, and what others hang on to
 PATH = "/var-spaces.js"
 YEAR = 31_536_000  # seconds; another script has another address
 
@@ -26,8 +26,8 @@ YEAR = 31_536_000  # seconds; another script has another address
 @cache
 def script() -> str:
     """All scripts, and what they read of the page's own words and classes."""
-    others = sorted(path for path in FOLDER.glob("*.js") if path.name != FIRST)
-    texts = [path.read_text(encoding="utf-8") for path in (FOLDER / FIRST, *others)]
+    others = sorted({path.name for path in FOLDER.glob("*.js")} - set(FIRST))
+    texts = [(FOLDER / name).read_text(encoding="utf-8") for name in (*FIRST, *others)]
     read = {"schema": schema(), "gallery": for_browser(), "sends": sends()}
     read |= {"terms": TERMS, "languages": languages.for_browser()}
     told = [f"varSpaces.{name} = {json.dumps(value)};" for name, value in read.items()]

@@ -13,14 +13,16 @@ import pytest
 from tests.controls import write_control
 from tests.varedit import write_editor
 from var_spaces import RunSpec, api, methods
+from var_spaces.compare.battle import next_battle
 from var_spaces.compare.interleave import LETTERS
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import digest
 from var_spaces.ui import tabs
-from var_spaces.ui.compare import comparing, grid
+from var_spaces.ui.compare import battle, comparing, grid
 from var_spaces.ui.compare import tab as compare
 from var_spaces.ui.compare.comparing import COLUMN, SHARED, WHOLE
 from var_spaces.ui.form import fits
+from var_spaces.ui.form.pictures import KEPT
 from var_spaces.ui.lazy import LazyRuns, runs_of
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.recall import recall
@@ -103,6 +105,45 @@ def test_presets_are_offered_before_there_is_a_picture(task):
         shared = compare.Shared(card, task)
     assert len(shared.preset.choices) > 1
     assert grid.paths(WHOLE.plain(card, task))
+
+
+@pytest.mark.parametrize("task", ASKED)
+def test_pictures_that_are_known_are_back_with_a_run(task):
+    """So what is asked for again is the same run; with a painted region, too."""
+    common, each = filled(task)
+    (field,) = (f for f in SHARED.fields if common[f.key] is PICTURE)
+    if task in field.mask_tasks:
+        layer = np.zeros((16, 16, 4), np.uint8)
+        layer[:8] = 255
+        common |= {field.key: {"background": PICTURE, "layers": [layer]}, "inputs.rectangle": ""}
+    specs, pictures = comparing.request(common, each)
+    assert len(pictures) == 1 + (task in field.mask_tasks)
+    again = SHARED.values(specs[0], pictures)
+    assert again[field.key] is not KEPT
+    others = {f.key: None for f in SHARED.fields if f.is_picture and f is not field}
+    assert comparing.request({**again, **others}, each)[0] == specs
+    assert SHARED.values(specs[0])[field.key] is KEPT
+
+
+@pytest.mark.parametrize("task", ASKED)
+def test_battles_take_pictures(task):
+    common, (own, _) = filled(task)
+    asked = {key: (common | own)[key] for key in battle.ASKED.keys}
+    base, pictures = battle.question_run(asked, 5)
+    assert list(pictures) == [digest(PICTURE)]
+    duel = next_battle(base, [])
+    assert duel.a.startswith(f"{base.model} ({task}), ")  # other votes than those on words alone
+    *_, board = comparing.run(duel.runs, pictures)
+    assert board.phase == "done", board.message
+    assert all(run.inputs == base.inputs and run.seed == 5 for run in duel.runs)
+
+
+def test_the_tab_is_there_for_every_model():
+    """Also for those that nothing is generated with from words alone."""
+    for model in {model for model, _ in ASKED.values()}:
+        with gr.Blocks():
+            battle.build_battle(get_card(model))
+            grid.build_grid(get_card(model))
 
 
 def test_a_missing_picture_is_refused_in_one_line():

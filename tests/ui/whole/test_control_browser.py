@@ -1,4 +1,4 @@
-"""A picture along a map in a browser: the map is laid over it, by keyboard."""
+"""A picture along a map in a browser: the map is laid over it, by keyboard, and it is compared."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.ui.test_compare_edit_browser import compared
 from tests.ui.test_tabs_browser import phase, show
 from tests.ui.whole.test_accessibility import complaints
 
@@ -31,3 +32,4 @@ def test_the_map_is_laid_over_the_picture(open_page, tmp_path):
     handle.press("Home")  # the line is another control
     expect(picture).to_have_css("opacity", "0.05")
     assert complaints(page) == []
+    compared(page, "control")

@@ -13,12 +13,12 @@ import gradio as gr
 
 from var_spaces.compare import votes
 from var_spaces.compare.battle import Battle, Pair, next_battle
-from var_spaces.compare.ranking import Rank, ranking
+from var_spaces.compare.ranking import Rank, comparable, ranking
 from var_spaces.compare.rounds import Rounds
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui.compare import compare_html, comparing
-from var_spaces.ui.compare.comparing import Board
+from var_spaces.ui.compare.comparing import TAB, WHOLE, Board
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import Fields
@@ -31,8 +31,7 @@ from var_spaces.ui.server.hourly import shared
 from var_spaces.ui.words import plural
 from var_spaces.zoo.cards import Card, get_card
 
-WHOLE = Form("generate")  # votes are on what this tab draws
-ASKED = Form(WHOLE.tab, ("model", "task", "input"))
+ASKED = Form(TAB, ("model", "task", "input"))
 WINNERS = {
     "a": "Left is better",
     "b": "Right is better",
@@ -43,9 +42,8 @@ ENOUGH = 10  # votes that an interval needs
 HEADS = ("Configuration", "Points", "95 % interval", "Votes")
 ROUNDS = Rounds()
 READY = (
-    "<b>Ready.</b> Two pictures of one thing; vote first, then see what drew them. <span>Battles "
-    "are of what the tab Generate draws: from words alone, so that all votes are about the same."
-    "</span>"
+    "<b>Ready.</b> Two pictures of one thing; vote first, then see what drew them. <span>Both "
+    "sides get the same words and, where a task begins with one, the same picture.</span>"
 )
 
 
@@ -106,7 +104,7 @@ def build_battle(card: Card) -> None:
             partial(_change, question, key),
             None,
             question.components,
-            inputs_kwargs=question.named,
+            inputs_kwargs=question.small,
             **CAREFUL,
         )
 
@@ -116,21 +114,22 @@ def _change(question: Question, key: str, **given: Any) -> dict:
         return question.filled(handlers.change_model(ASKED, given) if key == "model" else given)
 
 
-def question_spec(given: Mapping[str, Any], seed: int) -> RunSpec:
-    """The plain run of what is asked, with a seed that nobody chose."""
+def question_run(given: Mapping[str, Any], seed: int) -> tuple[RunSpec, dict[str, Any]]:
+    """The plain run of what is asked, with a seed that nobody chose, and the pictures that it names
+    by content hash."""
     card = get_card(given["model"] or "", "generator")
-    return WHOLE.spec({**WHOLE.defaults(card), **ASKED.shown(given), "seed": str(seed)})
+    return WHOLE.request({**WHOLE.defaults(card), **ASKED.shown(given), "seed": str(seed)})
 
 
 def _draw(seen: frozenset[Pair], **given: Any) -> Iterator[tuple]:
     try:
-        base = question_spec(given, secrets.randbelow(2**32))
+        base, handed = question_run(given, secrets.randbelow(2**32))
         battle = next_battle(base, votes.read()[0], seen=seen)
     except VarSpacesError as error:
         said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
         yield (said, gr.skip(), None, *_switch(False))
         raise refusal(str(error)) from None
-    with closing(comparing.run(battle.runs)) as boards:
+    with closing(comparing.run(battle.runs, handed)) as boards:
         for board in boards:
             if board.phase == "failed":
                 yield (compare_html.status(board), gr.skip(), None, *_switch(False))
@@ -171,7 +170,8 @@ def _vote(
         f"{side}: <b>{escape(name)}</b>" for side, name in (("Left", battle.a), ("Right", battle.b))
     )
     said = stage.line("done", f"Thank you. {names}", 1)
-    table = rank_table(ranking(votes.decided(found)), len(found))
+    alike = comparable(votes.decided(found), battle.a)
+    table = rank_table(ranking(alike), len(alike))
     judged = seen | {frozenset((battle.a, battle.b))}
     return said, table, None, judged, *_switch(False)
 

@@ -18,8 +18,10 @@ from var_spaces.ui.compare import battle, compare_html, comparing, grid
 from var_spaces.ui.compare.comparing import COLUMN, FEWEST, MOST, SHARED, TAB, WHOLE, Board
 from var_spaces.ui.form import fits
 from var_spaces.ui.form.controls import Controls
+from var_spaces.ui.form.handed import HANDED
 from var_spaces.ui.form.layout import Fields
 from var_spaces.ui.form.values import KINDS
+from var_spaces.ui.own.visitors import session
 from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.screen import LIVE
@@ -50,8 +52,8 @@ def build_compare(specs: Sequence[RunSpec] = ()) -> None:
         specs = beside(specs[0])
     model = specs[0].model if specs else handlers.first_model(TAB)
     card = get_card(model) if model else None
-    with gr.Tabs(elem_classes="vs-inner", overflow_behavior="wrap"):
-        with gr.Tab("Side by side", elem_id="compare-side"):
+    with gr.Tabs(selected="side", elem_classes="vs-inner", overflow_behavior="wrap"):
+        with gr.Tab("Side by side", id="side", elem_id="compare-side"):
             if card:
                 _side_by_side(card, specs)
             else:
@@ -85,7 +87,7 @@ def filled(specs: Sequence[RunSpec]) -> tuple[dict[str, Any], list[dict[str, Any
     own = {name: getattr(asked, name) for name in ("model", *KINDS)}
     if any(spec.replace(**own) != asked for spec in specs):
         raise VarSpacesError("The runs of this link differ in more than models and methods.")
-    return SHARED.values(asked), [COLUMN.values(spec) for spec in specs]
+    return SHARED.values(asked, HANDED.of(session())), [COLUMN.values(spec) for spec in specs]
 
 
 class Shared(Fields):
@@ -170,7 +172,7 @@ def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
                 columns.append(Column(number, own_card, shared.task, values))
             holders.append(holder)
     status = gr.HTML(
-        stage.restored("The comparison is back.", "Compare", specs[0])
+        stage.restored("The comparison is back.", "Compare", specs[0], HANDED.of(session()))
         if specs
         else compare_html.status(Board()),
         elem_id="compare-status",
@@ -298,6 +300,7 @@ def _draw(columns: int, **given: Any) -> Iterator[tuple]:
     except VarSpacesError as error:
         yield _refused(str(error))
         raise refusal(str(error)) from None
+    HANDED.keep(session(), pictures)
     with closing(comparing.run(specs, pictures)) as boards:
         for board in boards:
             yield _show(board)

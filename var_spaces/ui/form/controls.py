@@ -18,7 +18,7 @@ from var_spaces.ui.form.form import (
     card_choices,
     is_card_input,
 )
-from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT, SKETCHES
+from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT, SKETCHES, is_drawn_on
 from var_spaces.ui.form.schema import FREE, MAX_STEPS, step_of
 from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.form.values import KINDS, is_free_number, is_text
@@ -51,6 +51,7 @@ class Controls:
         option = field.option
         common = {"label": label(field.key), "elem_id": element_id(self.prefix, field.key)}
         if field.is_picture:
+            common |= {"value": None if value is KEPT else value, "interactive": True}
             return _picture(field, {**common, "visible": applies(field, card, task)})
         common |= {"value": value, "info": _help(field, card), "interactive": True}
         common["visible"] = applies(field, card, task)
@@ -188,11 +189,6 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
         height=430,
         **common,
     )
-
-
-def is_drawn_on(field: Field) -> bool:
-    """Whether a picture is handed in by an image editor."""
-    return bool(field.mask) or field.key in SKETCHES
 
 
 def _is_choice(field: Field, choices: list[tuple[str, str]]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from var_spaces import methods
 from var_spaces.methods import Option
@@ -17,10 +17,13 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import examples, fits
 from var_spaces.ui.form.field import ROLES, Field, Role
-from var_spaces.ui.form.pictures import KEPT, SKETCHES, blank, is_empty, sketched, taken
+from var_spaces.ui.form.pictures import KEPT, SKETCHES, blank, held, is_empty, sketched, taken
 from var_spaces.ui.form.values import KINDS, read, read_methods, show, shown_methods
 from var_spaces.validation import Bounds, bounds
 from var_spaces.zoo.cards import Card, cards
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RUN_FIELDS = ("seed", "count", "first")
 
@@ -153,10 +156,16 @@ class Form:
 
     # --- a run, or a model, to values -------------------------------------------------------------
 
-    def values(self, spec: RunSpec) -> dict[str, Any]:
-        """The values that fill the form with a spec; pictures stay as they are."""
+    def values(
+        self, spec: RunSpec, pictures: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, Any]:
+        """The values that fill the form with a spec.
+
+        Args:
+            pictures: by content hash; controls of those that are not among them stay as they are.
+        """
         return {
-            field.key: KEPT
+            field.key: held(field, spec, pictures or {})
             if field.is_picture
             else shown_methods({kind: getattr(spec, kind) for kind in KINDS})
             if field.role == "methods"

@@ -13,10 +13,13 @@ import gradio as gr
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import fits
-from var_spaces.ui.form.controls import Controls, Section, element_id, is_drawn_on
+from var_spaces.ui.form.controls import Controls, Section, element_id
 from var_spaces.ui.form.field import Field
+from var_spaces.ui.form.handed import HANDED
 from var_spaces.ui.form.needs import Needs
+from var_spaces.ui.form.pictures import is_drawn_on
 from var_spaces.ui.own.present import follow
+from var_spaces.ui.own.visitors import session
 from var_spaces.ui.queue.wiring import QUICK
 from var_spaces.ui.words import SECTIONS, label
 from var_spaces.zoo.cards import Card
@@ -127,7 +130,7 @@ class FormLayout(Fields):
     """
 
     def __init__(self, controls: Controls, card: Card | None, spec: RunSpec | None = None) -> None:
-        filled = controls.form.values(spec) if spec else None
+        filled = controls.form.values(spec, HANDED.of(session())) if spec else None
         super().__init__(controls, card, spec.task if spec else None, filled)
         with gr.Group(elem_classes="vs-card"):
             self.add("model")

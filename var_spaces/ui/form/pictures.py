@@ -11,6 +11,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import as_mask, as_rgb, digest
 
 if TYPE_CHECKING:
+    from var_spaces.spec import RunSpec
     from var_spaces.ui.form.field import Field
 
 SKETCHES = frozenset({"inputs.map"})  # pictures that may also be drawn
@@ -89,9 +90,34 @@ def blank(drawn_on: bool) -> Any:
     return for_editor(pixels, np.eye(8, dtype=bool)) if drawn_on else pixels
 
 
-def for_editor(pixels: np.ndarray, mask: np.ndarray | None = None) -> dict[str, Any]:
-    """A picture ``(H, W, 3)`` uint8 with a painted region ``(H, W)`` bool, for an image editor."""
-    times = max(1, EDITOR_SIDE // max(pixels.shape[:2]))
+def held(field: Field, spec: RunSpec, pictures: Mapping[str, np.ndarray]) -> Any:
+    """What a picture's control held when a run was asked for, so that asking again is the same run.
+
+    Args:
+        pictures: by content hash; without that of the run the control stays as it is.
+    """
+    named = spec.inputs if spec.task in field.tasks else {}
+    pixels, mask = (pictures.get(named.get(name)) for name in (field.option.field, field.mask))
+    if pixels is None:
+        return KEPT
+    marked = None if mask is None else mask > 0
+    return for_editor(pixels, marked, larger=False) if is_drawn_on(field) else pixels
+
+
+def is_drawn_on(field: Field) -> bool:
+    """Whether a picture is handed in by an image editor."""
+    return bool(field.mask) or field.key in SKETCHES
+
+
+def for_editor(
+    pixels: np.ndarray, mask: np.ndarray | None = None, larger: bool = True
+) -> dict[str, Any]:
+    """A picture ``(H, W, 3)`` uint8 with a painted region ``(H, W)`` bool, for an image editor.
+
+    Args:
+        larger: a small picture is enlarged, so that one can paint on it.
+    """
+    times = max(1, EDITOR_SIDE // max(pixels.shape[:2])) if larger else 1
     large = pixels.repeat(times, 0).repeat(times, 1)
     layers = []
     if mask is not None:

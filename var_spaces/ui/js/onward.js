@@ -2,7 +2,8 @@
    picture on the page, by what the elements say:
 
    .vs-open around a picture            enlarges it
-   [data-send=TAB]                      opens a tab with the picture (or its run, to compare)
+   [data-send=TAB]                      opens a tab with the picture (or its run, to compare: the server
+                                        knows what the run was drawn from)
    [data-keep=ID]                       keeps the settings of a run under a name
    [data-run] around them               the run spec */
 
@@ -64,26 +65,17 @@
 
   const isOpen = (tab) => opener(tab).getAttribute("aria-selected") === "true";
 
-  /* The picture that an edit began with, as the model saw it, so that the same is drawn from it; a region that
-     was painted on it is no part of it. */
-  function begun(picture, run) {
-    const first = picture.closest("#edit-stage .vs-slider")?.querySelector("img");
-    return first && run && !JSON.parse(run).inputs.mask ? data(first) : "";
-  }
-
-  /* Opens a tab that gets a picture, or a run and what it began with if it is the tab that compares. */
+  /* Opens a tab that gets a picture, or a run if it is the tab that compares. */
   async function send(tab, picture, run) {
-    const png = tab === "compare" ? begun(picture, run) : data(picture);
+    const png = tab === "compare" ? "" : data(picture);
     box?.close();
-    const before = document.getElementById(`${tab}-status`); // of a tab that is built anew
     const begin = JSON.stringify({ runs: run ? [JSON.parse(run)] : [], number: `b${++number}` });
     if (tab === "compare" && !isOpen(tab)) pending[tab] = begin;
     if (!isOpen(tab)) opener(tab).click();
     else if (tab === "compare") type(field(tab, "wanted"), begin);
     document.getElementById("tabs")?.scrollIntoView({ block: "start" });
     if (!png) return;
-    const anew = () => tab !== "compare" || document.getElementById(`${tab}-status`) !== before;
-    const place = await varSpaces.there(() => anew() && (taking(tab) || lacking(tab)));
+    const place = await varSpaces.there(() => taking(tab) || lacking(tab));
     if (place.matches("input")) varSpaces.handIn(place, [file(png)]);
   }
 

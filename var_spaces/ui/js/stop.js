@@ -3,7 +3,6 @@
 
 (() => {
   const SOON = 100; // milliseconds, until gradio has read an answer
-  const real = window.fetch;
   const early = new Set(); // buttons whose run is not in the line yet
   const pressed = new Set();
   let sending = [];
@@ -24,8 +23,8 @@
     return { __type__: "update", interactive: what === "begins" };
   };
 
-  window.fetch = (input, init) => {
-    const answer = real(input, init);
+  varSpaces.between((input, init, send) => {
+    const answer = send();
     if (sending.length && String(input).includes("/queue/join")) {
       const buttons = sending;
       const later = () => setTimeout(() => buttons.forEach(arrived), SOON);
@@ -33,7 +32,7 @@
       answer.then(later, later);
     }
     return answer;
-  };
+  });
 
   document.addEventListener(
     "click",

@@ -6,6 +6,7 @@ Pure functions of a :class:`RunView`. Everything that did not come from this fil
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from html import escape
 from typing import Any
 
@@ -66,15 +67,17 @@ def notice(text: str) -> str:
     return line("notice", escape(text), 0.0)
 
 
-def restored(said: str, go: str, spec: RunSpec) -> str:
+def restored(said: str, go: str, spec: RunSpec, known: Container[str] = ()) -> str:
     """The line for settings that are back, with what they do not hold.
 
     Args:
         go: the button that draws them again.
+        known: content hashes of pictures that are back, too.
     """
     task = methods.parse("task", {"name": spec.task, **spec.inputs})
+    lacks = any(key not in known for key in task.pictures().values())
     pictures = "If its picture is not here, hand it in again: it is no part of them. "
-    return notice(f"{said} {pictures if task.pictures() else ''}Press {go} to draw it again.")
+    return notice(f"{said} {pictures if lacks else ''}Press {go} to draw it again.")
 
 
 def line(phase: str, words: str, share: float) -> str:

@@ -5,7 +5,7 @@ This is the only layout and the only wiring of the task tabs; a task brings its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,9 @@ from var_spaces.ui import tabs
 from var_spaces.ui.form.chips import Chips
 from var_spaces.ui.form.controls import Controls, element_id
 from var_spaces.ui.form.form import RUN_FIELDS, Form
+from var_spaces.ui.form.handed import HANDED
 from var_spaces.ui.form.layout import FormLayout
+from var_spaces.ui.own.visitors import session
 from var_spaces.ui.queue.lined_up import lined_up
 from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing
 from var_spaces.ui.run import handlers, links, stage
@@ -58,7 +60,7 @@ class Tab:
 
     def restore(self, spec: RunSpec) -> list[Any]:
         """The form filled with an accepted spec, and a line that says so."""
-        filled = self.controls.updates(self.form.values(spec))
+        filled = self.controls.updates(self.form.values(spec, HANDED.of(session())))
         chips = self.chips.updates(spec.model, spec.task)
         return [_restored(self.form, spec), *filled.values(), *chips]
 
@@ -68,7 +70,7 @@ def _restored(form: Form, spec: RunSpec | None) -> str | None:
     if spec is None:
         return None
     said = f"Settings of run {spec.id} are back."
-    return stage.restored(said, tabs.words(form.tab).go, spec)
+    return stage.restored(said, tabs.words(form.tab).go, spec, HANDED.of(session()))
 
 
 def build_tab(name: str, spec: RunSpec | None = None) -> Tab:
@@ -154,14 +156,22 @@ def _wire(tab: Tab) -> None:
 
 def _draw(form: Form, **given: Any) -> Iterator[tuple]:
     """Run, and show every view of the run; closing it stops the run."""
-    with closing(handlers.run(form, form.shown(given))) as views:
+    given = form.shown(given)
+    with closing(handlers.run(form, given)) as views:
         for view in views:
             yield Screen.show(view, None)
             if view.phase == "done":  # the picture is seen while its files are written
+                _keep(form, given)
                 with files(view) as paths:
                     yield Screen.show(view, paths)
             if view.phase == "failed":
                 raise refusal(view.message)
+
+
+def _keep(form: Form, given: Mapping[str, Any]) -> None:
+    """Know the pictures of a run that was drawn, for the tab that shows the run next."""
+    if form.takes_pictures:
+        HANDED.keep(session(), form.request(given)[1])
 
 
 def _draw_step(form: Form, shown: StepsView, steps: Steps, **given: Any) -> Iterator[tuple]:
@@ -171,6 +181,7 @@ def _draw_step(form: Form, shown: StepsView, steps: Steps, **given: Any) -> Iter
         for view in views:
             yield (*Screen.show(view, None), *shown.same())
             if view.phase == "done":
+                _keep(form, given)
                 with files(view) as paths:
                     yield (*Screen.show(view, paths), *shown.grown(steps, given, view))
             if view.phase == "failed":
