@@ -30,6 +30,7 @@ OUT = ROOT / "docs" / "screenshots"
 DESKTOP, PHONE = {"width": 1280, "height": 960}, {"width": 390, "height": 844}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SCALES_WHILE_RUNNING = 4
+PATIENCE = 240_000  # milliseconds: other work may keep the computer busy
 QUALITY = 80
 LONG = (
     "a red apple and a small blue sailboat on a light blue background, a glossy panda beside them, "
@@ -44,6 +45,7 @@ def main() -> None:
     page = build_app()
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         for name in sys.argv[1:] or PICTURES:
@@ -75,6 +77,7 @@ def held(stream: Callable, gate: Event) -> Callable:
 def opened(browser: Browser, url: str, options: dict) -> Iterator[Page]:
     context = browser.new_context(**options)
     tab = context.new_page()
+    tab.set_default_timeout(PATIENCE)
     tab.goto(url)
     tab.locator("#generate-go").wait_for()
     tab.evaluate("document.fonts.ready")
@@ -95,7 +98,7 @@ def save(tab: Page, name: str) -> None:
 
 def status(tab: Page, phase: str, part: str = "generate") -> None:
     line = tab.locator(f"#{part}-status .vs-status")
-    expect(line).to_have_attribute("data-phase", phase, timeout=120_000)
+    expect(line).to_have_attribute("data-phase", phase)
 
 
 def empty(tab: Page, gate: Event) -> None:
@@ -111,7 +114,7 @@ def example(number: int, pictures: int = 1) -> Callable:
         if pictures > 1:
             tab.locator("#generate-count input[type=number]").fill(str(pictures))
             tab.locator("#generate-go").click()
-            expect(tab.locator(".vs-picture")).to_have_count(pictures, timeout=120_000)
+            expect(tab.locator(".vs-picture")).to_have_count(pictures)
             status(tab, "done")
 
     return act
@@ -121,7 +124,7 @@ def running(tab: Page, gate: Event) -> None:
     gate.clear()
     tab.locator("#generate-example-2").click()
     frames = tab.locator(".vs-frame[data-state=done]")
-    expect(frames).to_have_count(SCALES_WHILE_RUNNING, timeout=120_000)
+    expect(frames).to_have_count(SCALES_WHILE_RUNNING)
 
 
 def cost(tab: Page, gate: Event) -> None:
@@ -157,7 +160,7 @@ def papers(tab: Page, gate: Event) -> None:
     """Rows of papers beside ours."""
     leaderboard(tab, gate)
     tab.get_by_role("button", name="Papers and ours").click()
-    expect(tab.locator("#board-papers-table table").first).to_be_visible(timeout=120_000)
+    expect(tab.locator("#board-papers-table table").first).to_be_visible()
     tab.locator("#board-papers").evaluate("e => e.scrollIntoView()")
 
 
@@ -187,7 +190,7 @@ def lined_up(tab: Page, gate: Event) -> None:
     """Runs that wait in the line, with places and times."""
     example(3)(tab, gate)
     tab.locator("[data-more]").click()
-    expect(tab.locator(".vs-drawn img")).to_have_count(4, timeout=240_000)
+    expect(tab.locator(".vs-drawn img")).to_have_count(4)
     gate.clear()
     for number in (21, 22, 23):
         tab.locator("#generate-seed input").fill(str(number))
@@ -199,7 +202,7 @@ def control(tab: Page, gate: Event) -> None:
     """Along an outline, where a model does that; else how to get one."""
     tab.get_by_role("tab", name="Control").click()
     begun = tab.locator("#control-example-0, #control-missing")
-    expect(begun.first).to_be_visible(timeout=60_000)
+    expect(begun.first).to_be_visible()
     if tab.locator("#control-example-0").count():
         tab.locator("#control-example-0").click()
         status(tab, "done", "control")
@@ -211,7 +214,7 @@ def taught(name: str, steps: int) -> Callable:
     def act(tab: Page, gate: Event) -> None:
         tab.get_by_role("tab", name=name.capitalize()).click()
         tab.locator(f"#{name}-sample-0").click()
-        expect(tab.locator(f"#{name}-crops img").first).to_be_visible(timeout=60_000)
+        expect(tab.locator(f"#{name}-crops img").first).to_be_visible()
         tab.get_by_text("How it learns").click()
         tab.locator(f"#{name}-steps input").fill(str(steps))
         tab.locator(f"#{name}-train").click()
@@ -229,7 +232,7 @@ def handed_in(tab: Page, gate: Event) -> None:
     """Five pictures of a thing, each with the square that is learned from."""
     tab.locator("#tab-subject-button").click()
     tab.locator("#subject-sample-0").click()
-    expect(tab.locator("#subject-crops figure")).to_have_count(5, timeout=60_000)
+    expect(tab.locator("#subject-crops figure")).to_have_count(5)
 
 
 def error(tab: Page, gate: Event) -> None:
@@ -282,12 +285,12 @@ def battle(tab: Page, gate: Event) -> None:
     tab.get_by_role("tab", name="Compare").click()
     tab.get_by_role("tab", name="Blind battle").click()
     tab.locator("#battle-go").click()
-    expect(tab.locator("#battle-vote-tie")).to_be_enabled(timeout=120_000)
+    expect(tab.locator("#battle-vote-tie")).to_be_enabled()
 
 
 def leaderboard(tab: Page, gate: Event) -> None:
     tab.get_by_role("tab", name="Leaderboard").click()
-    expect(tab.locator("#board-table tbody tr").first).to_be_visible(timeout=120_000)
+    expect(tab.locator("#board-table tbody tr").first).to_be_visible()
 
 
 LIGHT = {"viewport": DESKTOP, "color_scheme": "light"}
@@ -324,6 +327,11 @@ PICTURES: dict[str, tuple[dict, Callable]] = {
     "dark-empty": (DARK, empty),
     "phone": (SMALL, example(2)),
     "phone-subject": (SMALL, handed_in),
+    "phone-edit": (SMALL, edit),
+    "phone-control": (SMALL, control),
+    "phone-error": (SMALL, error),
+    "dark-edit": (DARK, edit),
+    "dark-control": (DARK, control),
     "phone-dark": ({**SMALL, "color_scheme": "dark"}, empty),
 }
 

@@ -15,6 +15,7 @@ from tests.ui.models import write
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 90_000  # milliseconds: other work may keep the computer busy
+HELD = 900  # seconds for which a run is held at most; a test waits for several things meanwhile
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 # Gradio's image editor says this on a slow computer, when it is drawn anew while it loads a mask.
@@ -60,6 +61,15 @@ class Gate:
     def let_one_through(self) -> None:
         self._set(False, 1)
 
+    def ends(self) -> bool:
+        """Whether a run ends that was stopped: steps may begin before the server has noticed, so a
+        few are let through, fewer than a run has."""
+        for patience in (1, 5, 20, 60):
+            self.let_one_through()
+            if self.ended.wait(patience):
+                return True
+        return False
+
     def _set(self, open_: bool, permits: int) -> None:
         with self._changed:
             self._open, self._permits = open_, permits
@@ -67,7 +77,7 @@ class Gate:
 
     def _pass(self) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: self._open or self._permits, 60)
+            assert self._changed.wait_for(lambda: self._open or self._permits, HELD)
             self._permits = max(0, self._permits - 1)
 
     def stream(self, real: Callable) -> Callable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from tests.ui.test_browser import forget
 from tests.ui.test_tabs_browser import phase, show
 
 
@@ -14,6 +15,7 @@ def compared(page: Page, tab: str) -> None:
     page.locator(f"#{tab}-stage [data-send=compare]").click()
     status = page.locator("#compare-status")
     expect(status).to_have_text("The comparison is back. Press Compare to draw it again.")
+    forget(page, "compare")
     page.locator("#compare-go").click()
     phase(page, "compare", "done")
     pictures = page.locator(".vs-column .vs-picture")
@@ -25,9 +27,8 @@ def test_edits_are_compared_with_what_they_began_with(open_page):
     page = open_page()
     for number in (0, 1):  # the second one builds the tab anew
         show(page, "Edit")
+        page.locator("#edit-example-0").wait_for()
+        forget(page, "edit")
         page.locator(f"#edit-example-{number}").click()
-        expect(page.locator("#edit-seed input")).to_have_value(str(number + 1))
         phase(page, "edit", "done")
-        expect(page.locator("#edit-stage .vs-facts")).to_contain_text(f"Seed{number + 1}")
-        expect(page.locator("#edit-stage [data-send=compare]")).to_be_visible()
         compared(page, "edit")

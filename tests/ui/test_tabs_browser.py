@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.ui import test_browser
+from tests.ui.test_browser import settles
 from var_spaces.codecs import PNG_SIGNATURE
 from var_spaces.compare import votes
 
@@ -19,8 +21,7 @@ def show(page: Page, *names: str) -> None:
 
 
 def phase(page: Page, part: str, name: str) -> None:
-    status = page.locator(f"#{part}-status .vs-status")
-    expect(status).to_have_attribute("data-phase", name)
+    test_browser.phase(page, name, part)
 
 
 def test_an_edit_starts_from_a_picture_and_shows_both(open_page):
@@ -106,8 +107,7 @@ def test_a_comparison_is_stopped(open_page, gate):
     phase(page, "compare", "running")
     page.locator("#compare-stop").click()
     phase(page, "compare", "stopped")
-    gate.let_one_through()
-    assert gate.ended.wait(30)
+    assert gate.ends()
 
 
 def test_a_grid_has_a_picture_per_cell(open_page):
@@ -147,8 +147,11 @@ def choose(page: Page, name: str) -> None:
 
 def test_nothing_sticks_out_of_a_narrow_screen(open_page):
     page = open_page(390, 800)
-    for names in (("Edit",), ("Compare",), ("Compare", "Grid"), ("Compare", "Blind battle")):
-        show(page, *names)
+    built = {"Edit": "#edit-go", "Compare": "#compare-go"}
+    built |= {"Grid": "#grid-go", "Blind battle": "#battle-go"}
+    for name, button in built.items():
+        show(page, name)
+        page.locator(button).wait_for()
         for width in (320, 390, 768):
             page.set_viewport_size({"width": width, "height": 800})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            settles(page, f"document.documentElement.scrollWidth <= {width}", True)

@@ -37,7 +37,7 @@ def test_from_form_to_verified_row(open_page):
     page.locator("#submit-who textarea, #submit-who input").first.fill("<b>Ada</b>")
     page.locator("#submit-go").click()
     expect(page.locator("#submit-said")).to_contain_text("Request")
-    expect(page.locator("#board-requests")).to_contain_text("Done", timeout=60_000)
+    expect(page.locator("#board-requests")).to_contain_text("Done")
     expect(page.locator("#board-requests")).to_contain_text("Verified")
     expect(page.locator(ROWS)).to_have_count(1)
     expect(page.locator(ROWS)).to_contain_text("hack(budget=0.3)")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.ui.test_browser import forget, phase
 from var_spaces.zoo import cards
 
 TURNED = 6  # how the camera was held (EXIF): a quarter turn
@@ -61,12 +62,10 @@ def test_taught_drawn_taken_home_deleted_and_brought_back(open_page, files, tmp_
     expect(page.locator("#subject-own input")).to_have_value(re.compile("Dog, fine-tuned"))
 
     def draw():
+        forget(page, "subject-own")
         page.locator("#subject-own-idea-0").click()
-        picture = page.locator("#subject-own-stage .vs-picture")
-        expect(page.locator("#subject-own-status .vs-status")).to_have_attribute(
-            "data-phase", "done"
-        )
-        return picture.get_attribute("src")
+        phase(page, "done", "subject-own")
+        return page.locator("#subject-own-stage .vs-picture").get_attribute("src")
 
     drawn = draw()
     with page.expect_download() as taken:

@@ -25,7 +25,7 @@ def test_runs_wait_their_turn(open_page, gate):
     expect(page.locator(".vs-line")).to_be_hidden()  # one run needs no line
     for number in (1, 2, 3):
         ask(number)
-    expect(waiting).to_have_count(4)
+        expect(waiting).to_have_count(1 + number)
     expect(waiting.nth(0)).to_contain_text("now")
     expect(waiting.nth(2)).to_contain_text("place 3ant")
     expect(waiting.nth(2)).to_contain_text("seed 2")
@@ -39,11 +39,10 @@ def test_runs_wait_their_turn(open_page, gate):
     expect(waiting).to_have_count(3)
     with page.expect_request("**/cancel"):
         page.locator("#generate-stop").click()  # only the run that is drawn
-    gate.let_one_through()  # the step that was under way
+    assert gate.ends()
     phase(page, "stopped")
     expect(waiting).to_have_count(2)
     expect(waiting.nth(0)).to_contain_text("seed 1")
-    assert gate.ended.wait(30)
     gate.open()
     page.get_by_role("button", name="Go on with the others").click()
     drawn = page.locator(".vs-drawn img")
@@ -59,12 +58,10 @@ def test_the_line_is_bounded_and_a_refusal_holds_it(open_page, gate):
     gate.close()
     page.locator("#generate-go").click()
     phase(page, "running")
-    seed(page).fill("minus one")
-    page.locator("#generate-go").click()
-    for number in range(1, FULL + 1):
-        seed(page).fill(str(number))
+    for number, asked in enumerate(("minus one", *range(1, FULL + 1)), 2):
+        seed(page).fill(str(asked))
         page.locator("#generate-go").click()
-    expect(page.locator(".vs-waiting li")).to_have_count(1 + FULL)
+        expect(page.locator(".vs-waiting li")).to_have_count(min(number, 1 + FULL))
     expect(page.locator(".vs-line p")).to_have_text(
         "The line is full: wait for a run, or take one out."
     )
@@ -103,10 +100,12 @@ AT_ONCE = """() => {
 def test_stop_between_two_runs_stops_the_second(open_page, gate):
     page = open_page()
     gate.close()
-    for number in range(3):
+    page.locator("#generate-go").click()
+    phase(page, "running")
+    for number in (1, 2):
         seed(page).fill(str(number))
         page.locator("#generate-go").click()
-    expect(page.locator(".vs-waiting li")).to_have_count(3)
+        expect(page.locator(".vs-waiting li")).to_have_count(1 + number)
     page.evaluate(BETWEEN)
     gate.open()
     expect(page.locator(".vs-line p")).to_have_text("Stopped before it began.")

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.ui.test_browser import generate
+from tests.ui.test_browser import generate, settles
 from var_spaces.ui import tabs
 
 SERIOUS = ("serious", "critical")
@@ -69,8 +69,8 @@ def test_no_serious_violation(open_page, scheme):
         page.get_by_role("tab", name=tab).click()
         page.locator(built).wait_for()
         assert complaints(page) == [], tab
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
-        assert page.evaluate(COVERED) == [], tab
+        settles(page, f"document.documentElement.scrollWidth <= {width}", True)
+        settles(page, COVERED, [])
 
 
 def test_every_tab_is_looked_at(open_page):

@@ -73,7 +73,7 @@ def build_battle(card: Card) -> None:
                     winner: gr.Button(text, interactive=False, elem_id=f"battle-vote-{winner}")
                     for winner, text in WINNERS.items()
                 }
-            table = gr.HTML(elem_id="battle-ranking", elem_classes="vs-card")
+            table = gr.HTML(visible=False, elem_id="battle-ranking", elem_classes="vs-card")
     ticket, seen = gr.State(None), gr.State(frozenset())
     outputs = [status, pictures, ticket, *buttons.values()]
     drawing = runs(
@@ -173,7 +173,7 @@ def _vote(
     alike = comparable(votes.decided(found), battle.a)
     table = rank_table(ranking(alike), len(alike))
     judged = seen | {frozenset((battle.a, battle.b))}
-    return said, table, None, judged, *_switch(False)
+    return said, gr.update(value=table, visible=True), None, judged, *_switch(False)
 
 
 def _switch(on: bool) -> list[dict]:

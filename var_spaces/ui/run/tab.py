@@ -6,7 +6,7 @@ This is the only layout and the only wiring of the task tabs; a task brings its 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
+from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form.chips import Chips
@@ -171,7 +172,8 @@ def _draw(form: Form, **given: Any) -> Iterator[tuple]:
 def _keep(form: Form, given: Mapping[str, Any]) -> None:
     """Know the pictures of a run that was drawn, for the tab that shows the run next."""
     if form.takes_pictures:
-        HANDED.keep(session(), form.request(given)[1])
+        with suppress(VarSpacesError):  # its model may have been deleted meanwhile
+            HANDED.keep(session(), form.request(given)[1])
 
 
 def _draw_step(form: Form, shown: StepsView, steps: Steps, **given: Any) -> Iterator[tuple]:
