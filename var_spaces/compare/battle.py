@@ -54,10 +54,12 @@ def contestants(base: RunSpec) -> dict[str, RunSpec]:
     found = {}
     for name, changes in CONTESTANTS.items():
         try:
-            spec = plan(base.replace(**{**PLAIN, **changes})).spec
+            planned = plan(base.replace(**{**PLAIN, **changes}))
         except VarSpacesError:
             continue  # it does not work with this model
-        found[f"{_does(base)}, {name}"] = spec
+        if "reward" in planned.spec.decoding and not planned.task.asked(planned.card).text:
+            continue  # it looks for what was asked, and that is nothing
+        found[f"{_does(base)}, {name}"] = planned.spec
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import Random
 from urllib.parse import parse_qs
 
 import gradio as gr
@@ -13,7 +14,7 @@ import pytest
 from tests.controls import write_control
 from tests.varedit import write_editor
 from var_spaces import RunSpec, api, methods
-from var_spaces.compare.battle import next_battle
+from var_spaces.compare.battle import contestants, next_battle
 from var_spaces.compare.interleave import LETTERS
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import digest
@@ -131,7 +132,9 @@ def test_battles_take_pictures(task):
     asked = {key: (common | own)[key] for key in battle.ASKED.keys}
     base, pictures = battle.question_run(asked, 5)
     assert list(pictures) == [digest(PICTURE)]
-    duel = next_battle(base, [])
+    judged = [name for name in contestants(base) if "best of 4" in name]
+    assert bool(judged) == (task in ("instruct", "subject", "control"))  # here with words
+    duel = next_battle(base, [], Random(2))
     assert duel.a.startswith(f"{base.model} ({task}), ")  # other votes than those on words alone
     *_, board = comparing.run(duel.runs, pictures)
     assert board.phase == "done", board.message

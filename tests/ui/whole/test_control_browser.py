@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.ui.test_browser import STICKS_OUT, settles
 from tests.ui.test_compare_edit_browser import compared
 from tests.ui.test_tabs_browser import phase, show
 from tests.ui.whole.test_accessibility import complaints
@@ -32,4 +33,6 @@ def test_the_map_is_laid_over_the_picture(open_page, tmp_path):
     handle.press("Home")  # the line is another control
     expect(picture).to_have_css("opacity", "0.05")
     assert complaints(page) == []
+    page.set_viewport_size({"width": 360, "height": 800})
+    settles(page, STICKS_OUT, [])
     compared(page, "control")
