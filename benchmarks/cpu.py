@@ -1,6 +1,7 @@
 """What the CPU path takes, against torch's own order of sums and one image per batch.
 
     python benchmarks/cpu.py [--threads 1] [--runs 5] [--images 1 8]
+    python benchmarks/cpu.py --int8 --runs 1    # weights in int8-dynamic alone; writes no page
 
 CPU seconds of this process, medians of several runs, both sides in one process and in turn.
 Published sizes have random weights, since the time does not depend on them; "plain" turns off
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from report import table, write
 
-from var_spaces import api
+from var_spaces import api, cpu
 from var_spaces.backbones import products
 from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
@@ -37,6 +38,7 @@ from var_spaces.decoding.setup import RunSetup
 from var_spaces.decoding.strategies.plain import PlainDecoding
 from var_spaces.tokenizers import winograd
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
+from var_spaces.zoo.quantise import quantisable, quantise_layer
 
 NEVER = 10**9
 
@@ -69,10 +71,15 @@ def in_turn(call: Callable[[], Any], runs: int) -> tuple[float, float, Any, Any]
     return median(times[True]), median(times[False]), given[True], given[False]
 
 
-def var_d16(images: int) -> Callable[[], tuple[list[torch.Tensor], np.ndarray]]:
+def var_d16(
+    images: int, quant: str = "none"
+) -> Callable[[], tuple[list[torch.Tensor], np.ndarray]]:
     """Draws ``images`` of VAR-d16 at 256 px in one batch, with random weights."""
     torch.manual_seed(0)
     backbone = VAR(VARConfig.published(16)).eval().requires_grad_(False)
+    for name, layer in quantisable(backbone).items() if quant != "none" else ():
+        given = (layer.weight.data, None if layer.bias is None else layer.bias.data)
+        quantise_layer(backbone, name, *given, quant, torch.float32, "cpu")
     tokenizer = ResidualVQ(ResidualVQConfig()).eval().requires_grad_(False)
     setup = RunSetup(
         tokenizer=tokenizer,
@@ -98,6 +105,20 @@ def var_d16(images: int) -> Callable[[], tuple[list[torch.Tensor], np.ndarray]]:
                 pixels.append(event.image)
 
     return draw
+
+
+def int8(runs: int) -> str:
+    """What weights in int8-dynamic bring, in a line."""
+    draws = {quant: var_d16(1, quant) for quant in ("none", "int8-dynamic")}
+    times: dict[str, list[float]] = {quant: [] for quant in draws}
+    for number in range(runs + 1):
+        for quant, draw in draws.items():
+            start = time.process_time()
+            draw()
+            if number:
+                times[quant].append(time.process_time() - start)
+    full, few = (median(found) for found in times.values())
+    return f"VAR-d16, 256 px: {full:.3g} s in float32, {few:.3g} s in int8-dynamic"
 
 
 def decoder(side: int) -> Callable[[], np.ndarray]:
@@ -128,8 +149,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--images", type=int, nargs="+", default=[1, 8], help="of VAR-d16 at once")
+    parser.add_argument("--int8", action="store_true", help="measure weights in int8-dynamic")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    cpu.keep_memory()  # as every process with models on a CPU does
+    if args.int8:
+        print(int8(args.runs))
+        return
     rows = []
     for images in args.images:
         name = f"VAR-d16, 256 px, {images} at once"

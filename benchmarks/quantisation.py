@@ -26,6 +26,7 @@ CASES = (
     ("float32", torch.float32, "none"),
     ("bfloat16", torch.bfloat16, "none"),
     ("int8", torch.float32, "int8"),
+    ("int8-dynamic", torch.float32, "int8-dynamic"),
     ("nf4", torch.float32, "nf4"),
 )
 SETTING = {"guidance": 1.5, "top_k": 0, "top_p": 0.96}

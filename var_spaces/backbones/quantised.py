@@ -1,7 +1,9 @@
-"""Linear layers whose weights take 8 or 4 bits, multiplied by bitsandbytes.
+"""Linear layers whose weights take 8 or 4 bits, multiplied by bitsandbytes or by torch.
 
 ``int8`` is LLM.int8() without outliers (https://arxiv.org/abs/2208.07339): a scale per row of the
 weights and per token. ``nf4`` is QLoRA's 4-bit type with quantised scales (arXiv 2305.14314, §3).
+``int8-dynamic`` is the rule of ``int8`` by torch's product of integers, for speed on CPUs: nothing
+passes through half precision, and bitsandbytes is not needed.
 
 The layers hold plain buffers and change nothing when they run, so threads share them, and whatever
 moves, counts or offloads tensors needs to know nothing about them. (bitsandbytes' own modules
@@ -11,6 +13,7 @@ rearrange their weights during the first call.)
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from functools import cache
 from typing import Any, ClassVar
@@ -156,4 +159,47 @@ class NF4Linear(QuantisedLinear):
         return library.matmul_4bit(x, self.packed.t(), quant_state=state, bias=bias)
 
 
-KINDS: dict[str, type[QuantisedLinear]] = {layer.kind: layer for layer in (Int8Linear, NF4Linear)}
+class DynamicInt8Linear(QuantisedLinear):
+    """Eight bits; a scale per row of the weights and per row of ``x``, found as it comes.
+
+    Rows of ``x`` do not see each other, so images of a batch stay apart.
+    """
+
+    kind = "int8-dynamic"
+
+    @staticmethod
+    def quantise(weight: Tensor) -> dict[str, Tensor]:
+        if weight.is_cuda:
+            raise VarSpacesError("Weights in 'int8-dynamic' are for CPUs: choose int8 on a GPU.")
+        codes, scales = _rows_in_8_bits(weight.float(), _most())
+        return {"codes": codes, "scales": scales[:, 0]}
+
+    @staticmethod
+    def nbytes(rows: int, columns: int) -> int:
+        return rows * columns + 4 * rows
+
+    def multiply(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        codes, scales = _rows_in_8_bits(x.float(), 127)
+        out = torch._int_mm(codes, self.codes.T) * scales
+        out *= self.scales
+        return (out if bias is None else out.add_(bias)).to(x.dtype)
+
+
+@cache
+def _most() -> int:
+    """Largest code of a weight: processors without instructions for sums of such products (VNNI)
+    add two of them in 16 bits, which 63 never fills."""
+    full = torch.full((32, 64), 127, dtype=torch.int8)
+    return 127 if (torch._int_mm(full, full.T) == 64 * 127**2).all() else 63
+
+
+def _rows_in_8_bits(x: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Integers up to ``most`` of rows ``(n, m)``, and what they are multiplied by, ``(n, 1)``."""
+    largest = torch.linalg.vector_norm(x, math.inf, dim=-1, keepdim=True)
+    scales = largest.div_(most).clamp_min_(torch.finfo(torch.float32).tiny)
+    return (x / scales).round_().to(torch.int8), scales
+
+
+KINDS: dict[str, type[QuantisedLinear]] = {
+    layer.kind: layer for layer in (Int8Linear, NF4Linear, DynamicInt8Linear)
+}

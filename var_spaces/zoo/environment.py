@@ -19,7 +19,7 @@ GRAPHS_VARIABLE = "VAR_SPACES_GRAPHS"
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 AUTO = "auto"
 NO_QUANT = "none"
-QUANTS = (NO_QUANT, "int8", "nf4")
+QUANTS = (NO_QUANT, "int8", "nf4", "int8-dynamic")
 
 
 def budget_from_environment() -> int | None:
