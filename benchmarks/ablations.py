@@ -116,6 +116,7 @@ STUDIES = {"control": CONTROL, "reference": REFERENCE}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--variants", nargs="*", help="some of the study's (all)")
     parser.add_argument("--steps", type=int, default=300, help="of every variant")
     parser.add_argument("--models", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--work", type=Path, default=WORK, help="where cells of jobs are kept")
@@ -126,6 +127,8 @@ def main() -> None:
     results = {}
     with without_denormals():
         for name, variant in study.variants.items():
+            if options.variants and name not in options.variants:
+                continue
             model = trained(study, options.study, name, variant, options)
             job = Job(get_suite(study.suite), Entry.of(model, **variant.parts), work=options.work)
             results[name], _ = run(job)
@@ -178,6 +181,8 @@ def report(study: Study, options: argparse.Namespace, results: Mapping[str, Resu
         for name, result in results.items()
     }
     command = f"python benchmarks/ablations.py {options.study} --steps {options.steps}"
+    if options.variants:
+        command += f" --variants {' '.join(results)}"
     print(write(f"ablations_{options.study}", study.title, command, data, text))
 
 
