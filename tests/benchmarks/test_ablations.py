@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from leaderboard.suites import base
 from leaderboard.suites.base import get_suite
 from leaderboard.suites.embedded_control import EmbeddedControl
 from tests.controls import write_control
@@ -45,6 +46,7 @@ def test_every_variant_is_one_that_its_recipe_can_train(ablations):
 def test_the_table_of_a_study(ablations, tmp_path, monkeypatch):
     items = [i for i in get_suite("embedded-control").items() if i.inputs["control"] in WANTED]
     monkeypatch.setattr(EmbeddedControl, "items", lambda self: items[:6])
+    monkeypatch.setattr(base, "_hash", base._hash.__wrapped__)  # it is another suite meanwhile
     variants = {name: ablations.CONTROL.variants[name] for name in ("full", "none", "scalar")}
     columns = {"canny F1": ("control-f1", "canny"), "IoU": ("control-iou", "mask")}
     study = replace(ablations.CONTROL, variants=variants, columns=columns)
