@@ -72,6 +72,37 @@ def test_another_library_is_no_error(monkeypatch):
     assert cpu.keep_memory.__wrapped__() is False
 
 
+WAITS = """
+import os, sys
+from var_spaces.errors import VarSpacesError
+from var_spaces.ui import app
+
+def build_app():
+    print(os.environ.get("GOMP_SPINCOUNT"), "torch" in sys.modules)
+    raise VarSpacesError("seen")
+
+app.build_app = build_app
+app.main([])
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "spins"),
+    [({}, cpu.SPINS), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_a_page_shares_its_cores_unless_the_host_says_how_to_wait(told, spins):
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    kept = {k: v for k, v in os.environ.items() if k not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", WAITS],
+        cwd=ROOT,
+        env={**kept, **told},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [spins, "False"], done.stderr  # later it would do nothing
+
+
 def test_any_order_ends_where_it_began():
     with pytest.raises(ZeroDivisionError), cpu.any_order(True):
         assert cpu.is_any_order()

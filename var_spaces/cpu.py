@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT, OF_ITS_OWN = 2**30, 2**28
 
+# Rounds that GNU OpenMP waits in when it knows that others want its cores.
+SPINS = "1000"
+
 _any_order: ContextVar[bool] = ContextVar("sums may have any order", default=False)
 
 
@@ -60,6 +63,20 @@ def any_order(allowed: bool) -> Iterator[None]:
 def is_any_order() -> bool:
     """Whether the caller is inside :func:`any_order`."""
     return _any_order.get()
+
+
+def share_cores() -> bool:
+    """Let threads that have done their part of a product fall asleep soon, for a process that is
+    not alone on its cores: a page with a browser or other pages beside it.
+
+    GNU OpenMP, which torch's Linux wheels use, lets them wait busily for milliseconds, on a core
+    that the one they wait for may need; a drawing of 0.15 s took 0.15 to 0.5 s beside a browser.
+    To be called before torch is loaded. Says whether it was done: not where the environment
+    already says how to wait.
+    """
+    if "OMP_WAIT_POLICY" in os.environ:
+        return False
+    return os.environ.setdefault("GOMP_SPINCOUNT", SPINS) == SPINS
 
 
 @cache

@@ -6,7 +6,9 @@ import torch
 from safetensors.torch import load_file
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.zoo.writer import save_model, weights_digest
+from var_spaces.zoo import folders
+from var_spaces.zoo.folders import weights_digest
+from var_spaces.zoo.writer import save_model
 
 CARD = {"format": 1, "id": "tiny"}
 
@@ -82,3 +84,21 @@ def test_dtype_none_keeps_types_and_views_are_stored_as_they_look(tmp_path):
     stored = load_file(tmp_path / "m" / "model.safetensors")
     assert torch.equal(stored["a"], base.T) and stored["a"].dtype == torch.float32
     assert torch.equal(stored["n"], torch.arange(3))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_folder_takes_the_place_of_another(tmp_path, monkeypatch, at_once):
+    old, new = tmp_path / "model", tmp_path / "next"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / folder.name).write_text("")
+    if at_once and not folders._exchange(old, new):
+        pytest.skip("this file system cannot exchange two names")
+    if at_once:
+        folders._exchange(old, new)
+        monkeypatch.setattr(folders.os, "replace", None)  # never without a folder
+    else:
+        monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
+    folders.replace_folder(old, new)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in old.iterdir()] == ["next"]

@@ -21,6 +21,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 
+from var_spaces import cpu
 from var_spaces.errors import VarSpacesError
 from var_spaces.remote.engine import engine
 from var_spaces.spec import RunSpec
@@ -182,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     agents = parser.parse_args(arguments).mcp
     if agents and not find_spec("mcp"):
         parser.error('--mcp needs an optional package: pip install "gradio[mcp]"')
+    cpu.share_cores()  # before anything loads torch
     try:
         chosen, options = port(), launch_options()
         own_folder()

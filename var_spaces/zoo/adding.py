@@ -23,9 +23,9 @@ from var_spaces.validation import shorten
 from var_spaces.zoo import cards, hub
 from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card
 from var_spaces.zoo.families import FAMILIES
+from var_spaces.zoo.folders import INDEX, SINGLE, replace_folder
 from var_spaces.zoo.locate import MAX_INDEX_BYTES, READABLE, digest_of, indexed_names, weight_files
 from var_spaces.zoo.source import REPOSITORY, REVISION, Source
-from var_spaces.zoo.writer import INDEX, SINGLE, replace_folder
 
 ON_THE_HUB = re.compile(f"(?P<name>{REPOSITORY})(@(?P<revision>{REVISION}))?")
 MOST = {"depth": 256, "num_res_blocks": 32}  # of what a module repeats

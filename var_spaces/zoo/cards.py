@@ -33,9 +33,9 @@ from var_spaces.spec import RunSpec
 from var_spaces.validation import FrozenDict, FrozenModel, freeze, shorten
 from var_spaces.zoo import hub
 from var_spaces.zoo.families import FAMILIES, Family
+from var_spaces.zoo.folders import CARD
 from var_spaces.zoo.source import Source, Terms, optional
 
-CARD = "card.json"
 # What an adapter takes over from its base.
 INHERITED = (
     "family", "role", "architecture", "tokenizer", "text_encoder", "classes", "styles",

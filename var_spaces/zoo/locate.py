@@ -12,7 +12,7 @@ from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo import hub
 from var_spaces.zoo.cards import OFFER_VARIABLE, Card, may_download
-from var_spaces.zoo.writer import INDEX, SINGLE, weights_digest
+from var_spaces.zoo.folders import INDEX, SINGLE, weights_digest
 
 ACCEPT_VARIABLE = "VAR_SPACES_ACCEPT"
 # Names of weight files; what they hold is told by content.

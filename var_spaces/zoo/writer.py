@@ -5,12 +5,10 @@ Needs torch, safetensors and the standard library only, because training machine
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.zoo.folders import (
+    CARD,
+    INDEX,
+    SINGLE,
+    keep_other_files,
+    replace_folder,
+    weights_digest,
+)
 
-CARD = "card.json"
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 MAX_SHARD = 9_000_000
 
 
@@ -62,25 +65,12 @@ def save_model(
         digest = weights_digest(temporary / name for name in names)
         text = json.dumps({**card, "weights_sha256": digest}, indent=2, ensure_ascii=False)
         (temporary / CARD).write_text(text + "\n", "utf-8")
-        _keep_other_files(folder, temporary)
+        keep_other_files(folder, temporary)
         temporary.chmod(0o755)
         replace_folder(folder, temporary)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return digest
-
-
-def weights_digest(files: Iterator[Path] | list[Path]) -> str:
-    """SHA-256 over the weight files one after the other, in order of their names.
-
-    The same number comes from ``cat model*.safetensors | sha256sum``.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _on_disk(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
@@ -152,22 +142,3 @@ def _write_shards(
         index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
         (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", "utf-8")
     return names
-
-
-def _keep_other_files(old: Path, new: Path) -> None:
-    if not old.is_dir():
-        return
-    for path in sorted(old.iterdir()):
-        if path.is_file() and path.suffix != ".safetensors" and path.name not in (CARD, INDEX):
-            shutil.copy2(path, new / path.name)
-
-
-def replace_folder(folder: Path, new: Path) -> None:
-    """Put ``new`` where ``folder`` is; the old folder leaves only when the new one is complete."""
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    os.replace(folder, old)  # an empty folder may be replaced by a folder
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)

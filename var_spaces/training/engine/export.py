@@ -13,7 +13,8 @@ from torch import nn
 from var_spaces.errors import VarSpacesError
 from var_spaces.int8_rows import packed
 from var_spaces.training.engine.models import read_card
-from var_spaces.zoo.writer import CARD, save_model
+from var_spaces.zoo.folders import CARD
+from var_spaces.zoo.writer import save_model
 
 if TYPE_CHECKING:
     from var_spaces.training.engine.plan import Plan

@@ -14,7 +14,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.folder import fill
 from var_spaces.training.engine.config import build, bundled, read_config
 from var_spaces.zoo.families import FAMILIES
-from var_spaces.zoo.writer import CARD
+from var_spaces.zoo.folders import CARD
 
 EVALUATORS = {
     "judge": ("var_spaces.evaluators.judge:Judge", "var_spaces.evaluators.judge:JudgeNetwork"),
