@@ -54,6 +54,29 @@ def test_what_reads_prompts_is_read_from_disk_too():
     assert with_ - without == pytest.approx(more, abs=1) and more > 1
 
 
+def test_a_map_is_read_once_as_the_counted_operations_say():
+    """docs/results/control_cost.md: Infinity-2B with and without a map, two and three rows."""
+    control, schedule, plain = get_card("control-bit"), get_card("infinity-2b").schedule, "plain"
+    large = get_card("infinity-2b")
+    controlled = large.model_copy(update={"adapter": control.adapter})
+    for rows, counted in ((2, 150.2 / 115.1), (3, 207.8 / 172.6)):
+        with_, without = (
+            operations(card, schedule, rows, 0, decoding(plain)) for card in (controlled, large)
+        )
+        assert with_ / without == pytest.approx(counted, rel=0.1)
+
+
+def test_a_source_is_read_in_every_row():
+    card = get_card("varedit-2b-512")
+    tokens, seen = card.schedule.total, card.schedule.lengths[-1]
+    without = card.model_copy(update={"adapter": None})
+    for rows in (2, 6):
+        with_, alone = (
+            operations(one, card.schedule, rows, 0, decoding("plain")) for one in (card, without)
+        )
+        assert with_ / alone == pytest.approx(1 + seen / tokens)
+
+
 def test_more_pictures_and_larger_ones_take_longer():
     var, two, eight = (get_card(name) for name in ("var-d30", "infinity-2b", "infinity-8b"))
     search = parse("decoding", "tts-var")

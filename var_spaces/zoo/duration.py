@@ -80,6 +80,7 @@ def operations(
         total += 2 * _bytes(own[step.model]) / 4 * tokens
         pictures += images * (step.rows if step.looks else int(previews))
         before = step.model
+    total += 2 * _bytes(own[""]) / 4 * _beside(card, schedule, rows)
     if not (previews or work[-1].looks):
         pictures += images
     return total + pictures * _decoding(card.tokenizer, schedule)
@@ -89,6 +90,16 @@ def _models(card: Card, decoding: DecodingStrategy) -> dict[str, str]:
     """Ids of the models that draw, by what the strategy calls them."""
     partners = {name: base_of(get_card(name)).id for name in decoding.models}
     return {"": base_of(card).id, **partners}
+
+
+def _beside(card: Card, schedule: ScaleSchedule, rows: int) -> float:
+    """Tokens that an adapter sends through the blocks before anything is drawn, as far as what it
+    keeps of them says: a source in every row, a map once per run."""
+    if not card.adapter:
+        return 0
+    adapter, config = methods.parse("adapter", card.adapter), build(base_of(card)).config
+    once = adapter.held(schedule, config) / config.depth
+    return once + rows * max(adapter.pinned(schedule, config), default=0)
 
 
 @lru_cache(maxsize=64)
