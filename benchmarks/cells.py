@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 
 Cell = dict[str, Any]
 

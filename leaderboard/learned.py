@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from leaderboard.suites.base import Suite
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 
 if TYPE_CHECKING:
     from torch import Tensor

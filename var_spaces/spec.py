@@ -7,16 +7,15 @@ benchmark and the key of the leaderboard. Equal specs have equal ids and give eq
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from var_spaces import codecs, methods
 from var_spaces.errors import VarSpacesError
+from var_spaces.paths import write_file
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.validation import FrozenDict, FrozenModel, freeze, shorten
 
@@ -170,20 +169,3 @@ def save_png(image: np.ndarray, spec: RunSpec, scale: int = 1) -> bytes:
     ``scale`` enlarges every pixel to a crisp square of ``scale`` x ``scale``.
     """
     return spec.embed_in_png(codecs.encode_png(image, scale))
-
-
-def write_file(path: str | Path, data: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        VarSpacesError: if the place cannot be written.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")  # whoever else writes it
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise VarSpacesError(f"Cannot write {path}: {error.strerror}.") from None
-    finally:
-        part.unlink(missing_ok=True)

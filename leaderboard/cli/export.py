@@ -8,7 +8,7 @@ from leaderboard.export import to_csv, to_eval_results, to_json
 from leaderboard.store import reading_stores
 from leaderboard.table.board import Source
 from var_spaces.cli.arguments import Parser
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 
 
 def run(arguments: Sequence[str]) -> None:

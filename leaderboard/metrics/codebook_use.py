@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaderboard.metrics.base import Batch, Context, Metric, Value
+from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -26,11 +27,20 @@ class CodebookUse(Metric):
         return f"{self.title} N={n}"
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        """Ids ``(B, L)``; bitwise tokens, ``(B, L, d)``, are read as whole numbers if they fit."""
+        """Ids ``(B, L)``; bitwise tokens, ``(B, L, d)``, are read as whole numbers.
+
+        Raises:
+            VarSpacesError: for tokens of more than 64 bits.
+        """
         tokens = batch.tokens
-        if tokens.ndim == 3:
-            tokens = tokens @ (1 << np.arange(min(tokens.shape[2], 62), dtype=np.int64))
-        return tokens
+        if tokens.ndim < 3:
+            return tokens
+        bits = tokens.shape[2]
+        if bits > 64:
+            raise VarSpacesError(f"{self.title} counts codes of up to 64 bits; these have {bits}.")
+        packed = np.packbits(tokens.astype(bool), axis=2, bitorder="little")
+        filled = np.pad(packed, ((0, 0), (0, 0), (0, 8 - packed.shape[2])))
+        return np.ascontiguousarray(filled).view("<i8")[..., 0]
 
     def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         _, counts = np.unique(values, return_counts=True)

@@ -37,11 +37,12 @@ class InceptionScore(Distribution):
         logits = np.asarray(values, np.float64)
         if self.shuffle:
             logits = logits[np.random.default_rng(0).permutation(len(logits))]
-        found = [inception_score(part) for part in np.array_split(logits, self.splits)]
+        splits = min(self.splits, len(logits))  # an empty one would have no score
+        found = [inception_score(part) for part in np.array_split(logits, splits)]
         mean = float(np.mean(found))
-        if self.splits < 2:
+        if splits < 2:
             return Value(mean)
-        error = 1.96 * float(np.std(found, ddof=1)) / self.splits**0.5
+        error = 1.96 * float(np.std(found, ddof=1)) / splits**0.5
         return Value(mean, mean - error, mean + error)
 
 

@@ -24,12 +24,13 @@ class KvPeak(PerImage):
 
 @register
 class KvHistory(PerImage):
-    """Bytes that the last scale is given, as a share of those of the full cache."""
+    """Bytes that the last scale is given, as a share of those of the full cache; 0 where it is the
+    only one."""
 
     name = "kv-history"
     title = "KV history share"
     better = "lower"
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        cost = batch.cost
-        return np.full(len(batch.items), cost.kv_bytes[-2] / max(cost.kv_full_bytes[-2], 1))
+        given, full = (sum(held[-2:-1]) for held in (batch.cost.kv_bytes, batch.cost.kv_full_bytes))
+        return np.full(len(batch.items), given / max(full, 1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaderboard.references.base import RealFeatures, Reference
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 
 if TYPE_CHECKING:
     import torch

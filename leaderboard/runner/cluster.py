@@ -30,9 +30,9 @@ from leaderboard.runner.run import (
     zoo_of,
 )
 from var_spaces.errors import VarSpacesError
+from var_spaces.paths import write_file
 from var_spaces.record import Environment
 from var_spaces.remote.cluster import FEWEST, connected, settings
-from var_spaces.spec import write_file
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from leaderboard.item import Item
 from leaderboard.metrics.base import Batch, Cost
 from leaderboard.runner.job import Job
 from var_spaces.events import Finished, ScaleDone
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 from var_spaces.tasks.plan import plan
 
 if TYPE_CHECKING:

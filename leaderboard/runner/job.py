@@ -24,7 +24,7 @@ from leaderboard.metrics.base import Metric
 from leaderboard.suites.base import Suite
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 from var_spaces.tasks.plan import Plan, plan
 from var_spaces.zoo.cards import Card, get_card
 

@@ -14,7 +14,7 @@ from leaderboard.runner.draw import draw, load, run_batch
 from leaderboard.runner.finish import finish, real_of
 from leaderboard.runner.job import Job
 from leaderboard.runner.processes import Processes, processes
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 
 if TYPE_CHECKING:
     import torch

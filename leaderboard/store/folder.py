@@ -34,8 +34,8 @@ from leaderboard.store.backend import (
 )
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
+from var_spaces.paths import write_file
 from var_spaces.record import Sha256
-from var_spaces.spec import write_file
 from var_spaces.validation import FrozenModel, freeze
 
 HIDDEN = ".store"

@@ -32,6 +32,7 @@ from leaderboard.metrics.token_agreement import TokenAgreement
 from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import statistics
 from var_spaces import methods
+from var_spaces.errors import VarSpacesError
 
 RANDOM = np.random.default_rng(0)
 
@@ -206,6 +207,7 @@ def test_inception_score():
     assert InceptionScore(splits=1).score(np.zeros((5, 4)), None).value == pytest.approx(1)
     sure = InceptionScore(splits=1).score(1000 * np.eye(4), None)
     assert sure.value == pytest.approx(4)
+    assert InceptionScore(splits=10).score(1000 * np.eye(4), None).value == pytest.approx(1)
 
 
 # --- against the full cache ----------------------------------------------------------------------
@@ -304,6 +306,12 @@ def test_codebook_use(context):
     assert metric.score(np.array([[5, 5], [5, 5]]), None).value == pytest.approx(1)
     bits = batch(1, tokens=np.array([[[1, 0, 1], [0, 1, 1]]]))
     assert metric.measure(bits, context).tolist() == [[5, 6]]
+    wide = np.eye(64, dtype=np.int64)[None]
+    assert metric.score(metric.measure(batch(1, tokens=wide), context), None).value == (
+        pytest.approx(64)
+    )
+    with pytest.raises(VarSpacesError, match="up to 64 bits; these have 65"):
+        metric.measure(batch(1, tokens=np.zeros((1, 2, 65), np.int64)), context)
 
 
 # --- costs ----------------------------------------------------------------------
@@ -313,6 +321,8 @@ def test_costs(context):
     drawn = batch()
     assert KvPeak().measure(drawn, context).tolist() == [4.0] * 3
     assert KvHistory().measure(drawn, context).tolist() == [0.5] * 3
+    one_scale = batch(1, cost=Cost(1.0, (8,), (8,)))
+    assert KvHistory().measure(one_scale, context).tolist() == [0]
     assert Latency().measure(drawn, context).tolist() == [[pytest.approx(100), 3]] * 3
     times = np.stack([np.arange(101.0), np.ones(101)], 1)
     latency = Latency().score(np.concatenate([times, [[999, 8]]]), None)
@@ -368,7 +378,6 @@ def test_every_metric_says_what_it_is(name):
 
 
 def test_what_is_not_here_is_named_with_the_way_to_get_it(monkeypatch, tmp_path):
-    from var_spaces.errors import VarSpacesError
 
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("VAR_SPACES_DATA", str(tmp_path))

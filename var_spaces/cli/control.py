@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from var_spaces import methods
 from var_spaces.cli.arguments import Parser, add_method_flags
 from var_spaces.cli.generate import png_place
-from var_spaces.spec import write_file
+from var_spaces.paths import write_file
 
 KIND = "canny"
 

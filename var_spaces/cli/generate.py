@@ -24,7 +24,8 @@ from var_spaces.cli.arguments import (
     with_flags,
 )
 from var_spaces.errors import VarSpacesError, printable
-from var_spaces.spec import RunSpec, save_png, write_file
+from var_spaces.paths import write_file
+from var_spaces.spec import RunSpec, save_png
 from var_spaces.tasks.plan import usual_model
 from var_spaces.validation import shorten
 from var_spaces.zoo.cards import get_card

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.paths import write_file
 from var_spaces.training.data.counter import below, chance, draw
 from var_spaces.training.images.scan import ScanReport, image_files, listed, scan
 
@@ -180,9 +180,10 @@ def _prepare(folder: Path, size: int, run: Path, key: str) -> dict[str, Any]:
         "report": report.as_json(),
     }
     os.replace(file.name, run / PIXELS)
-    _write(run / INDEX, json.dumps(index))
-    _write(run / f"{REPORT}.json", json.dumps(report.as_json(), indent=2, ensure_ascii=False))
-    _write(run / f"{REPORT}.txt", report.as_text())
+    told = json.dumps(report.as_json(), indent=2, ensure_ascii=False)
+    texts = {INDEX: json.dumps(index), f"{REPORT}.json": told, f"{REPORT}.txt": report.as_text()}
+    for name, text in texts.items():
+        write_file(run / name, f"{text}\n".encode())
     return index
 
 
@@ -214,9 +215,3 @@ def split(digests: list[str], report: ScanReport) -> tuple[list[int], list[int]]
     held_out = min(max(held_out, 1), len(digests) - 1)
     report.validation, report.training = held_out, len(digests) - held_out
     return order[held_out:], order[:held_out]
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{token_hex(4)}.tmp")
-    temporary.write_text(text + "\n", "utf-8")
-    os.replace(temporary, path)
