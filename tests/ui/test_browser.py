@@ -259,3 +259,24 @@ def test_who_waits_is_told_so(open_page, gate):
     gate.open()
     phase(first, "done")
     phase(second, "done")
+
+
+def test_a_press_counts_though_the_button_moves_away_under_it(open_page):
+    """As when a control above it is loaded between the two halves of a press."""
+    page = open_page()
+    box = page.locator("#generate-go").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    away = "document.querySelector('#tabs').style.marginTop = '300px'"
+    back = "document.querySelector('#tabs').style.marginTop = ''"
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0], middle[1] + 40)  # off the button: no press at all
+    page.evaluate(away)
+    page.mouse.up()
+    page.evaluate(back)
+    expect(page.locator(STATUS)).to_have_attribute("data-phase", "empty")
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.evaluate(away)
+    page.mouse.up()
+    phase(page, "done")
