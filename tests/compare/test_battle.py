@@ -99,6 +99,33 @@ def test_damaged_lines_are_passed_over(file):
     assert ([v.winner for v in found], damaged) == (["a", "b"], 4)
 
 
+def test_a_vote_is_read_once(file, monkeypatch):
+    """A file of many votes is not gone through anew for every visitor who votes."""
+    read, real = [], votes.codecs.parse_json
+
+    def parse(line, *rest):
+        read.append(line)
+        return real(line, *rest)
+
+    monkeypatch.setattr(votes.codecs, "parse_json", parse)
+    for number in range(1, 4):
+        votes.add(vote(when=number), file)
+        found, _ = votes.read(file)
+        found.clear()  # who asked may do with it what it likes
+        assert [v.when for v in votes.read(file)[0]] == list(range(1, number + 1))
+    assert len(read) == 3
+    with open(file, "ab") as out:  # half a line is no vote, and then it is one
+        out.write(votes.codecs.canonical(vote(when=4).model_dump(mode="json")).encode()[:9])
+    assert (len(votes.read(file)[0]), votes.read(file)[1]) == (3, 1)
+    with open(file, "ab") as out:
+        out.write(votes.codecs.canonical(vote(when=4).model_dump(mode="json")).encode()[9:] + b"\n")
+    assert [v.when for v in votes.read(file)[0]] == [1, 2, 3, 4]
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])  # its owner cut it
+    assert [v.when for v in votes.read(file)[0]] == [1]
+    file.unlink()
+    assert votes.read(file) == ([], 0)
+
+
 def test_a_full_file_takes_no_more(file, monkeypatch):
     votes.add(vote(), file)
     monkeypatch.setattr(votes, "MAX_FILE", file.stat().st_size)

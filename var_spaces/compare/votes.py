@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, BinaryIO, Literal
@@ -112,22 +113,51 @@ def _alone(file: BinaryIO) -> Iterator[None]:
     yield  # closing the file gives it free
 
 
+@dataclass
+class _Known:
+    """What a file held when it was read last: its whole lines up to ``end``."""
+
+    file: tuple[Path, int, int]
+    end: int = 0
+    votes: list[Vote] = field(default_factory=list)
+    damaged: int = 0
+
+    def take(self, lines: bytes) -> None:
+        self.end += len(lines)
+        for line in lines.splitlines():
+            try:
+                self.votes.append(Vote(**codecs.parse_json(line, "A vote", MAX_LINE)))
+            except (TypeError, VarSpacesError):
+                self.damaged += 1
+
+
+_known: _Known | None = None
+
+
 def read(path: Path | None = None) -> tuple[list[Vote], int]:
-    """All votes in order, and how many lines are none."""
+    """All votes in order, and how many lines are none.
+
+    What was appended since the last call is read, nothing else: a vote stays as it is.
+    """
+    global _known
     path = path or place()
-    votes, damaged = [], 0
     try:
-        with open(path, "rb") as file:
-            for line in file.read(MAX_FILE).splitlines():
-                try:
-                    votes.append(Vote(**codecs.parse_json(line, "A vote", MAX_LINE)))
-                except (TypeError, VarSpacesError):
-                    damaged += 1
+        with _lock, open(path, "rb") as file:
+            found = os.fstat(file.fileno())
+            same = (path, found.st_dev, found.st_ino)
+            if _known is None or _known.file != same or found.st_size < _known.end:
+                _known = _Known(same)
+            file.seek(_known.end)
+            new = file.read(MAX_FILE - _known.end)
+            whole = new.rfind(b"\n") + 1
+            _known.take(new[:whole])
+            known = _Known(same, votes=list(_known.votes), damaged=_known.damaged)
+        known.take(new[whole:])  # another program may be in the middle of a line
     except FileNotFoundError:
-        pass
+        return [], 0
     except OSError as error:
         raise VarSpacesError(f"The votes cannot be read: {error.strerror}.") from None
-    return votes, damaged
+    return known.votes, known.damaged
 
 
 def now() -> int:

@@ -212,6 +212,26 @@ def test_nobody_else_knows_them_and_a_reload_finds_them_again():
     assert visitors.of_key(one.key) is None
 
 
+def test_who_waits_for_a_training_is_not_away(monkeypatch):
+    """A training may take a day, and its visitor does nothing meanwhile."""
+    monkeypatch.setattr("var_spaces.ui.own.visitors.MOST", 1)
+    now = [0.0]
+    visitors = Visitors(lambda: now[0])
+    one = visitors.open("one")
+    with shelf.filling(one.folder):
+        now[0] = 20 * 3600.0
+        visitors.open("two")
+        visitors.open("three")
+        assert one.folder.exists() and visitors.of_key(one.key) is one
+    now[0] += 5 * 3600.0  # and has as long as all others to come back for the result
+    monkeypatch.setattr("var_spaces.ui.own.visitors.MOST", 9)
+    visitors.open("four")
+    assert visitors.known("one") is one
+    now[0] += 7 * 3600.0
+    visitors.open("five")
+    assert visitors.of_key(one.key) is None and not one.folder.exists()
+
+
 def test_a_visitor_who_invents_pages_takes_no_memory():
     visitors = Visitors(lambda: 0.0)
     one = visitors.open("first")

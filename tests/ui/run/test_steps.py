@@ -11,7 +11,8 @@ from tests.infinity import write_models
 from tests.varedit import write_editor
 from var_spaces.tasks.plan import plan
 from var_spaces.ui.form.form import Form
-from var_spaces.ui.run import handlers
+from var_spaces.ui.form.handed import Handed
+from var_spaces.ui.run import handlers, tab
 from var_spaces.ui.run.steps import MOST, Steps, changes, strip
 from var_spaces.ui.run.steps_view import StepsView
 from var_spaces.zoo.cards import get_card
@@ -105,3 +106,20 @@ def test_models_of_prompts_paint_a_region_too(models, page_models, tmp_path, mon
         FORM, values("tiny-t2i", source=PICTURE[:, :8], prompt="a dog", rectangle="0, 0, 0.5, 1")
     )
     assert not np.array_equal(done.images[0][:3], other.images[0][:3])
+
+
+def test_pictures_of_a_run_are_known_without_being_looked_at_twice(editors, monkeypatch):
+    """Their hashes take time, and a form can have changed when the drawing ends."""
+    looked, held, real = [], Handed(), Form.handed
+
+    def handed(form, given):
+        looked.append(given)
+        return real(form, given)
+
+    monkeypatch.setattr(Form, "handed", handed)
+    monkeypatch.setattr(tab, "HANDED", held)
+    monkeypatch.setattr(tab, "session", lambda: "mine")
+    *_, last = tab._draw(FORM, **values("tiny-edit", source=PICTURE, instruction="make it blue"))
+    assert last and len(looked) == 1
+    (kept,) = held.of("mine").values()
+    assert np.array_equal(kept, PICTURE)

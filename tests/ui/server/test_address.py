@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.server import hourly
-from var_spaces.ui.server.address import VARIABLE, address
+from var_spaces.ui.server.address import ASKED_FOR, VARIABLE, Agents, address
 from var_spaces.ui.server.hourly import HOUR, Hourly
 
 
@@ -41,6 +43,24 @@ def test_a_space_is_behind_its_proxy(monkeypatch):
     # from left to right: invented, the visitor, the platform's own network
     assert address(request("8.8.8.8, 1.2.3.4, 10.1.2.3")) == "1.2.3.4"
     assert address(request("nonsense")) == "10.0.0.1"
+
+
+def test_nobody_can_say_that_an_agent_asks(monkeypatch):
+    """The header of the server for agents holds a secret; another one is none, and is replaced."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    forged = request()
+    forged.headers[ASKED_FOR] = "0000 9.9.9.9"
+    assert address(forged) == "10.0.0.1"
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(address(HTTPConnection({**scope, "client": ("127.0.0.1", 1)})))
+
+    headers = [(ASKED_FOR.encode(), b"0000 9.9.9.9")]
+    for path in ("/gradio_api/mcp/", "/gradio_api/queue/join"):
+        scope = {"type": "http", "path": path, "headers": headers, "client": ("10.0.0.7", 1)}
+        asyncio.run(Agents(app)(scope, None, None))
+    assert seen == ["10.0.0.7", "127.0.0.1"]
 
 
 @pytest.mark.parametrize("text", ["10", "-1", "many", "²"])

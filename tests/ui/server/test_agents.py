@@ -8,6 +8,8 @@ import json
 import httpx
 import pytest
 
+from var_spaces.ui.queue import line
+
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("mcp"), reason='Needs an extra: pip install "gradio[mcp]".'
 )
@@ -27,9 +29,10 @@ def agents(only_tiny_models):
     page.close()
 
 
-def asked(url: str, method: str, **params) -> dict:
+def asked(url: str, method: str, *, place: str = "127.0.0.1", **params) -> dict:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    answer = httpx.post(url, headers=HEADERS, content=json.dumps(body), timeout=120)
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=place), timeout=120) as client:
+        answer = client.post(url, headers=HEADERS, content=json.dumps(body))
     assert answer.status_code < 500
     lines = [x.removeprefix("data: ") for x in answer.text.splitlines() if x.startswith("data: ")]
     return json.loads(lines[-1] if lines else answer.text)
@@ -56,6 +59,25 @@ def test_a_tool_draws(agents, tools):
         agents, "tools/call", name=tools["generate"], arguments={"model": "tiny-styled", "seed": 1}
     )
     assert not answer["result"].get("isError")
+
+
+def test_agents_are_counted_by_their_own_addresses(agents, tools, monkeypatch):
+    """The server for agents asks the page for all of them, from this computer."""
+    counted, real = [], line.address
+
+    def address(request):
+        counted.append(real(request))
+        return counted[-1]
+
+    monkeypatch.setattr(line, "address", address)
+    arguments = {"model": "tiny-styled", "seed": 1}
+    for place in ("127.0.0.2", "127.0.0.3"):
+        counted.clear()
+        answer = asked(
+            agents, "tools/call", place=place, name=tools["generate"], arguments=arguments
+        )
+        assert not answer["result"].get("isError")
+        assert set(counted) == {place}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+
+from filelock import FileLock
 
 from leaderboard.entry import Entry
 from leaderboard.papers import paper_rows
@@ -143,9 +147,22 @@ def _work(store: Store) -> None:
     from leaderboard.submissions.worker import Worker
 
     worker = Worker(Queue(store))
-    while _is_asked():
-        while worker.once() is not None:
-            continue
+    with _alone(store):
+        while _is_asked():
+            while worker.once() is not None:
+                continue
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """One worker on a local store, however many processes serve the page: runs that are measured
+    beside each other would take each other's time. The others wait, and find what is left."""
+    if not isinstance(store.backend, FolderBackend):
+        yield
+        return
+    store.backend.hidden.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.backend.hidden / "worker"):
+        yield
 
 
 def _is_asked() -> bool:

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from threading import Lock
 from typing import Any
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui.queue.limits import MIB, Limits
+from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card, get_card, read_card
 from var_spaces.zoo.folders import INDEX, replace_folder, weights_digest
 
@@ -38,6 +39,7 @@ UNREADABLE = (
 MAX_NOTES = 4096  # bytes of what a card tells of its training
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models make equal files
 _one = Lock()  # comes in at a time
+LOADING = 3600.0  # seconds before a training begins, at most
 BUSY, STOP = ".learning", ".stop"  # a training fills the shelf; it is asked to end
 
 
@@ -258,10 +260,20 @@ def filling(folder: Path) -> Iterator[None]:
 
 def ask_to_stop(folder: Path) -> bool:
     """Ask the training that fills this shelf to end after its next step; whether there is one."""
-    busy = (folder / BUSY).exists()
+    busy = is_filled(folder)
     if busy:
         (folder / STOP).touch()
     return busy
+
+
+def is_filled(folder: Path) -> bool:
+    """Whether a training is filling this shelf; one that was killed is believed no longer than one
+    may take."""
+    try:
+        began = (folder / BUSY).stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return time.time() - began < train_seconds() + LOADING
 
 
 def is_asked_to_stop(folder: Path) -> bool:

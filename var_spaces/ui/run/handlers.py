@@ -74,7 +74,7 @@ def run(form: Form, given: Mapping[str, Any], after: str = "") -> Iterator[RunVi
             spec = spec.replace(inputs={**spec.inputs, "after": after})
         planned = plan(spec)
         view = empty(spec.model).loading(planned.schedule, before(planned, pictures))
-        yield view
+        yield replace(view, handed=pictures)
         kept = Kept(planned.schedule)
         observe = None if planned.cache.preallocates else kept
         with closing(api.stream(planned, images=pictures, observe=observe)) as events:

@@ -6,7 +6,7 @@ This is the only layout and the only wiring of the task tabs; a task brings its 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
-from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form.chips import Chips
@@ -158,32 +157,29 @@ def _wire(tab: Tab) -> None:
 def _draw(form: Form, **given: Any) -> Iterator[tuple]:
     """Run, and show every view of the run; closing it stops the run."""
     given = form.shown(given)
+    handed: Mapping[str, Any] = {}
     with closing(handlers.run(form, given)) as views:
         for view in views:
+            handed = view.handed or handed
             yield Screen.show(view, None)
             if view.phase == "done":  # the picture is seen while its files are written
-                _keep(form, given)
+                HANDED.keep(session(), handed)
                 with files(view) as paths:
                     yield Screen.show(view, paths)
             if view.phase == "failed":
                 raise refusal(view.message)
 
 
-def _keep(form: Form, given: Mapping[str, Any]) -> None:
-    """Know the pictures of a run that was drawn, for the tab that shows the run next."""
-    if form.takes_pictures:
-        with suppress(VarSpacesError):  # its model may have been deleted meanwhile
-            HANDED.keep(session(), form.request(given)[1])
-
-
 def _draw_step(form: Form, shown: StepsView, steps: Steps, **given: Any) -> Iterator[tuple]:
     """As :func:`_draw`, for an edit that is a step of a chain."""
     given = form.shown(given)
+    handed: Mapping[str, Any] = {}
     with closing(handlers.run(form, given, shown.origin(steps, given))) as views:
         for view in views:
+            handed = view.handed or handed
             yield (*Screen.show(view, None), *shown.same())
             if view.phase == "done":
-                _keep(form, given)
+                HANDED.keep(session(), handed)
                 with files(view) as paths:
                     yield (*Screen.show(view, paths), *shown.grown(steps, given, view))
             if view.phase == "failed":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -56,6 +57,7 @@ class RunView:
         example: a finished one that is shown while nothing has been drawn.
         looks_back: whether the model reads earlier scales, or only the picture so far.
         before: the picture that an edit starts from, as a data URI.
+        handed: what was handed in by content hash, in the first view of a run alone.
         spec: of the run; None before it is accepted.
         scales: those that have been drawn.
         pictures: all images as they are now, as data URIs.
@@ -73,6 +75,7 @@ class RunView:
     example: Strip | None = None
     looks_back: bool = True
     before: str = ""
+    handed: Mapping[str, np.ndarray] = field(default_factory=dict)
     spec: RunSpec | None = None
     scales: tuple[ScaleView, ...] = ()
     pictures: tuple[str, ...] = ()

@@ -3,19 +3,28 @@
 Whoever sends a request can write anything into ``X-Forwarded-For``; only what a proxy of the owner
 added to its end is true. So the header counts only if ``VAR_SPACES_PROXIES`` says how many proxies
 stand in front, or inside a Space, which nobody can reach without its proxy.
+
+Gradio's server for agents (MCP) asks the page anew for each of them, from this computer, and hands
+their headers on. So whom it asks for is written into a header, with a secret of this process.
 """
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import os
+import secrets
 
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from var_spaces.errors import VarSpacesError
 
 VARIABLE = "VAR_SPACES_PROXIES"
 MOST = 9
+AGENTS = "/gradio_api/mcp"
+ASKED_FOR = "x-var-spaces-asked-for"
+_SECRET = secrets.token_hex(16)
 SHARED_BITS = 64  # of an IPv6 address: all that follow belong to one customer
 
 
@@ -33,6 +42,9 @@ def proxies() -> int:
 
 def address(request: HTTPConnection) -> str:
     """Who is counted for a request: an IPv4 address, or the network of an IPv6 one."""
+    secret, _, agent = request.headers.get(ASKED_FOR, "").partition(" ")
+    if agent and hmac.compare_digest(secret.encode(), _SECRET.encode()):
+        return agent
     direct = request.client.host if request.client else ""
     named = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
     count = proxies()
@@ -63,3 +75,18 @@ def _network(name: str) -> str:
     if found.ipv4_mapped:
         return str(found.ipv4_mapped)
     return str(ipaddress.ip_network((found, SHARED_BITS), strict=False))
+
+
+class Agents:
+    """ASGI middleware: says for whom the server for agents asks the page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(AGENTS):
+            name = ASKED_FOR.encode()
+            others = [header for header in scope["headers"] if header[0] != name]
+            told = f"{_SECRET} {address(HTTPConnection({**scope, 'headers': others}))}"
+            scope = {**scope, "headers": [*others, (name, told.encode())]}
+        await self.app(scope, receive, send)

@@ -18,6 +18,7 @@ from var_spaces.ui.own.take_home import own_route
 from var_spaces.ui.queue import line
 from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.ui.script import script_route
+from var_spaces.ui.server.address import Agents
 from var_spaces.ui.server.blobs import blob_routes
 from var_spaces.ui.server.names import Names
 from var_spaces.ui.server.requests import Checked, SmallRequests, closed_routes
@@ -46,6 +47,7 @@ def app_options(limits: Limits) -> dict[str, Any]:
             *closed_routes(),
         ],
         "middleware": [
+            Middleware(Agents),
             Middleware(OwnSite),
             Middleware(UploadTotals, limits=limits),
             Middleware(SmallRequests, most=limits.max_request_mb * MIB),
