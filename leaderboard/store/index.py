@@ -21,6 +21,7 @@ from var_spaces.errors import VarSpacesError
 
 PATH = "index.jsonl.gz"
 REPLACED = "index.parquet"  # of older versions; a writer removes it
+USUAL = 64 * 1024  # of a result; larger ones are not kept
 MAX_TEXT = 64 * 1024 * 1024  # bytes, inflated
 TEXT = "result"  # column of the text
 
@@ -98,13 +99,17 @@ def extended(data: bytes | None, new: Result) -> bytes | None:
     return write({**known, new.path: new}.values())
 
 
-@lru_cache(maxsize=8192)
 def parsed(text: str | bytes) -> Result:
-    """A result from its text; results are frozen, so they are read once.
+    """A result from its text; results are frozen, so those of usual size are read once.
 
     Raises:
         VarSpacesError: if it is none.
     """
+    return (_once if len(text) <= USUAL else Result.from_json)(text)
+
+
+@lru_cache(maxsize=8192)
+def _once(text: str | bytes) -> Result:
     return Result.from_json(text)
 
 

@@ -187,6 +187,21 @@ def test_tracks_are_few_and_bounded_in_bytes():
     assert not small._tracks
 
 
+def test_a_track_that_is_being_made_takes_its_room():
+    one, two, _ = runs(tiny.setup((0,)))
+    met = []
+
+    def recorder():
+        met.append(type(kept.lane(two, [0])))  # comes while the track of another is made
+        return Tape()
+
+    kept = Graphs(recorder, most=1, room=lambda device: 1e9)
+    one, two = (replace(setup, graphs=kept) for setup in (one, two))
+    kept.lane(one, [0])
+    assert type(kept.lane(one, [0])) is TrackLane
+    assert met == [Lane] and len(kept._tracks) == 1
+
+
 def test_what_leaves_the_memory_takes_its_tracks_along():
     kept, setup = graphs(), tiny.setup((0,))
     for _ in range(2):

@@ -113,6 +113,19 @@ def test_what_goes_wrong_is_told_to_all_of_a_batch(gate, monkeypatch):
     line.close()
 
 
+def test_who_cannot_be_told_stops_nobody_else(gate, caplog):
+    line = Batcher(Residency(), most=2, pause=0)
+    gate.open.set()
+
+    def deaf(word):
+        raise RuntimeError("Event loop is closed")
+
+    ticket = line.submit(request(1), deaf)
+    assert isinstance(heard(submit(line, request(2))[1])[-1], Finished)
+    assert ticket.gone and line.alive and "could not be told" in caplog.text
+    line.close()
+
+
 def test_an_engine_is_an_address(monkeypatch):
     from var_spaces.remote import address as engine
 

@@ -43,6 +43,14 @@ class Ticket:
         """Stop it: its rows leave the batch at the next scale."""
         self.gone = True
 
+    def say(self, word: Event | Exception | None) -> None:
+        """Tell it. Who cannot be told is gone; the others of the batch go on."""
+        try:
+            self.tell(word)
+        except Exception:
+            self.leave()
+            log.exception("A run could not be told")
+
     @property
     def images(self) -> int:
         return self.request.plan.spec.count
@@ -96,9 +104,9 @@ class Batcher:
                 self._draw(tickets)
             except Exception as error:
                 for ticket in tickets:
-                    ticket.tell(error)
+                    ticket.say(error)
             for ticket in tickets:
-                ticket.tell(None)
+                ticket.say(None)
 
     def _draw(self, tickets: list[Ticket]) -> None:
         requests = [ticket.request for ticket in tickets]
@@ -106,7 +114,7 @@ class Batcher:
             together(requests, self.zoo, self.device, lambda number: tickets[number].gone)
         ) as told:
             for number, event in told:
-                tickets[number].tell(event)
+                tickets[number].say(event)
 
     def _next(self) -> list[Ticket]:
         """Tickets of the next batch; none when it is over."""
@@ -119,7 +127,7 @@ class Batcher:
                         self._changed.wait_for(self._full, self.pause)
                 for ticket in [ticket for ticket in self._line if ticket.gone]:
                     self._line.remove(ticket)
-                    ticket.tell(None)
+                    ticket.say(None)
                 taken = self._company()
                 for ticket in taken:
                     self._line.remove(ticket)

@@ -16,7 +16,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -417,10 +417,8 @@ def _id(path: Path) -> str:
 
 def _paths() -> Iterator[Path]:
     for folder in folders():
-        if folder.is_dir():
-            yield from sorted(
-                path / CARD
-                for path in folder.iterdir()
-                if not path.name.startswith(".") and (path / CARD).is_file()
-            )
+        found = []
+        with suppress(FileNotFoundError, NotADirectoryError):  # a visitor's may just have left
+            found = [path / CARD for path in folder.iterdir() if not path.name.startswith(".")]
+        yield from sorted(filter(Path.is_file, found))
     yield from sorted(PUBLISHED.glob("*.json"))

@@ -224,6 +224,7 @@ class Graphs:
         self._recorder, self._most, self._room = recorder, most, room or _share_of_memory
         self._kinds: OrderedDict[tuple, bool] = OrderedDict()  # whether it may be recorded
         self._tracks: OrderedDict[Track, tuple] = OrderedDict()  # used last at the end
+        self._coming: list[int] = []  # bytes of those that are being made
         self._lock = Lock()
 
     def lane(self, setup: RunSetup, images: Sequence[int]) -> Lane:
@@ -272,20 +273,24 @@ class Graphs:
             idle = [track for track in self._tracks if not track.busy and needed <= room]
             while not (fits := self._fits(needed, room)) and idle:
                 del self._tracks[idle.pop(0)]
-        if not fits:
-            return None
+            if not fits:
+                return None
+            self._coming.append(needed)  # whoever comes meanwhile finds less room
         try:
             track = Track(setup, images, self._recorder())
+            track.busy = True
+            with self._lock:
+                self._tracks[track] = kind
+            return track
         except torch.OutOfMemoryError:
             return None
-        track.busy = True
-        with self._lock:
-            self._tracks[track] = kind
-        return track
+        finally:
+            with self._lock:
+                self._coming.remove(needed)
 
     def _fits(self, needed: int, room: float) -> bool:
-        taken = sum(track.bytes for track in self._tracks)
-        return len(self._tracks) < self._most and taken + needed <= room
+        taken = [*(track.bytes for track in self._tracks), *self._coming]
+        return len(taken) < self._most and sum(taken) + needed <= room
 
     def _give_up(self, kind: tuple, track: Track) -> None:
         with self._lock:
