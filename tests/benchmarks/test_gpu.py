@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.gpu import training
 from benchmarks.gpu.pack import pack, unpack
 from benchmarks.gpu.page import page
 from benchmarks.gpu.processes import TIMED_OUT, bounded
@@ -57,6 +58,34 @@ def test_tiny_run_and_its_repetition(tmp_path, bare):
     again = command(out, work, "--steps", "training", "speed")
     assert again.returncode == 0, again.stderr
     assert json.loads((out / "results.json").read_text()) == results  # nothing was measured twice
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_training_that_overruns_becomes_a_model_all_the_same(tmp_path, monkeypatch, saved):
+    called = []
+
+    def stopped(command, seconds, log, folder):
+        called.append(command[command.index("--minutes") + 1])
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("stopped\n")
+        if len(called) % 2:
+            return TIMED_OUT
+        if not saved:
+            return 1
+        model = tmp_path / "models" / command[command.index("--config") + 1][: -len("-gpu")]
+        model.mkdir()
+        run = {"minutes": 1.5, "images": 64, "device": "cuda"}
+        (model / "card.json").write_text(json.dumps({"metrics": {"nats": 0.5}, "training": run}))
+        return 0
+
+    monkeypatch.setattr(training, "bounded", stopped)
+    rows = training.train_all(tmp_path, lambda: 600.0, "cuda", False, set())
+    row = next(rows)
+    assert called == ["6.00", "0.01"]
+    if saved:
+        assert (row["minutes"], row["metrics"]) == (1.5, {"nats": 0.5})
+    else:
+        assert row["why"] == "ended with 1: stopped"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
