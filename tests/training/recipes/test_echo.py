@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
+from var_spaces.int8_rows import unpacked
 from var_spaces.training.__main__ import main
 from var_spaces.training.engine.config import read_config
 from var_spaces.training.engine.models import load, read_card
@@ -29,3 +31,28 @@ def test_a_tiny_run(tmp_path, monkeypatch, capsys):
     assert all(torch.equal(value, after[key]) for key, value in before.items())
     rows = (tmp_path / "runs" / "echo-bit" / "metrics.jsonl").read_text("utf-8").splitlines()
     assert len([row for row in rows if "loss" in json.loads(row)]) == 2
+
+
+def test_an_adapter_goes_on_from_a_trained_one(tmp_path, capsys):
+    models, out = Path("assets/models"), tmp_path / "models"
+    out.mkdir()
+    base = read_config("echo-bit")["recipe"]["base"]
+    for name in (base, read_card(models / base)["tokenizer"], "echo-bit", "control-bit"):
+        (out / name).symlink_to((models / name).resolve(), target_is_directory=True)
+    given = ["echo", "--config", "echo-bit", "--steps", "1", "--tiny", "--device", "cpu", "--quiet"]
+    given += ["--models", str(out), "--runs", str(tmp_path / "runs")]
+    assert main([*given, "--name", "on", "--start", "echo-bit"]) == 0
+    begun, ended = (weights(out / name) for name in ("echo-bit", "on"))
+    assert begun.keys() == ended.keys()
+    apart = sum((ended[name] - begun[name]).square().sum() for name in begun)
+    assert 0 < apart < 1e-3 * sum(value.square().sum() for value in begun.values())
+    assert read_card(out / "on")["training"]["recipe"]["recipe"]["start"] == "echo-bit"
+    capsys.readouterr()
+    assert main([*given, "--name", "other", "--start", "control-bit"]) == 2
+    assert "are of another layout than what is trained" in capsys.readouterr().err
+    assert not (out / "other").exists()
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    state = {k: v for f in sorted(folder.glob("*.safetensors")) for k, v in load_file(f).items()}
+    return {name: value.float() for name, value in unpacked(state).items()}

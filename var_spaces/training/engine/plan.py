@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.evaluators.folder import fill
 from var_spaces.training.codebooks import base as codebooks
 from var_spaces.training.codebooks.base import CodebookMethod
 from var_spaces.training.engine import models
@@ -160,6 +161,25 @@ class Plan:
     def _read(self, folder: Path, families: tuple[str, ...]) -> nn.Module:
         self.stands_on[folder.name] = models.read_card(folder).get("weights_sha256", "")
         return models.load(folder, *families)
+
+    def begin(self, module: nn.Module, name: str) -> None:
+        """Give a new module the weights of a trained one of its layout: an adapter whose base model
+        was trained on goes on from where it was. An empty name leaves it as it was drawn.
+
+        Raises:
+            VarSpacesError: if there is none, or its layout is another.
+        """
+        if not name:
+            return
+        folder = self.options.models / name
+        self.stands_on[name] = models.read_card(folder).get("weights_sha256", "")
+        try:
+            fill(module, folder).train().requires_grad_(True)
+        except RuntimeError:
+            raise VarSpacesError(
+                f"The weights in {folder} are of another layout than what is trained: take a model "
+                "of the same recipe, or leave 'start' out."
+            ) from None
 
     def codebook(self, name: str) -> CodebookMethod:
         """The method that [codebook] describes."""

@@ -53,6 +53,8 @@ class ControlTraining:
 
     Args:
         base: id of the frozen text-to-image model.
+        start: id of such an adapter, trained on an earlier state of the base, whose weights
+            training begins with; empty for none.
         scenes: name of the scene recipe.
         kinds: kinds of control.
         rank, share, place, sees, way, gate, zero_start: of the adapter; see
@@ -68,6 +70,7 @@ class ControlTraining:
     """
 
     base: str = "t2i-bit"
+    start: str = ""
     scenes: str = "composed_wide"
     kinds: tuple[str, ...] = KINDS
     rank: int = 16
@@ -171,7 +174,9 @@ class ControlRecipe(Recipe):
     def build(cls, plan: Plan) -> ControlRecipe:
         config = plan.settings
         base = text_base(plan, config.base, config.text_tokens)
-        return cls(*base, config, plan.seed, plan.device)
+        made = cls(*base, config, plan.seed, plan.device)
+        plan.begin(made.model.stream, config.start)
+        return made
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("kind.",) if train.optimizer == "muon" else ("",)

@@ -58,6 +58,8 @@ class EchoTraining:
 
     Args:
         base: id of the frozen text-to-image model.
+        start: id of such an adapter, trained on an earlier state of the base, whose weights
+            training begins with; empty for none.
         scenes: name of the scene recipe.
         semantic, content, exact_start: of the adapter; see :class:`var_spaces.adapters.echo.Echo`.
         image_encoder: its image encoder.
@@ -74,6 +76,7 @@ class EchoTraining:
     """
 
     base: str = "t2i-bit"
+    start: str = ""
     scenes: str = "composed"
     semantic: bool = True
     content: bool = True
@@ -205,7 +208,9 @@ class EchoRecipe(Recipe):
     def build(cls, plan: Plan) -> EchoRecipe:
         config = plan.settings
         base = text_base(plan, config.base, config.text_tokens)
-        return cls(*base, config, plan.seed, plan.device)
+        made = cls(*base, config, plan.seed, plan.device)
+        plan.begin(made.model.own, config.start)
+        return made
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         keep = ("uncond", "gate", "ada_gss") if train.optimizer == "muon" else ("",)
