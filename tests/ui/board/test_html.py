@@ -67,6 +67,18 @@ def test_table(board):
     assert "python -m leaderboard run" in html.table(build(Source((), {}), View()))
 
 
+def test_what_is_ranked_and_plotted_comes_first():
+    """Wherever it stands in the results: a small screen shows the first columns."""
+    scores = [score(f"other-{n}@1", 1) for n in range(5)]
+    scores += [score("psnr@1", 30), score("kv@1", 9, better="lower", unit="KiB")]
+    source = Source((row(pair(1, scores=tuple(scores))[0]),), {})
+    columns = {column.metric: column.key for column in build(source, View()).columns}
+    view = View(sort=columns["psnr@1"], x=columns["kv@1"], y=columns["psnr@1"])
+    shown = re.findall(r'data-sort="(\w+)"', html.table(build(source, view)))
+    assert shown[:2] == [columns["psnr@1"], columns["kv@1"]]
+    assert sorted(shown) == sorted(columns.values())
+
+
 def test_it_says_what_could_not_be_read():
     source = Source((row(result(1, 30, 100)),), {}, ("/srv/store: results/a.json: it is damaged",))
     text = html.table(build(source, View()))

@@ -37,6 +37,8 @@ def table(board: Board, shown: Sequence[str] = ()) -> str:
             f"<code>python -m leaderboard run --suite smoke</code>{_skipped(board)}</p>"
         )
     columns = [column for column in board.columns if not shown or column.key in shown]
+    told = (board.sort, board.y, board.x)  # what is ranked and plotted is in view
+    columns.sort(key=lambda column: told.index(column) if column in told else len(told))
     heads = "".join(_head(column, board.sort) for column in columns)
     pinned = [line for line in board.lines if is_baseline(line)]
     others = [line for line in board.lines if not is_baseline(line)]

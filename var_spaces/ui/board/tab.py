@@ -21,6 +21,14 @@ from var_spaces.ui.server.address import address
 from var_spaces.ui.server.hourly import shared
 
 TAB = "leaderboard"
+ABOUT = (
+    '<p class="vs-about">Each row is a model with a cache policy and a decoding strategy. A suite '
+    "says what was drawn and what was measured; rows of different suites are never ranked "
+    "together. "
+    "<span>Click a row for its settings, a head to rank by it.</span> "
+    "<span>To add a row, see <b>Submit an entry</b> below.</span></p>"
+)
+ALL = "None chosen: all"
 REFRESH = 2.0  # seconds between looks at submissions that are not done
 PICK = """element.addEventListener("click", (event) => {
   const button = event.target.closest(".vs-pick, .vs-sort");
@@ -64,6 +72,7 @@ def build_board(query: str = "") -> None:
     """
     view = View.from_query(query) if query else View()
     first = data.board(view)
+    gr.HTML(ABOUT, apply_default_css=False)
     filters = Filters(first, view)
     picture = gr.HTML(
         plot.pareto(first), elem_id="board-plot", elem_classes="vs-card", js_on_load=PICK
@@ -231,6 +240,7 @@ def _dropdown(label: str, name: str, start: dict[str, Any], **more: Any) -> gr.D
         label=label,
         interactive=True,  # gradio cannot tell inside a tab that is built later
         elem_id=f"board-{name}",
+        info=ALL if more.get("multiselect") else None,
         **more,
     )
 

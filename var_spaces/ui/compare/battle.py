@@ -191,12 +191,11 @@ def blind(board: Board) -> str:
             continue
         height, width = view.size
         crisp = " vs-crisp" if width < compare_html.SHOWN else ""
-        sides.append(
-            stage.enlarged(
-                f'<img class="vs-picture{crisp}" src="{_plain(view)}" width="{width}" '
-                f'height="{height}" alt="{side} picture" decoding="sync">'
-            )
+        picture = stage.enlarged(
+            f'<img class="vs-picture{crisp}" src="{_plain(view)}" width="{width}" '
+            f'height="{height}" alt="{side} picture" decoding="sync">'
         )
+        sides.append(f"<figure>{picture}<figcaption>{side}</figcaption></figure>")
     return f'<div class="vs-duel">{"".join(sides)}</div>'
 
 

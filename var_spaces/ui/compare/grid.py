@@ -85,6 +85,9 @@ def _cell(event: Finished) -> tuple[str, float, int]:
     return pixels.picture(event.images[0], record.spec), record.seconds, most
 
 
+BELOW = '<p class="vs-note">Below each picture: its time, and the most that its KV cache held.</p>'
+
+
 def html(grid: Grid) -> str:
     """The grid as a table of pictures."""
     heads = "".join(f'<th scope="col">{escape(_text(v))}</th>' for v in grid.x.values)
@@ -98,7 +101,7 @@ def html(grid: Grid) -> str:
     return (
         '<div class="vs-scroll" tabindex="0" role="region" aria-label="Grid of pictures">'
         f'<table class="vs-table vs-grid"><thead><tr><th scope="col">{corner}</th>{heads}</tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
+        f"</thead><tbody>{rows}</tbody></table></div>{BELOW}"
     )
 
 
@@ -120,6 +123,11 @@ def _td(grid: Grid, number: int, spec: RunSpec) -> str:
 def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
+
+ABOUT = (
+    '<p class="vs-about">Vary one or two parameters of a run, all else equal: every cell is drawn '
+    "from the same seed, unless the seed is what varies.</p>"
+)
 
 # --- the page -------------------------------------------------------------------------------------
 
@@ -158,6 +166,7 @@ class GridForm(Fields):
 
 def build_grid(card: Card) -> None:
     """Lay out and wire the grid inside the current Blocks."""
+    gr.HTML(ABOUT, apply_default_css=False)
     with gr.Row(elem_classes="vs-tab"):
         with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
             form = GridForm(card)

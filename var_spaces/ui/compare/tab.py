@@ -34,6 +34,10 @@ COLUMN_SECTIONS = (
     ("", ("cache", "decoding", "guidance"), True),
     ("Choosing tokens (sampling)", ("sampling",), False),
 )
+ABOUT = (
+    '<p class="vs-about">Two to four runs of one thing from the same seed: change a model or a '
+    "method in a column, and see where the pictures part and what it costs.</p>"
+)
 NONE = "Choose one, or set the columns below"
 CHOOSE = """element.addEventListener("change", event => {
   if (event.target.name === "vs-pair") element.querySelectorAll(".vs-pair").forEach(
@@ -55,6 +59,7 @@ def build_compare(specs: Sequence[RunSpec] = ()) -> None:
     with gr.Tabs(selected="side", elem_classes="vs-inner", overflow_behavior="wrap"):
         with gr.Tab("Side by side", id="side", elem_id="compare-side"):
             if card:
+                gr.HTML(ABOUT, apply_default_css=False)
                 _side_by_side(card, specs)
             else:
                 gr.HTML(compare_html.status(Board(phase="failed", message="No model was found.")))

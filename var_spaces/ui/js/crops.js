@@ -73,7 +73,10 @@ varSpaces.crops = (element, props, watch) => {
   }
 
   function draw() {
-    host.replaceChildren(...(props.value?.pictures || []).map(cut));
+    const figures = (props.value?.pictures || []).map(cut);
+    const said = document.createElement("p");
+    said.textContent = "Only what you see here is used: drag a picture to move it, the slider to cut closer.";
+    host.replaceChildren(...figures, ...(figures.length ? [said] : []));
   }
 
   watch("value", () => {

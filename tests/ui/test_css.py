@@ -1,0 +1,17 @@
+"""The page's own rules reach what they are for."""
+
+from __future__ import annotations
+
+import re
+
+from var_spaces.ui.theme import css
+
+MEDIA = re.compile(r"@media[^{]*\{((?:[^{}]*\{[^{}]*\})*)[^{}]*\}")
+
+
+def test_rules_of_small_screens_and_of_quiet_ones_reach_the_page():
+    """Gradio puts the page itself before every rule inside @media, and nothing lies in itself."""
+    plain = re.sub(r"/\*.*?\*/", "", css(), flags=re.DOTALL)
+    inside = [s.strip() for block in MEDIA.findall(plain) for s in re.findall(r"([^{}]+)\{", block)]
+    assert len(inside) > 20
+    assert not [selectors for selectors in inside if ".gradio-container" in selectors]
