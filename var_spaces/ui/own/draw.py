@@ -108,7 +108,11 @@ def _picked(event: gr.EventData) -> str:
 def _empty() -> RunView:
     known = bases()
     view = handlers.empty(next(iter(known), None))
-    return replace(view, promise="Train something, then click an idea.") if known else view
+    return (
+        replace(view, promise="Click an idea, and what you trained is drawn here.")
+        if known
+        else view
+    )
 
 
 def _draw(name: str, model: str | None, prompt: str, seed: str) -> Iterator[tuple]:
