@@ -147,6 +147,13 @@ def test_only_the_page_imports_gradio():
         assert own in ("ui", "app") or "import gradio" not in text, path
 
 
+def test_coroutines_of_tests_run_apart_from_browsers():
+    """``asyncio.run`` fails in a process where a browser's test ran before."""
+    here = {Path(__file__), ROOT / "tests" / "coroutines.py"}
+    found = [p for p in ROOT.glob("tests/**/*.py") if "asyncio.run" in p.read_text("utf-8")]
+    assert set(found) <= here, "call tests.coroutines.finished instead"
+
+
 def test_requirements_are_what_is_imported():
     imported = set()
     for path in [*top_modules(), *sources()]:

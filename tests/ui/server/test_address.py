@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 
 import pytest
 from starlette.requests import HTTPConnection
 
+from tests.coroutines import finished
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.server import hourly
 from var_spaces.ui.server.address import ASKED_FOR, VARIABLE, Agents, address
@@ -59,7 +59,7 @@ def test_nobody_can_say_that_an_agent_asks(monkeypatch):
     headers = [(ASKED_FOR.encode(), b"0000 9.9.9.9")]
     for path in ("/gradio_api/mcp/", "/gradio_api/queue/join"):
         scope = {"type": "http", "path": path, "headers": headers, "client": ("10.0.0.7", 1)}
-        asyncio.run(Agents(app)(scope, None, None))
+        finished(Agents(app)(scope, None, None))
     assert seen == ["10.0.0.7", "127.0.0.1"]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-
 import httpx
 import pytest
 from gradio.utils import get_upload_folder
 
+from tests.coroutines import finished
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.server import sites, uploads
@@ -164,8 +162,7 @@ def test_an_upload_in_chunks_is_not_read_whatever_length_it_says(monkeypatch):
         sent.append(message)
 
     asked = totals()({**scope, "client": ("10.0.0.1", 1)}, None, send)
-    with ThreadPoolExecutor(1) as pool:  # a browser's loop may run in this thread
-        pool.submit(asyncio.run, asked).result()
+    finished(asked)
     assert sent[0]["status"] == 411
 
 
