@@ -24,7 +24,9 @@ from leaderboard.metrics.edit_done import OPERATIONS
 from var_spaces.evaluators.claims import Facts
 from var_spaces.evaluators.edits import RESIZING, Pair, done, kept_psnr, kept_ssim, nearer
 from var_spaces.evaluators.parser import embedded_parser
+from var_spaces.tasks.unchanged import changed, mixed
 from var_spaces.training.images.pictures import grid
+from var_spaces.zoo.cards import get_card
 
 SHOWN = 6  # pairs of each operation in the picture
 
@@ -37,15 +39,22 @@ def reconstructed(images: np.ndarray, tokenizer: torch.nn.Module) -> np.ndarray:
     return soft.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
 
 
-def edited(model: str, numbers: Sequence[int], seed: int) -> np.ndarray:
-    """One picture per pair."""
+def edited(model: str, numbers: Sequence[int], seed: int) -> dict[str, np.ndarray]:
+    """One picture per pair by name of the row: as the model's card has it, and as it was drawn
+    where the card keeps what hardly changed."""
     pairs, sources, found = edit_pairs.pairs(), edit_pairs.sources(), []
     for n in numbers:
         (image,) = var_spaces.generate(
-            model=model, image=sources[n], instruction=pairs[n].instruction, seed=seed
+            model=model, image=sources[n], instruction=pairs[n].instruction, seed=seed, restore=0.0
         )
         found.append(np.asarray(image))
-    return np.stack(found)
+    drawn = np.stack(found)
+    least = get_card(model).usual_inputs("instruct").get("restore", 0.0)
+    if not least:
+        return {f"`{model}`": drawn}
+    pictures = zip(drawn, sources[list(numbers)], strict=True)
+    kept = [mixed(image, source, changed(image, source, least)) for image, source in pictures]
+    return {f"`{model}`": np.stack(kept), f"`{model}`, all as drawn": drawn}
 
 
 def captioned(model: str, numbers: Sequence[int], seed: int) -> np.ndarray:
@@ -139,7 +148,8 @@ def main() -> None:
         "copies of the source": edit_pairs.sources()[numbers],
         f"`{options.text}` from a caption": captioned(options.text, numbers, options.seed),
     }
-    images |= {f"`{model}`": edited(model, numbers, options.seed) for model in options.model}
+    for model in options.model:
+        images |= edited(model, numbers, options.seed)
     parsed = embedded_parser()
     rows = {name: judged(found, numbers, parsed(list(found))) for name, found in images.items()}
     text = report(rows, pairs)

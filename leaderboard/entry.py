@@ -54,8 +54,13 @@ class Entry(FrozenModel):
     def spec(
         self, task: str, inputs: Mapping[str, Any], *, seed: int, first: int, count: int
     ) -> RunSpec:
-        """The run spec that draws images of a suite with this entry."""
+        """The run spec that draws images of a suite with this entry.
+
+        What the suite leaves open of its task is as the model's card has it.
+        """
         parts = {kind: getattr(self, kind) for kind in (*PARTS, "schedule")}
+        if self.model in known("generator"):
+            inputs = get_card(self.model).usual_inputs(task) | dict(inputs)
         return RunSpec(
             task=task, model=self.model, inputs=inputs, seed=seed, first=first, count=count, **parts
         )

@@ -208,6 +208,7 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
         if not isinstance(methods["sampling"], Mapping):
             raise VarSpacesError(f"Give {', '.join(changes)} inside the sampling method.")
         methods["sampling"] = {**methods["sampling"], **changes}
+    inputs = card.usual_inputs(fields["task"]) | inputs
     task = get("task", fields["task"])
     pictures = _take_pictures(task, inputs)
     _check_inputs(task, inputs)

@@ -65,6 +65,16 @@ class FrozenModel(BaseModel):
             raise VarSpacesError(one_line(error, type(self))) from None
 
     @classmethod
+    def check_some(cls, data: Mapping[str, Any]) -> None:
+        """Refuse fields that do not exist and values they may not have; others may be missing."""
+        try:
+            cls.__pydantic_validator__.validate_python(freeze(data), self_instance=cls.__new__(cls))
+        except ValidationError as error:
+            refused = one_line(error, cls, missing=False)
+            if refused:
+                raise VarSpacesError(refused) from None
+
+    @classmethod
     def described_as(cls) -> str:
         """How error messages call this class."""
         return cls.__name__
@@ -119,9 +129,15 @@ def _metadata(field: FieldInfo) -> Iterator[Any]:
                     yield from getattr(item, "metadata", None) or [item]
 
 
-def one_line(error: ValidationError, cls: type[FrozenModel]) -> str:
-    """Turn pydantic's report into one line: what was wrong, what is allowed, how to fix it."""
-    errors = error.errors(include_url=False)
+def one_line(error: ValidationError, cls: type[FrozenModel], missing: bool = True) -> str:
+    """Turn pydantic's report into one line: what was wrong, what is allowed, how to fix it.
+
+    Args:
+        missing: whether a field that is not there is wrong; else the line may be empty.
+    """
+    errors = [e for e in error.errors(include_url=False) if missing or e["type"] != "missing"]
+    if not errors:
+        return ""
     errors.sort(key=lambda item: item["type"] != "extra_forbidden")  # a typo explains the rest
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{cls.described_as()}: {_explain(errors[0], cls)}{more}"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import load_file
 
 import var_spaces
+from leaderboard.entry import Entry
 from tests.varedit import write_editor
 from var_spaces import methods
 from var_spaces.cli import main
@@ -17,8 +24,12 @@ from var_spaces.pictures import digest
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.instruct import cut_back, pasted
 from var_spaces.tasks.plan import plan
+from var_spaces.tasks.unchanged import changed, mixed
+from var_spaces.ui.form.form import Form
+from var_spaces.ui.run.command import command
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.estimate import estimate
+from var_spaces.zoo.writer import save_model
 
 WORDS = "make the apple blue"
 PICTURE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
@@ -80,6 +91,71 @@ def test_fitting_is_the_published_one():
     wide = pasted(picture, 20, 40)  # a schedule that is not square
     assert wide.shape == (20, 40, 3) and (wide[:, 30:] == 255).all()
     assert (cut_back(wide, 20, 30) == picture).all()
+
+
+@pytest.mark.parametrize("size", [(8, 8), (30, 20), (21, 40), (300, 200)])
+def test_what_hardly_changed_is_the_picture_itself(size):
+    """Nothing is near enough at 0 (as runs before there was such a field), all is at 1."""
+    picture = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    drawn = draw(picture)
+    assert (draw(picture, restore=0.0).record.id, "restore" in drawn.record.spec.inputs) == (
+        drawn.record.id,
+        False,
+    )
+    assert (drawn.images[0] != picture).any()
+    assert (draw(picture, restore=1.0).images[0] == picture).all()
+    with pytest.raises(VarSpacesError, match=r"restore = 1\.5 is out of range: allowed is 0 to 1"):
+        draw(picture, restore=1.5)
+
+
+@given(st.integers(0, 2**32), st.integers(16, 90), st.integers(16, 90))
+@settings(max_examples=25, deadline=None)
+def test_a_change_is_taken_with_its_rim_and_nothing_else(seed, height, width):
+    """One square becomes another: it arrives whole, and what is far from it stays bit for bit."""
+    rng = np.random.default_rng(seed)
+    source = rng.integers(0, 256, (height, width, 3), np.uint8)
+    noisy = np.clip(source.astype(int) + rng.integers(-9, 10, source.shape), 0, 255)
+    size, side = min(height, width) // 4 + 1, max(height, width)
+    top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
+    square = slice(top, top + size), slice(left, left + size)
+    noisy[square] = (source[square].astype(int) + 128) % 256
+    result = noisy.astype(np.uint8)
+    mixed_one = mixed(result, source, changed(result, source, 0.2))
+    assert (mixed_one[square] == result[square]).all()
+    rows = np.maximum(top - np.arange(height), np.arange(height) - (top + size - 1))
+    columns = np.maximum(left - np.arange(width), np.arange(width) - (left + size - 1))
+    far = np.maximum(rows[:, None], columns) > side / 4 + 2
+    assert (mixed_one[far] == source[far]).all()
+
+
+def test_a_card_keeps_what_its_model_hardly_changes(folder, tmp_path, monkeypatch, apple):
+    """Every way to start a run takes the card's word; a spec that says nothing keeps nothing."""
+    card = json.loads((folder / "tiny-edit" / "card.json").read_text("utf-8"))
+    usual = {**card["defaults"], "task": {"name": "instruct", "restore": 1.0}}
+    card |= {"id": "tiny-restores", "defaults": usual}
+    del card["weights_sha256"]
+    save_model(
+        tmp_path / "more" / "tiny-restores",
+        card,
+        load_file(next((folder / "tiny-edit").glob("*.safetensors"))),
+    )
+    monkeypatch.setenv("VAR_SPACES_MODELS", os.pathsep.join((str(folder), str(tmp_path / "more"))))
+    kept = draw(model="tiny-restores")
+    assert (kept.images[0] == PICTURE).all() and kept.record.spec.inputs["restore"] == 1.0
+    out = tmp_path / "kept.png"
+    words = ["generate", "--model", "tiny-restores", "--instruction", WORDS, "--out", str(out)]
+    assert main([*words, "--picture", str(apple)]) == 0
+    assert RunSpec.from_file(out).id == kept.record.id
+    form = Form("edit")
+    values = form.defaults(get_card("tiny-restores"))
+    values |= {"inputs.source": PICTURE, "inputs.instruction": WORDS}
+    assert form.request(values)[0].id == kept.record.id
+    asked = {"source": digest(PICTURE), "instruction": WORDS}
+    row = Entry.of("tiny-restores").spec("instruct", asked, seed=0, first=0, count=1)
+    assert row.id == kept.record.id
+    drawn = draw(model="tiny-restores", restore=0.0).record.spec
+    assert "--restore 0.0" in command(drawn, get_card("tiny-restores"))
+    assert "--restore" not in command(kept.record.spec, get_card("tiny-restores"))
 
 
 def test_batches_equal_single_images():

@@ -158,6 +158,15 @@ REFUSED = {
     "script": (lambda d: change(d, paper="javascript:alert(1)"), "must be an https link"),
     "method": (lambda d: change(d, defaults={"cache": {"name": "ful"}}), "Did you mean 'full'?"),
     "task": (lambda d: change(d, defaults={"task": "drawing"}), "drawing"),
+    "no task": (lambda d: change(d, defaults={"task": {"restore": 1}}), "Unknown task None"),
+    "input": (
+        lambda d: change(d, defaults={"task": {"name": "instruct", "restore": 2}}),
+        "restore = 2 is out of range: allowed is 0 to 1",
+    ),
+    "no input": (
+        lambda d: change(d, defaults={"task": {"name": "instruct", "restroe": 1}}),
+        "Did you mean 'restore'?",
+    ),
     "kind": (lambda d: change(d, defaults={"cach": {}}), "Did you mean 'cache'?"),
     "encoder": (lambda d: change(d, text_encoder={"name": "minilm"}), "must not have"),
 }

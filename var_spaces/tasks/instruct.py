@@ -17,6 +17,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.methods import parse, register
 from var_spaces.tasks.base import Pictures, Task, picture
 from var_spaces.tasks.text_to_image import Prompt
+from var_spaces.tasks.unchanged import changed, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,14 @@ class Instruct(Task):
         description="what to change, as one would say it", json_schema_extra={"content": "prompt"}
     )
     negative_prompt: Prompt = Field("", description="what guidance leads away from")
+    restore: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="what changed less than this comes from the picture itself, in its own pixels; "
+        "0 takes all as it was drawn",
+        json_schema_extra={"later": True},
+    )
     after: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{16}$",
@@ -96,7 +105,13 @@ class Instruct(Task):
         return max(pictures[self.source].shape[:2])
 
     def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:
-        return cut_back(image, *pictures[self.source].shape[:2])
+        source = pictures[self.source]
+        result = cut_back(image, *source.shape[:2])
+        if not self.restore:
+            return result
+        height, width = image.shape[:2]
+        weights = changed(image, pasted(source, height, width), self.restore)
+        return mixed(result, source, cut_back(weights, *source.shape[:2]).clip(0, 1))
 
 
 def pasted(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -109,7 +124,8 @@ def pasted(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def cut_back(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The picture ``(height, width, 3)`` of that size in what became of its canvas."""
+    """The picture of that size in what became of its canvas: ``(H, W, 3)`` uint8 or ``(H, W)``
+    float32."""
     canvas = _canvas((height, width), *image.shape[:2])
     return _resized(image, *canvas)[:height, :width].copy()
 

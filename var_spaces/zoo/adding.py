@@ -182,7 +182,8 @@ def _check_methods(card: Card) -> None:
     _only(card.defaults, ("task", *PARTS), "defaults of the card")
     for kind, given in card.defaults.items():
         if kind == "task":
-            methods.get("task", str(given["name"] if isinstance(given, Mapping) else given))
+            name = given.get("name") if isinstance(given, Mapping) else given
+            methods.get("task", name).check_some(card.usual_inputs(name))
         else:
             methods.parse(kind, given)
     if card.text_encoder:

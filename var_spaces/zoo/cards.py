@@ -178,6 +178,13 @@ class Card(FrozenModel):
         task = self.default("task")
         return task if isinstance(task, str) else task["name"]
 
+    def usual_inputs(self, task: str) -> dict[str, Any]:
+        """Inputs of a task that suit the model, where its card names some."""
+        usual = self.default("task")
+        if isinstance(usual, str) or usual["name"] != task:
+            return {}
+        return {name: value for name, value in usual.items() if name != "name"}
+
     def as_json(self) -> dict[str, Any]:
         """What ``card.json`` says: without what comes from the base."""
         data = self.model_dump(mode="json")

@@ -58,10 +58,10 @@ def examples(task: str, card: Card) -> list[Example]:
     return make(card) if make else []
 
 
-def start(task: str, card: Card) -> Mapping[str, Any]:
+def start(task: str, card: Card) -> dict[str, Any]:
     """Inputs of a fresh form: those of the first example, if it needs nothing else."""
     first = next(iter(examples(task, card)), None)
-    return first.inputs if first and not first.source and not first.scene else {}
+    return dict(first.inputs) if first and not first.source and not first.scene else {}
 
 
 def _classes(card: Card) -> list[Example]:

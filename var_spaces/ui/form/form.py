@@ -250,7 +250,7 @@ def _input(field: Field, card: Card, task: str, keep: Mapping[str, Any]) -> Any:
     kept, known = keep.get(field.key), card_choices(card, field)
     if kept in known if is_card_input(field) else kept not in (None, ""):
         return kept
-    fresh = examples.start(task, card) if task in field.tasks else {}
+    fresh = card.usual_inputs(task) | examples.start(task, card) if task in field.tasks else {}
     return show(fresh.get(field.option.field, field.option.default), field.option)
 
 

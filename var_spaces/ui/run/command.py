@@ -22,11 +22,15 @@ def command(spec: RunSpec, card: Card) -> str:
     task = methods.get("task", spec.task)
     words = ["python", "-m", "var_spaces", "generate", "--model", spec.model]
     words += ["--task", spec.task] if spec.task != card.default_task else []
+    usual = card.usual_inputs(spec.task)
     for option in methods.cli_options(task):
         value = spec.inputs.get(option.field)
+        if value is None and option.field in usual:  # left out of the spec, since it came later
+            value = option.default
         if value is not None and option.content in ("picture", "mask"):
             value = f"{option.field}.png"
-        words += _flag(option.flag, value) if value is not None else []
+        told = value is not None and value != usual.get(option.field)
+        words += _flag(option.flag, value) if told else []
     words += ["--seed", str(spec.seed)]
     words += ["--n", str(spec.count)] if spec.count != 1 else []
     words += ["--first", str(spec.first)] if spec.first else []

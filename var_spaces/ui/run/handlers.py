@@ -135,10 +135,11 @@ def example(form: Form, number: int, model: str, task: str) -> dict[str, Any]:
     if not 0 <= number < len(known):
         raise VarSpacesError("There is no such example: reload the page.")
     chosen = known[number]
+    asked = card.usual_inputs(task) | dict(chosen.inputs)
     filled = form.defaults(card, {"task": task})
     for field in form.fields:
         if field.role == "input" and task in field.tasks and not field.is_picture:
-            value = chosen.inputs.get(field.option.field, field.option.default)
+            value = asked.get(field.option.field, field.option.default)
             filled[field.key] = show(value, field.option)
         elif field.is_picture and field.option.field == MAIN and chosen.scene:
             (pixels,) = scenes([chosen.scene])
