@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -97,9 +98,14 @@ def _beside(card: Card, schedule: ScaleSchedule, rows: int) -> float:
     keeps of them says: a source in every row, a map once per run."""
     if not card.adapter:
         return 0
-    adapter, config = methods.parse("adapter", card.adapter), build(base_of(card)).config
+    adapter, config = methods.parse("adapter", card.adapter), _config(base_of(card).id)
     once = adapter.held(schedule, config) / config.depth
     return once + rows * max(adapter.pinned(schedule, config), default=0)
+
+
+@lru_cache(maxsize=64)
+def _config(model: str) -> Any:
+    return build(get_card(model)).config
 
 
 @lru_cache(maxsize=64)

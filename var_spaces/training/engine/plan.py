@@ -159,8 +159,11 @@ class Plan:
         return self._read(self.options.evaluators / name, families)
 
     def _read(self, folder: Path, families: tuple[str, ...]) -> nn.Module:
-        self.stands_on[folder.name] = models.read_card(folder).get("weights_sha256", "")
+        self._stand_on(folder)
         return models.load(folder, *families)
+
+    def _stand_on(self, folder: Path) -> None:
+        self.stands_on[folder.name] = models.read_card(folder).get("weights_sha256", "")
 
     def begin(self, module: nn.Module, name: str) -> None:
         """Give a new module the weights of a trained one of its layout: an adapter whose base model
@@ -172,7 +175,7 @@ class Plan:
         if not name:
             return
         folder = self.options.models / name
-        self.stands_on[name] = models.read_card(folder).get("weights_sha256", "")
+        self._stand_on(folder)
         try:
             fill(module, folder).train().requires_grad_(True)
         except RuntimeError:

@@ -118,13 +118,14 @@ class Visitors:
         """Forget who has been away for long and, if there are too many, who has nothing here, then
         the longest away."""
         now, kept = self.clock(), list(self._by_key.values())
+        waiting = {visitor.key for visitor in kept if shelf.is_filled(visitor.folder)}
         for visitor in kept:
-            if shelf.is_filled(visitor.folder):  # who waits for a training is not away
+            if visitor.key in waiting:  # who waits for a training is not away
                 visitor.used = now
         if len(kept) >= MOST:
             kept.sort(key=lambda v: (any(v.folder.iterdir()), v.used), reverse=True)
         for number, visitor in enumerate(kept):
-            if shelf.is_filled(visitor.folder):
+            if visitor.key in waiting:
                 continue
             if number >= MOST or now - visitor.used > IDLE:
                 del self._by_key[visitor.key]
