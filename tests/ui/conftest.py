@@ -97,7 +97,7 @@ class Gate:
 
 
 @pytest.fixture(scope="session")
-def _served(only_tiny_models) -> Iterator[tuple[str, Gate]]:
+def _served(only_tiny_models, tmp_path_factory) -> Iterator[tuple[str, Gate]]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from var_spaces.ui.app import build_app, launch_options
     from var_spaces.ui.run import handlers
@@ -106,6 +106,7 @@ def _served(only_tiny_models) -> Iterator[tuple[str, Gate]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handlers.api, "stream", gate.stream(handlers.api.stream))
         patch.setenv("VAR_SPACES_MAX_WAITING_ADDRESS", "64")  # all tests are one address
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         page = build_app()
         options = {**launch_options(), "server_name": "127.0.0.1"}
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)

@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 
 from var_spaces import pictures
+from var_spaces.ui.form.written import write_once
 from var_spaces.ui.queue.wiring import refusal
 from var_spaces.ui.server.blobs import DRAWINGS
 
@@ -18,7 +19,8 @@ UNREADABLE = "The picture cannot be read: hand in a whole PNG, JPEG or WebP file
 
 def be_careful() -> None:
     """All pictures of the page become pixels ``(H, W, 4)`` uint8, or are refused in one line; what
-    is chosen is checked by us, who can say what is near and what is allowed.
+    is chosen is checked by us, who can say what is near and what is allowed. What is shown is
+    written once (``written.py``).
 
     Gradio makes a component anew when it is updated, so its classes are changed, not single ones.
     """
@@ -26,6 +28,7 @@ def be_careful() -> None:
     gr.ImageEditor.convert_and_format_image = _pixels_of_piece
     gr.Dropdown.preprocess = _as_chosen
     gr.ImageEditor.blob_storage = property(lambda _: DRAWINGS, lambda *_: None)
+    write_once()
 
 
 def _as_chosen(self: gr.Dropdown, payload: Any) -> Any:
