@@ -22,7 +22,7 @@ test-scale: $(VENV)/.scale
 	VAR_SPACES_TEST_SCALE=1 $(BIN)/python -m pytest -rsR tests/scale $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -rsR $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m pytest -rsR --rerun-show-tracebacks $(SIDE_BY_SIDE) $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

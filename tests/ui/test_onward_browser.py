@@ -48,8 +48,10 @@ def test_a_chinese_browser_gets_a_chinese_page(open_page):
     page = open_page(locale="zh-CN")
     expect(page.locator("#generate-go")).to_have_text("生成")
     expect(page.get_by_role("tab", name="对比")).to_be_visible()
-    page.locator("#generate-go").click()
+    with page.expect_response(lambda answer: "/queue/data" in answer.url) as run:
+        page.locator("#generate-go").click()
     phase(page, "done")
     expect(page.locator("#generate-status")).to_contain_text("完成。")
+    run.value.finished()  # who leaves before its files are there is told so by gradio
     page.locator("[aria-label=Language], .vs-language select").select_option("en")
     expect(page.locator("#generate-go")).to_have_text("Generate")
