@@ -11,6 +11,8 @@ from typing import Any
 
 import gradio as gr
 
+from leaderboard.suites.base import get_suite
+from var_spaces import methods
 from var_spaces.ui import tabs
 from var_spaces.ui.app import HEADER
 from var_spaces.ui.board.tab import build_board
@@ -143,6 +145,13 @@ def of_methods() -> set[str]:
                 for field in method["fields"]:
                     found |= {field["label"], field["help"]}
     return found
+
+
+def of_metrics() -> set[str]:
+    """Columns of the leaderboard, and how their heads are put together."""
+    suites = map(get_suite, methods.names("suite"))
+    titles = {metric.title for suite in suites for metric in suite.metrics()}
+    return titles | {"Precision ↑", "Throughput, image/s ↑", "MIND ↓", "Peak memory, MiB ↓"}
 
 
 def of_glossary() -> set[str]:
