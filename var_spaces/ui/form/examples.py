@@ -20,7 +20,7 @@ CHOSEN = (
 PROMPTS = (
     "a red apple in soft style",
     "a butterfly on a blue background",
-    "a banana and a key",
+    "two green fish",
     "a sunflower in flat style",
     "a panda with glossy look",
     "a castle on a pink background",
