@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8, help="images of one class per batch")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cells", type=Path, default=Path("runs/cache_cells.jsonl"))
+    parser.add_argument("--page", default="cache", help="name of the page in docs/results")
     args = parser.parse_args()
     found = cells(args)
     text = page(found)
@@ -263,7 +264,8 @@ def main() -> None:
             chart.save(FOLDER / f"cache_{model}.png", optimize=True)
             text += f"\n![{model}](cache_{model}.png)\n"
     command = f"python benchmarks/cache.py --models {' '.join(args.models)} --images {args.images}"
-    print(write("cache", "Cache policies", command, found, text))
+    command += f" --page {args.page}" * (args.page != "cache")
+    print(write(args.page, "Cache policies", command, found, text))
 
 
 if __name__ == "__main__":
