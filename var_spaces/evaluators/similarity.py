@@ -44,7 +44,7 @@ def ssim_map(images: np.ndarray, others: np.ndarray, whole: bool = False) -> np.
     """
     import torch
 
-    a, b = (torch.from_numpy(x).permute(0, 3, 1, 2).double() for x in (images, others))
+    a, b = (torch.tensor(x).permute(0, 3, 1, 2).double() for x in (images, others))
 
     def blur(x: Tensor) -> Tensor:
         return _blurred(x, whole)

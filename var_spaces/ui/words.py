@@ -31,7 +31,7 @@ LABELS: Mapping[str, str] = {
     "inputs.mode": "What to paint (mode)",
     "inputs.rectangle": "Region in numbers, if none is painted (rectangle)",
     "inputs.composite": "Keep all other pixels exactly (composite)",
-    "inputs.restore": "What changed less is your picture (restore)",
+    "inputs.restore": "Keep your pixels below this difference (restore)",
     "inputs.keep": "Coarse scales that stay (keep)",
     "inputs.background": "What is behind the thing (background)",
     "inputs.class": "What to draw (class)",
