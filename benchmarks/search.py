@@ -108,7 +108,7 @@ def interval(values: list[float]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="t2i-bit")
+    parser.add_argument("--model", default="t2i-fine")
     parser.add_argument("--per-category", type=int, default=4, help="prompts of every category")
     parser.add_argument("--seeds", type=int, default=3, choices=sorted(T95))
     parser.add_argument("--cells", type=Path, default=Path("search_cells.jsonl"))
@@ -156,7 +156,8 @@ def main() -> None:
         f"(ten times the cosine).\n\n{table(HEAD, rows)}\n\n![Composition against compute]"
         "(search.png)"
     )
-    command = f"python benchmarks/search.py --per-category {args.per_category}"
+    command = f"python benchmarks/search.py --model {args.model}"
+    command += f" --per-category {args.per_category} --seeds {args.seeds}"
     print(write("search", "Searches among candidates", command, list(cells.values()), text))
 
 
