@@ -24,9 +24,11 @@ from var_spaces.ui.own.tab import build_lesson
 from var_spaces.ui.run.missing import WISHES, also_missing
 from var_spaces.ui.run.tab import build_tab
 from var_spaces.ui.script import FOLDER
+from var_spaces.ui.words import LIMITS
 
 PROPS = ("label", "info", "placeholder", "title")
 SPOKEN = ("alt", "title", "aria-label", "placeholder")
+LINK = re.compile(r"\[([^]]+)\]\([^)]*\)")  # in Markdown
 PLACE = re.compile(r"(\{n?\})")
 PLACES = {"{}": "(.+?)", "{n}": "([\\d.,%]+)"}
 ROWS = ("board-table", "board-plot")
@@ -126,7 +128,8 @@ def of_page() -> set[str]:
         props = component["props"]
         if str(props.get("elem_id", "")) in ROWS:
             continue
-        found |= {props[key] for key in PROPS if isinstance(props.get(key), str)}
+        for said in (props[key] for key in PROPS if isinstance(props.get(key), str)):
+            found |= set(spoken(LINK.sub(r"<a>\1</a>", said)))
         if component["type"] in ("button", "downloadbutton"):
             found.add(str(props.get("value") or props.get("label") or ""))
         elif component["type"] == "html":
@@ -145,6 +148,11 @@ def of_methods() -> set[str]:
                 for field in method["fields"]:
                     found |= {field["label"], field["help"]}
     return found
+
+
+def of_limits() -> set[str]:
+    """What models are known not to do."""
+    return {said for models in LIMITS.values() for said in models.values()} | {"Its numbers"}
 
 
 def of_metrics() -> set[str]:

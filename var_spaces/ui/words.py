@@ -104,11 +104,30 @@ LABELS: Mapping[str, str] = {
     "decoding.vectors": "How a look becomes numbers (vectors)",
 }
 
-# What the models that come along cannot do, where it is asked for; measured in docs/edit.md.
-LIMITS: Mapping[str, str] = {
-    "inputs.instruction": "The model that comes along removes things, recolours them and changes "
-    "backgrounds best; it rarely replaces a thing, and changes no styles.",
+# What models that come along cannot do, where it is asked for, by field and model; what stands on
+# them can do no more. Measured in docs/edit.md and docs/text_to_image.md.
+LIMITS: Mapping[str, Mapping[str, str]] = {
+    "inputs.instruction": {
+        "edit-bit": "This model removes things, recolours them and changes backgrounds best; it "
+        "rarely replaces a thing, and changes no styles.",
+    },
+    "inputs.prompt": {
+        "t2i-fine": "This model draws one thing or two, up to three of a kind, in a colour, in a "
+        "style, on any background; it rarely minds where they stand.",
+        "t2i-bit": "This model draws one large thing in a style on a plain background.",
+    },
 }
+NUMBERS: Mapping[str, str] = {  # the suites that measured it
+    "inputs.instruction": "embedded-instruct",
+    "inputs.prompt": "embedded-text",
+}
+
+
+def limits(key: str, model: str) -> str | None:
+    """What a model is known not to do with a field, as Markdown with the way to the numbers."""
+    said = LIMITS.get(key, {}).get(model)
+    return said and f"{said} [Its numbers](?tab=leaderboard&suite={NUMBERS[key]})"
+
 
 # Sections of the form, by the kinds of method they hold; the first one is open.
 SECTIONS: Mapping[str, tuple[str, ...]] = {

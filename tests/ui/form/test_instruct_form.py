@@ -7,14 +7,14 @@ import os
 import numpy as np
 import pytest
 
+from leaderboard.suites.base import get_suite
 from tests.varedit import write_editor
 from var_spaces.pictures import digest
 from var_spaces.tasks.plan import plan
 from var_spaces.ui.form import fits
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
-from var_spaces.ui.words import LIMITS
-from var_spaces.zoo import cards
+from var_spaces.ui.words import LIMITS, NUMBERS
 from var_spaces.zoo.cards import get_card
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -46,13 +46,19 @@ def test_the_form_says_what_to_change():
     assert plan(spec).card.id == "tiny-edit"
 
 
-def test_the_model_that_comes_along_says_what_it_cannot_do(monkeypatch):
+def test_a_model_says_what_it_cannot_do(monkeypatch):
     form, card = Form("edit"), get_card("tiny-edit")
     field = form.field("inputs.instruction")
-    said = LIMITS[field.key]
     made = Controls(form).make(field, card, "instruct", "")
     assert not made.info  # nobody measured this one
-    monkeypatch.setattr(cards, "EMBEDDED", card.folder.parent)
+    monkeypatch.setitem(LIMITS[field.key], card.id, "It does little.")
+    said = "It does little. [Its numbers](?tab=leaderboard&suite=embedded-instruct)"
     assert Controls(form).make(field, card, "instruct", "").info == said
     update = Controls(form).updates(form.defaults(card))[field.key]
     assert (update["info"], update["visible"]) == (said, True)
+
+
+def test_numbers_of_limits_are_on_the_leaderboard():
+    assert NUMBERS.keys() == LIMITS.keys()
+    for key, suite in NUMBERS.items():
+        assert key.removeprefix("inputs.") in get_suite(suite).items()[0].inputs

@@ -54,7 +54,7 @@ def of_runs() -> set[str]:
 def test_nothing_is_left_in_english(models, code):
     table = words.Table(languages.table(code))
     said = words.of_page() | words.of_methods() | words.of_glossary() | words.of_scripts()
-    said |= of_runs() | words.of_sources() | words.of_metrics()
+    said |= of_runs() | words.of_sources() | words.of_metrics() | words.of_limits()
     said = {text for text in said if re.search("[A-Za-z]{3}", text)}
     missing = sorted(text for text in said if not table.knows(text) and not is_name(text))
     assert not missing, "\n".join(missing)

@@ -22,9 +22,8 @@ from var_spaces.ui.form.pictures import BRUSH, EDITOR_SIDE, KEPT, SKETCHES, is_d
 from var_spaces.ui.form.schema import FREE, MAX_STEPS, step_of
 from var_spaces.ui.form.uploads import be_careful
 from var_spaces.ui.form.values import KINDS, is_free_number, is_text
-from var_spaces.ui.words import LIMITS, label, plural
-from var_spaces.zoo import cards as folders
-from var_spaces.zoo.cards import Card, get_card
+from var_spaces.ui.words import LIMITS, label, limits, plural
+from var_spaces.zoo.cards import Card, base_of, get_card
 
 INKS = ("#1d1c1a", "#a33327", "#e0b15c", "#1c6b5f", "#4a7fc1", "#ffffff")
 ANY, NOTHING = "any", ""  # how "leave it out" reads, and how it travels
@@ -210,8 +209,7 @@ def _help(field: Field, card: Card | None) -> str | None:
     """What a model is, or cannot do; what is plain needs no help."""
     if field.role == "model":
         return model_note(card)
-    comes_along = card is not None and card.folder.is_relative_to(folders.EMBEDDED)
-    return LIMITS.get(field.key) if comes_along else None
+    return limits(field.key, base_of(card).id) if card is not None else None
 
 
 def model_note(card: Card | None) -> str:
