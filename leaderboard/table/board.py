@@ -128,10 +128,10 @@ class Source:
         return cls(tuple(ordered), verdicts, tuple(skipped))
 
     @property
-    def protocols(self) -> list[str]:
-        """Protocols by suite, newest version first."""
-        found = {row["protocol"]: row for row in self.rows}
-        return sorted(found, key=lambda name: (found[name]["suite"], -_version(name)))
+    def suites(self) -> dict[str, str]:
+        """Suite of every protocol, the newest version of a suite first."""
+        found = {row["protocol"]: row["suite"] for row in self.rows}
+        return dict(sorted(found.items(), key=lambda item: (item[1], -_version(item[0]))))
 
 
 def _verdicts(store: Store) -> Iterator[tuple[str, Verdict | None]]:
@@ -146,15 +146,9 @@ def _verdicts(store: Store) -> Iterator[tuple[str, Verdict | None]]:
 
 def build(source: Source, view: View) -> Board:
     """The board that a view shows: the newest row of every key, filtered and ranked."""
-    protocols = source.protocols
-    if not protocols:
+    if not source.rows:
         return Board("", skipped=source.skipped)
-    if view.protocol and view.protocol not in protocols:
-        raise VarSpacesError(
-            f"There is no protocol '{view.protocol[:60]}' here. There are: {', '.join(protocols)}."
-        )
-    rows = Counter(row["protocol"] for row in source.rows)
-    protocol = view.protocol or max(protocols, key=rows.__getitem__)  # the first of the fullest
+    protocol = _chosen(source, view.protocol) if view.protocol else _fullest(source)
     newest = {row["key"]: row for row in source.rows if row["protocol"] == protocol}
     columns = _columns(newest.values())
     lines = [_line(row, columns, source.verdicts) for row in newest.values()]
@@ -294,6 +288,22 @@ def to_csv(board: Board) -> str:
             for line in board.lines
         ),
     )
+
+
+def _chosen(source: Source, wanted: str) -> str:
+    """The protocol of that name, or the newest one of the suite of that name."""
+    newest = {suite: name for name, suite in reversed(source.suites.items())}
+    protocol = newest.get(wanted, wanted)
+    if protocol not in source.suites:
+        raise VarSpacesError(
+            f"There is no protocol '{wanted[:60]}' here. There are: {', '.join(source.suites)}."
+        )
+    return protocol
+
+
+def _fullest(source: Source) -> str:
+    rows = Counter(row["protocol"] for row in source.rows)
+    return max(source.suites, key=rows.__getitem__)
 
 
 def _head(column: Column) -> str:

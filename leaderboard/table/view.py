@@ -21,7 +21,7 @@ class View(FrozenModel):
     """What is shown. Empty fields filter nothing; columns go by the key of their metric.
 
     Attributes:
-        protocol: whose rows; "" is the first there is.
+        protocol: whose rows; a suite's name is its newest one, "" the one with most rows.
         search: words that a row must hold, anywhere.
         models, caches, decodings: allowed names; of methods without parameters.
         verified: only rows that were verified.

@@ -116,6 +116,13 @@ def test_filters():
     assert build(source(), View()).protocol == ""
 
 
+def test_the_name_of_a_suite_is_its_newest_protocol():
+    newer = result(2, 99, 1, budget=0.5, protocol="smoke v2 aaaabbbb")
+    rows = source(result(1, 20, 50), newer)
+    assert build(rows, View(protocol="smoke")).protocol == "smoke v2 aaaabbbb"
+    assert build(rows, View(protocol=PROTOCOL)).protocol == PROTOCOL
+
+
 words = st.text("abcé &=#?<>'\"%+", max_size=12)
 
 

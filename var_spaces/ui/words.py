@@ -126,7 +126,7 @@ NUMBERS: Mapping[str, str] = {  # the suites that measured it
 def limits(key: str, model: str) -> str | None:
     """What a model is known not to do with a field, as Markdown with the way to the numbers."""
     said = LIMITS.get(key, {}).get(model)
-    return said and f"{said} [Its numbers](?tab=leaderboard&suite={NUMBERS[key]})"
+    return said and f"{said} [Its numbers](?tab=leaderboard&protocol={NUMBERS[key]})"
 
 
 # Sections of the form, by the kinds of method they hold; the first one is open.

@@ -52,7 +52,7 @@ def test_a_model_says_what_it_cannot_do(monkeypatch):
     made = Controls(form).make(field, card, "instruct", "")
     assert not made.info  # nobody measured this one
     monkeypatch.setitem(LIMITS[field.key], card.id, "It does little.")
-    said = "It does little. [Its numbers](?tab=leaderboard&suite=embedded-instruct)"
+    said = "It does little. [Its numbers](?tab=leaderboard&protocol=embedded-instruct)"
     assert Controls(form).make(field, card, "instruct", "").info == said
     update = Controls(form).updates(form.defaults(card))[field.key]
     assert (update["info"], update["visible"]) == (said, True)

@@ -215,7 +215,7 @@ class Filters:
             choices = list(names.get(kind, ()))
             return gr.update(choices=choices, value=[name for name in chosen if name in choices])
 
-        protocols = data.source().protocols
+        protocols = list(data.source().suites)
         return [
             gr.update(choices=protocols, value=board.protocol or None),
             gr.update(value=view.search),
