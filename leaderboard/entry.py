@@ -104,8 +104,9 @@ def label(entry: Mapping[str, Any], usual: Usual = usual_parts) -> str:
     """
     model = entry["model"]
     defaults = usual(model)
-    parts = [model]
-    parts += [part_label(kind, entry[kind]) for kind in PARTS if entry[kind] != defaults.get(kind)]
+    # an entry read from a file is frozen, lists and all; one that was just made is not
+    other = [kind for kind in PARTS if freeze(entry[kind]) != freeze(defaults.get(kind))]
+    parts = [model, *(part_label(kind, entry[kind]) for kind in other)]
     if entry["schedule"] is not None:
         parts.append(f"{len(entry['schedule'])} scales")
     if entry["dtype"] != "float32":

@@ -8,6 +8,7 @@ from leaderboard.entry import Entry, label, part_label
 from leaderboard.result import Result, Samples
 from tests.leaderboard.results import ENTRY, pair
 from var_spaces.errors import UnknownName, VarSpacesError
+from var_spaces.validation import freeze
 
 
 def test_round_trip():
@@ -67,6 +68,14 @@ def test_entry_takes_the_defaults_of_the_card():
     assert Entry(**entry.model_dump(mode="json")) == entry
     spec = entry.spec("generate", {"class": "key"}, seed=1, first=3, count=2)
     assert (spec.cache["budget"], spec.first, spec.count) == (0.25, 3, 2)
+
+
+def test_a_model_as_its_card_has_it_goes_by_its_name_alone():
+    """Settings that are lists, too, of an entry that was just made and of one from a file."""
+    made = Entry.of("t2i-fine")
+    told = made.model_dump(mode="json")
+    assert isinstance(told["sampling"]["temperature"], list)
+    assert made.label == label(told) == label(freeze(told)) == "t2i-fine"
 
 
 def test_entry_refuses_unknown_names():
