@@ -111,12 +111,12 @@ def test_what_hardly_changed_is_the_picture_itself(size):
 def test_a_change_is_taken_with_its_rim_and_nothing_else(seed, height, width):
     """One square becomes another: it arrives whole, and what is far from it stays bit for bit."""
     rng = np.random.default_rng(seed)
-    source = rng.integers(0, 256, (height, width, 3), np.uint8)
+    source = rng.integers(0, 120, (height, width, 3), np.uint8)
     noisy = np.clip(source.astype(int) + rng.integers(-9, 10, source.shape), 0, 255)
     size, side = min(height, width) // 4 + 1, max(height, width)
     top, left = rng.integers(0, height - size + 1), rng.integers(0, width - size + 1)
     square = slice(top, top + size), slice(left, left + size)
-    noisy[square] = (source[square].astype(int) + 128) % 256
+    noisy[square] = source[square] + 128
     result = noisy.astype(np.uint8)
     mixed_one = mixed(result, source, changed(result, source, 0.2))
     assert (mixed_one[square] == result[square]).all()
@@ -124,6 +124,17 @@ def test_a_change_is_taken_with_its_rim_and_nothing_else(seed, height, width):
     columns = np.maximum(left - np.arange(width), np.arange(width) - (left + size - 1))
     far = np.maximum(rows[:, None], columns) > side / 4 + 2
     assert (mixed_one[far] == source[far]).all()
+
+
+def test_a_shade_everywhere_is_a_change_and_errors_of_a_tokenizer_and_specks_are_none():
+    rng = np.random.default_rng(0)
+    source = rng.integers(70, 180, (64, 64, 3), np.uint8)
+    assert changed(source + np.uint8(40), source, 0.12).min() == 1
+    errors = (source + rng.integers(-60, 61, source.shape)).astype(np.uint8)
+    assert changed(errors, source, 0.12).max() == 0
+    speck = source.copy()
+    speck[30:32, 30:32] += 70
+    assert changed(speck, source, 0.01).max() == 0
 
 
 def test_a_card_keeps_what_its_model_hardly_changes(folder, tmp_path, monkeypatch, apple):

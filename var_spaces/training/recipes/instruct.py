@@ -44,7 +44,7 @@ from var_spaces.training.recipes.text_base import text_base
 
 EVAL_SEED = 7_000_021  # never a training seed
 DEFAULTS = {
-    "task": {"name": "instruct", "restore": 0.25},
+    "task": {"name": "instruct", "restore": 0.12},
     "sampling": {"name": "bits", "temperature": 0.4, "top_p": 0.97},
     "guidance": {"name": "per-scale", "scale": 3.0},
 }
