@@ -141,6 +141,7 @@ COMPOSED_WIDE = Recipe(
 SINGLE = replace(COMPOSED, counts=(1.0, 0.0, 0.0))
 ALIKE = replace(COMPOSED, same_concept=1.0)
 MANY = replace(COMPOSED, counts=(0.35, 0.4, 0.25), same_concept=0.3)
+PLACED = replace(COMPOSED, counts=(0.4, 0.5, 0.1), same_concept=0.2, tint=0.4)
 JUDGED = replace(COMPOSED, counts=(0.4, 0.3, 0.3), size=(0.7, 0.96), tint=0.6, same_style=0.7)
 
 RECIPES: dict[str, Recipe] = {
@@ -152,6 +153,7 @@ RECIPES: dict[str, Recipe] = {
     "single": SINGLE,
     "alike": ALIKE,
     "many": MANY,
+    "placed": PLACED,
     "judged": JUDGED,
 }
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
@@ -161,6 +163,7 @@ RECIPES: dict[str, Recipe] = {
 ``composed_wide``: the same with every core concept in six styles.
 ``single``, ``alike``: as ``composed`` with one thing, or with several of one kind.
 ``many``: as ``composed`` with two different things more often.
+``placed``: with two different things in every second scene, each often in a colour of its own.
 ``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 
