@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,27 +13,33 @@ from tests.varedit import write_editor
 from var_spaces.zoo import cards
 
 
-@pytest.fixture(scope="package")
-def _models(tmp_path_factory) -> Iterator[None]:
+@pytest.fixture(scope="session")
+def _folder(tmp_path_factory) -> Path:
     folder = write_editor(write(tmp_path_factory.mktemp("whole")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cards, "EMBEDDED", tmp_path_factory.mktemp("none"))
-        patch.setenv("VAR_SPACES_MODELS", str(folder))
-        patch.setenv("VAR_SPACES_MAX_WAITING_ADDRESS", "64")  # all tests are one address
-        write_control(folder / "tiny-control")
-        yield
+    write_control(folder / "tiny-control")
+    return folder
+
+
+def _only(folder: Path, none: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(cards, "EMBEDDED", none)
+    patch.setenv("VAR_SPACES_MODELS", str(folder))
+    patch.setenv("VAR_SPACES_MAX_WAITING_ADDRESS", "64")  # all tests are one address
 
 
 @pytest.fixture
-def models(_models) -> None:
-    """For tests that run in this process."""
+def models(_folder, tmp_path, monkeypatch) -> None:
+    """For tests that run in this process. Test by test, since the page of the others, with other
+    models, lives in this process as well."""
+    _only(_folder, tmp_path, monkeypatch)
 
 
-@pytest.fixture(scope="package")
-def _whole(_models) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def _whole(_folder, tmp_path_factory) -> Iterator[str]:
     from var_spaces.ui.app import build_app, launch_options
 
-    page = build_app()
+    with pytest.MonkeyPatch.context() as patch:
+        _only(_folder, tmp_path_factory.mktemp("none"), patch)
+        page = build_app()
     options = {**launch_options(), "server_name": "127.0.0.1"}
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
     try:
@@ -42,6 +49,6 @@ def _whole(_models) -> Iterator[str]:
 
 
 @pytest.fixture
-def served(_whole) -> str:
+def served(_whole, models) -> str:
     """Address of the page."""
     return _whole
