@@ -24,7 +24,7 @@ from leaderboard.metrics.edit_done import OPERATIONS
 from var_spaces.evaluators.claims import Facts
 from var_spaces.evaluators.edits import RESIZING, Pair, done, kept_psnr, kept_ssim, nearer
 from var_spaces.evaluators.parser import embedded_parser
-from var_spaces.tasks.unchanged import changed, mixed
+from var_spaces.tasks.instruct import Instruct
 from var_spaces.training.images.pictures import grid
 from var_spaces.zoo.cards import get_card
 
@@ -49,11 +49,13 @@ def edited(model: str, numbers: Sequence[int], seed: int) -> dict[str, np.ndarra
         )
         found.append(np.asarray(image))
     drawn = np.stack(found)
-    least = get_card(model).usual_inputs("instruct").get("restore", 0.0)
-    if not least:
+    usual = get_card(model).usual_inputs("instruct")
+    if not usual.get("restore"):
         return {f"`{model}`": drawn}
+    any_ = "0" * 64  # the name of whichever picture
+    task = Instruct(**usual, source=any_, instruction=pairs[numbers[0]].instruction)
     pictures = zip(drawn, sources[list(numbers)], strict=True)
-    kept = [mixed(image, source, changed(image, source, least)) for image, source in pictures]
+    kept = [task.finish(image, {any_: source}) for image, source in pictures]
     return {f"`{model}`": np.stack(kept), f"`{model}`, all as drawn": drawn}
 
 

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from leaderboard.csv_text import csv_text
@@ -127,7 +127,7 @@ class Source:
         ordered = sorted(rows.values(), key=lambda r: (r["created"], r["id"]))
         return cls(tuple(ordered), verdicts, tuple(skipped))
 
-    @property
+    @cached_property
     def suites(self) -> dict[str, str]:
         """Suite of every protocol, the newest version of a suite first."""
         found = {row["protocol"]: row["suite"] for row in self.rows}

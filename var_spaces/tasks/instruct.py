@@ -111,7 +111,7 @@ class Instruct(Task):
             return result
         height, width = image.shape[:2]
         weights = changed(image, pasted(source, height, width), self.restore)
-        return mixed(result, source, cut_back(weights, *source.shape[:2]).clip(0, 1))
+        return mixed(result, source, cut_back(weights, *source.shape[:2]))
 
 
 def pasted(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

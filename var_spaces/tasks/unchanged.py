@@ -37,10 +37,11 @@ def changed(result: np.ndarray, source: np.ndarray, least: float) -> np.ndarray:
     around = 2 * round(side * GROW) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (around, around))
     marked = cv2.dilate(real[place].astype(np.float32), disc)
-    return cv2.GaussianBlur(marked, (0, 0), side * FEATHER).clip(0, 1)
+    return cv2.GaussianBlur(marked, (0, 0), side * FEATHER)
 
 
 def mixed(result: np.ndarray, source: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """``result`` where weights ``(h, w)`` are 1, ``source`` bit for bit where they are 0."""
-    weights = weights[..., None]
+    """``result`` where weights ``(h, w)`` are 1 or more, ``source`` bit for bit where they are 0 or
+    less, as they may be a little after a change of size."""
+    weights = weights.clip(0, 1)[..., None]
     return (source + weights * (result.astype(np.float32) - source)).round().astype(np.uint8)
