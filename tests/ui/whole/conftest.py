@@ -13,17 +13,19 @@ from tests.varedit import write_editor
 from var_spaces.zoo import cards
 
 
-@pytest.fixture(scope="session")
-def _folder(tmp_path_factory) -> Path:
-    folder = write_editor(write(tmp_path_factory.mktemp("whole")))
-    write_control(folder / "tiny-control")
-    return folder
-
-
 def _only(folder: Path, none: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cards, "EMBEDDED", none)
     patch.setenv("VAR_SPACES_MODELS", str(folder))
     patch.setenv("VAR_SPACES_MAX_WAITING_ADDRESS", "64")  # all tests are one address
+
+
+@pytest.fixture(scope="session")
+def _folder(tmp_path_factory) -> Path:
+    folder = write_editor(write(tmp_path_factory.mktemp("whole")))
+    with pytest.MonkeyPatch.context() as patch:
+        _only(folder, tmp_path_factory.mktemp("none"), patch)
+        write_control(folder / "tiny-control")
+    return folder
 
 
 @pytest.fixture
