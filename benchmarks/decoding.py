@@ -43,7 +43,7 @@ from var_spaces.events import ImageReady, ScaleDone
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
-from var_spaces.training.recipes.transformer import EVAL_SEED, ClassTraining, TransformerRecipe
+from var_spaces.training.recipes.class_base import EVAL_SEED, ClassRecipe, ClassTraining
 from var_spaces.zoo.cards import known
 from var_spaces.zoo.residency import ZOO
 
@@ -99,7 +99,7 @@ class Bench:
 
     def __init__(self, images: int) -> None:
         base = ZOO.model("var-base")
-        self.recipe = TransformerRecipe(
+        self.recipe = ClassRecipe(
             base.tokenizer, ClassTraining(eval_images=64), 0, CPU, base.backbone
         )
         self.clip = embedded()

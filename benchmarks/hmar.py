@@ -33,7 +33,7 @@ from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.images.charts import line_chart
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.samples import generate
-from var_spaces.training.recipes.transformer import trained_classes
+from var_spaces.training.recipes.class_base import trained_classes
 
 SHOWN = 16  # pairs in the picture
 REAL = 2048

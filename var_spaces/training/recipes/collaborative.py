@@ -20,7 +20,7 @@ from var_spaces.training.engine.optim import MuonAdamW
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import token_losses
-from var_spaces.training.recipes.transformer import ClassTraining, ContinuedRecipe, continued
+from var_spaces.training.recipes.class_base import ClassTraining, ContinuedRecipe, continued
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def start_transformer(
 
     Args:
         labels, styles, ids, tokens: a batch at the model's own schedule, see
-            :meth:`TransformerRecipe.batch`.
+            :meth:`ClassRecipe.batch`.
 
     Raises:
         VarSpacesError: if the networks do not match.

@@ -24,9 +24,9 @@ from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import token_losses
+from var_spaces.training.recipes.class_base import ClassRecipe, NetworkConfig
 from var_spaces.training.recipes.flex_schedules import RandomSchedules
 from var_spaces.training.recipes.flex_start import start_transformer
-from var_spaces.training.recipes.transformer import TransformerConfig, TransformerRecipe
 
 DEFAULTS = {
     "sampling": {"name": "flexvar", "top_k": 100, "top_p": 0.95, "max_side": 1024, "drawn": []},
@@ -35,7 +35,7 @@ DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class FlexTransformerConfig(TransformerConfig):
+class FlexTransformerConfig(NetworkConfig):
     """Settings of the FlexVAR recipe, beside those of :class:`TransformerConfig`.
 
     Args:
@@ -60,7 +60,7 @@ class FlexTransformerConfig(TransformerConfig):
 
 
 @training_recipe
-class FlexTransformerRecipe(TransformerRecipe):
+class FlexTransformerRecipe(ClassRecipe):
     """Trains :class:`FlexVAR`.
 
     Args:

@@ -30,11 +30,11 @@ from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import position_weights, token_losses, var_loss
-from var_spaces.training.recipes.transformer import (
+from var_spaces.training.recipes.class_base import (
     DEFAULTS,
     EVAL_SEED,
-    TransformerConfig,
-    TransformerRecipe,
+    ClassRecipe,
+    NetworkConfig,
     parts,
 )
 
@@ -53,7 +53,7 @@ class HMARTraining:
         loss_weights: of scales in the first stage: uniform, equal or lognorm.
         scenes: name of the scene recipe; its classes and styles are those of ``start``.
         tokenizer: id of the frozen tokenizer.
-        drop_label, drop_style, eval_images, samples: as for :class:`TransformerConfig`.
+        drop_label, drop_style, eval_images, samples: as for :class:`NetworkConfig`.
     """
 
     start: str = "var-base"
@@ -69,7 +69,7 @@ class HMARTraining:
 
 
 @training_recipe
-class HMARRecipe(TransformerRecipe):
+class HMARRecipe(ClassRecipe):
     """Both stages; ``stage`` is "next-scale" or "masked" and names the folder of the run."""
 
     name, title = "hmar", "HMAR from a trained VAR"
@@ -206,8 +206,8 @@ def masked_positions(
     return torch.cat(parts)
 
 
-def _of_var(settings: HMARTraining, start: VARConfig) -> TransformerConfig:
+def _of_var(settings: HMARTraining, start: VARConfig) -> NetworkConfig:
     """The settings of the VAR recipe that fit."""
     sizes = {key: getattr(start, key) for key in ("depth", "width", "heads", "shared_aln")}
     shared = ("tokenizer", "scenes", "drop_label", "drop_style", "eval_images", "samples")
-    return TransformerConfig(**sizes, **{key: asdict(settings)[key] for key in shared})
+    return NetworkConfig(**sizes, **{key: asdict(settings)[key] for key in shared})

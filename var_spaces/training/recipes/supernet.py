@@ -21,7 +21,7 @@ from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.engine.optim import MuonAdamW
 from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
-from var_spaces.training.recipes.transformer import ClassTraining, ContinuedRecipe
+from var_spaces.training.recipes.class_base import ClassTraining, ContinuedRecipe
 
 FIRST_SHARE = 0.2
 PHASES = -1.0  # no constant share

@@ -23,7 +23,7 @@ def take_matching(model: nn.Module, state: Mapping[str, Tensor], what: str, hint
     """
     own = model.state_dict()
     shared = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    if not any(weight.dim() > 1 for weight in shared.values()):
+    if not any(sum(size > 1 for size in weight.shape) > 1 for weight in shared.values()):
         raise VarSpacesError(
             f"The {what} to start from has no layer of the same name and shape: {hint}, or leave "
             "'start' out."
