@@ -20,8 +20,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 FLAGS += ["--disable-component-update", "--disable-sync"]
 # Gradio's image editor says this on a slow computer, when it is drawn anew while it loads a mask.
 KNOWN = "No draw texture found for layer"
-# Gradio's client says this when a page is left while the server still writes to it.
-LEFT = "AbortError: signal is aborted without reason"
+# Gradio's client says these of a page that is left while the server still writes to it.
+LEFT = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out.")
 
 
 @pytest.fixture(scope="session")
@@ -151,14 +151,16 @@ def browser():
 @pytest.fixture
 def open_page(browser, served) -> Iterator[Callable]:
     """Open the page; at the end nothing may have gone wrong in it, nor have left this computer."""
-    contexts, complaints = [], []
+    contexts, complaints, left = [], [], set()
 
     def note(request) -> None:
         if not request.url.startswith((served, "data:", "blob:")):
             complaints.append(f"external request {request.url}")
 
     def console(message) -> None:
-        if message.type == "error" and not message.text.startswith((KNOWN, LEFT)):
+        if message.type != "error" or message.text == KNOWN:
+            return
+        if not message.text.startswith(LEFT) or message.page not in left:
             complaints.append(f"console: {message.text} {message.location}")
 
     def open_(width: int = 1280, height: int = 900, query: str = "", **options):
@@ -170,11 +172,13 @@ def open_page(browser, served) -> Iterator[Callable]:
         page.on("console", console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.goto(served + query)
+        page.on("request", lambda r: r.is_navigation_request() and left.add(page))
         # a link may open another tab
         page.locator("#generate-go").wait_for(state="attached" if query else "visible")
         return page
 
     yield open_
     for context in contexts:
+        left.update(context.pages)
         context.close()
     assert not complaints, "\n".join(complaints)
