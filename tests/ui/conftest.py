@@ -151,7 +151,7 @@ def browser():
 @pytest.fixture
 def open_page(browser, served) -> Iterator[Callable]:
     """Open the page; at the end nothing may have gone wrong in it, nor have left this computer."""
-    contexts, complaints, left = [], [], set()
+    contexts, complaints, leaving, left = [], [], [], set()
 
     def note(request) -> None:
         if not request.url.startswith((served, "data:", "blob:")):
@@ -160,8 +160,11 @@ def open_page(browser, served) -> Iterator[Callable]:
     def console(message) -> None:
         if message.type != "error" or message.text == KNOWN:
             return
-        if not message.text.startswith(LEFT) or message.page not in left:
-            complaints.append(f"console: {message.text} {message.location}")
+        said = f"console: {message.text} {message.location}"
+        if message.text.startswith(LEFT):  # before the browser says that the page is left
+            leaving.append((message.page, said))
+        else:
+            complaints.append(said)
 
     def open_(width: int = 1280, height: int = 900, query: str = "", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
@@ -179,6 +182,6 @@ def open_page(browser, served) -> Iterator[Callable]:
 
     yield open_
     for context in contexts:
-        left.update(context.pages)
         context.close()
+    complaints += [said for page, said in leaving if page not in left]
     assert not complaints, "\n".join(complaints)

@@ -15,7 +15,7 @@ from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.layout import Fields
 from var_spaces.ui.form.values import KINDS, read_methods
 from var_spaces.ui.glossary import term
-from var_spaces.ui.queue.wiring import CAREFUL, refusing
+from var_spaces.ui.queue.wiring import fills, refusing
 from var_spaces.zoo.cards import get_card
 
 NOTE = f"""<p class="vs-note">A worker draws the images of the suite with this entry, draws some of
@@ -62,9 +62,8 @@ class SubmitForm(Fields):
                 self.add_methods([("", KINDS, True)])
         self.go = gr.Button("Submit", variant="primary", elem_id=self.id("go"))
         self.said = gr.HTML(elem_id=self.id("said"), elem_classes="vs-note")
-        self.component("model").input(
-            self._change_model, self.component("model"), self.components, **CAREFUL
-        )
+        model = self.component("model")
+        fills(model.input, self._change_model, model, self.components)
 
     @property
     def inputs(self) -> dict[str, gr.components.Component]:

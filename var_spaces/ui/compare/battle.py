@@ -22,7 +22,7 @@ from var_spaces.ui.compare.comparing import TAB, WHOLE, Board
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import Fields
-from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
+from var_spaces.ui.queue.wiring import CAREFUL, QUICK, fills, refusal, refusing, runs
 from var_spaces.ui.run import handlers, pixels, stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.ui.run.view import RunView
@@ -100,12 +100,12 @@ def build_battle(card: Card) -> None:
             **CAREFUL,
         )
     for key in ("model", "task"):
-        question.component(key).input(
+        fills(
+            question.component(key).input,
             partial(_change, question, key),
             None,
             question.components,
             inputs_kwargs=question.small,
-            **CAREFUL,
         )
 
 

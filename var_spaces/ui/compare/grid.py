@@ -22,7 +22,7 @@ from var_spaces.ui.form.layout import Fields
 from var_spaces.ui.form.values import read_methods
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
-from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
+from var_spaces.ui.queue.wiring import QUICK, fills, refusal, refusing, runs
 from var_spaces.ui.run import handlers, pixels, stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.ui.words import SECTIONS, bytes_text, seconds_text
@@ -185,16 +185,15 @@ def build_grid(card: Card) -> None:
     )
     form.stop.click(stage.stopped, None, status, cancels=[drawing], **QUICK)
     for key in KEPT:
-        form.component(key).input(
+        fills(
+            form.component(key).input,
             partial(_change, form, key),
             None,
             [*form.components, form.x, form.y],
             inputs_kwargs=form.small,
-            **CAREFUL,
         )
-    form.component("methods").select(
-        partial(_choices, form), None, [form.x, form.y], inputs_kwargs=form.small, **CAREFUL
-    )
+    chosen = form.component("methods").select
+    fills(chosen, partial(_choices, form), None, [form.x, form.y], inputs_kwargs=form.small)
 
 
 def _draw(x: str, x_values: str, y: str, y_values: str, **given: Any) -> Iterator[tuple[Any, Any]]:

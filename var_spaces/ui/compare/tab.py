@@ -22,7 +22,7 @@ from var_spaces.ui.form.handed import HANDED
 from var_spaces.ui.form.layout import Fields
 from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.own.visitors import session
-from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
+from var_spaces.ui.queue.wiring import QUICK, fills, refusal, refusing, runs
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.ui.run.slider import MOVE
@@ -213,11 +213,11 @@ def _wire(
     every = {name: part for column in columns for name, part in column.lettered.items()}
     task, model = shared.component("task"), columns[0].component("model")
     views = screen[1 : 1 + MOST]
-    chosen = shared.preset.input(
+    chosen = fills(
+        shared.preset.input,
         partial(_preset, shared, columns),
         [shared.preset, task, model],
         [shared.count, *every.values()],
-        **CAREFUL,
     )
     run = runs(
         [shared.go.click, shared.component("seed").submit],
@@ -237,18 +237,16 @@ def _wire(
             **QUICK,
         )
     for asked in (task, model):
-        asked.input(
+        fills(
+            asked.input,
             partial(_change_asked, shared, columns, asked is model),
             None,
             [shared.preset, *shared.components, *every.values()],
             inputs_kwargs={**shared.small, **every},
-            **CAREFUL,
         )
     for column in columns[1:]:
-        own_model = column.component("model")
-        own_model.input(
-            partial(_change_model, column), [task, own_model], column.components, **CAREFUL
-        )
+        other = column.component("model")
+        fills(other.input, partial(_change_model, column), [task, other], column.components)
     return run
 
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
+from itertools import count
+from typing import Any
 
 import gradio as gr
 from gradio.events import Dependency
@@ -24,6 +26,8 @@ PRIVATE_LANE = {**HIDDEN, **LANE}
 
 # Buttons are switched in the browser (js/stop.js): no answer of the server can come too late.
 SWITCH = "() => varSpaces.runs('{stop}', '{what}')"
+FILLS = "() => varSpaces.fills({name}, {begins})"
+_numbers = count()
 
 # On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
 _SENT = """(...values) => {{
@@ -73,6 +77,17 @@ def runs(
     for end in (run.then, run.failure, stop.click):
         end(None, None, stop, js=SWITCH.format(stop=stop.elem_id, what="ends"), **QUICK)
     return run
+
+
+def fills(event: Callable, *args: Any, **options: Any) -> Dependency:
+    """Fill a form at an event, with what gradio's own call takes. A press of the tab's button while
+    the server does so means the form that is to come, and waits for it (js/fills.js)."""
+    name = next(_numbers)
+    event(None, None, None, js=FILLS.format(name=name, begins="true"), **QUICK)
+    filled = event(*args, **CAREFUL, **options)
+    for end in (filled.then, filled.failure):
+        end(None, None, None, js=FILLS.format(name=name, begins="false"), **QUICK)
+    return filled
 
 
 def sent(stop: gr.Button, status: gr.HTML) -> str:

@@ -10,7 +10,7 @@ import gradio as gr
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
-from var_spaces.ui.queue.wiring import CAREFUL, refusing
+from var_spaces.ui.queue.wiring import fills, refusing
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.tabs import COMPARE
 
@@ -47,8 +47,8 @@ def add_recall(page: gr.Blocks, tabs: Mapping[str, Place], shown: gr.Tabs | None
     def select(event: gr.EventData) -> list[Any]:
         return show(event.link)
 
-    page.load(load, None, outputs, **CAREFUL)
-    runs.select(select, None, outputs, **CAREFUL)
+    for event, fill in ((page.load, load), (runs.select, select)):
+        fills(event, fill, None, outputs)
 
 
 def recall(tabs: Mapping[str, Place], parameter: object) -> list[Any]:

@@ -23,7 +23,7 @@ from var_spaces.ui.form.handed import HANDED
 from var_spaces.ui.form.layout import FormLayout
 from var_spaces.ui.own.visitors import session
 from var_spaces.ui.queue.lined_up import lined_up
-from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, refusal, refusing
+from var_spaces.ui.queue.wiring import CAREFUL, PRIVATE_LANE, QUICK, fills, refusal, refusing
 from var_spaces.ui.run import handlers, links, stage
 from var_spaces.ui.run.control_view import KIND, ControlView
 from var_spaces.ui.run.downloads import files
@@ -137,14 +137,14 @@ def _wire(tab: Tab) -> None:
     """What changes the form, and what a visitor takes home."""
     layout, screen = tab.layout, tab.screen
     for key in ("model", "task"):
-        layout.component(key).input(
+        fills(
+            layout.component(key).input,
             partial(_change, tab, key),
             screen.phase,
             [screen.stage, screen.more, *tab.restored],
             inputs_kwargs=layout.small,
-            **CAREFUL,
         )
-    restored = layout.drop.upload(partial(_restore, tab), layout.drop, tab.restored, **CAREFUL)
+    restored = fills(layout.drop.upload, partial(_restore, tab), layout.drop, tab.restored)
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
     if layout.needs:
