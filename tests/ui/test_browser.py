@@ -187,19 +187,6 @@ def test_a_refused_value_is_explained_where_the_run_would_be(open_page):
     expect(page.locator(".vs-picture")).to_be_visible()  # the last picture stays
 
 
-def test_a_press_while_the_form_is_filled_means_what_was_chosen(open_page):
-    """However slow the network is; the values that stood there before would be refused."""
-    page = open_page()
-    held = []
-    page.route("**/queue/join*", lambda route: held.append(route), times=1)
-    with page.expect_request("**/queue/join*"):
-        choose(page, "model", "Tiny", "Tiny")
-    page.locator("#generate-go").click()
-    held.pop().continue_()
-    phase(page, "done")
-    expect(page.locator(".vs-facts")).to_contain_text("tiny-var")
-
-
 def test_another_model_brings_its_own_choices(open_page):
     page = open_page()
     page.locator("#generate-count input[type=number]").fill("2")
