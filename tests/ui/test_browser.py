@@ -202,6 +202,22 @@ def test_another_model_brings_its_own_choices(open_page):
     expect(page.locator("#generate-download")).to_have_text("Download 2 PNGs (zip), 16 px")
 
 
+def test_the_last_of_two_models_counts_however_slow_the_network_is(open_page):
+    page = open_page()
+    held = []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    with page.expect_request("**/queue/join*"):
+        choose(page, "model", "Tiny", "Tiny")
+    choose(page, "model", "styles", "Tiny with styles")
+    page.locator("#generate-go").click()
+    while held:
+        held.pop().continue_()
+    page.unroute("**/queue/join*")
+    phase(page, "done")
+    expect(page.locator("#generate-model input")).to_have_value("Tiny with styles")
+    expect(page.locator("#generate-inputs-style input")).to_be_visible()
+
+
 def test_the_parameters_of_the_chosen_method_are_shown(open_page):
     page = open_page()
     linear = page.locator("#generate-guidance-linear-scale")

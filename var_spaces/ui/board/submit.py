@@ -81,7 +81,8 @@ class SubmitForm(Fields):
     def _change_model(self, model: str) -> dict:
         with refusing():
             card = get_card(model or "", "generator")
-            return self.filled(COLUMN.defaults(card), task=fits.tasks(TAB, card)[0])
+            task = fits.tasks(TAB, card)[0]
+            return self.filled(COLUMN.defaults(card), chosen="model", task=task)
 
 
 def asked(suite: str, who: str, model: str, methods: Mapping[str, Any]) -> tuple[str, Entry, str]:

@@ -111,7 +111,8 @@ def build_battle(card: Card) -> None:
 
 def _change(question: Question, key: str, **given: Any) -> dict:
     with refusing():
-        return question.filled(handlers.change_model(ASKED, given) if key == "model" else given)
+        new = handlers.change_model(ASKED, given) if key == "model" else given
+        return question.filled(new, chosen=key)
 
 
 def question_run(given: Mapping[str, Any], seed: int) -> tuple[RunSpec, dict[str, Any]]:

@@ -119,20 +119,27 @@ class Controls:
             visible=_is_choice(field, choices),
         )
 
-    def updates(self, values: Mapping[str, Any], **known: str) -> dict[str, Any]:
+    def updates(
+        self, values: Mapping[str, Any], chosen: str | None = None, **known: str
+    ) -> dict[str, Any]:
         """Updates of all components by field, in the order of the fields.
 
         Args:
             values: of all fields; pictures that are left out stay as they are.
+            chosen: model or task, if the visitor has changed it; that may have been done again
+                meanwhile, so the choice itself stays.
             known: ``model`` and ``task`` of a part of a form that does not hold them.
         """
         kept = {field.key: KEPT for field in self.form.fields if field.is_picture}
         given = {**kept, **known, **values}
         card, task = get_card(given["model"] or "", "generator"), given["task"]
-        return {
+        found = {
             field.key: self.update(field, card, task, given[field.key])
             for field in self.form.fields
         }
+        if chosen:
+            found[chosen].pop("value", None)
+        return found
 
     def known_models(self) -> Any:
         """What changes in the choice of a model when there are others than before."""

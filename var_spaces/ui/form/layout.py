@@ -57,9 +57,11 @@ class Fields:
     def components(self) -> list[gr.components.Component]:
         return list(self.named.values())
 
-    def filled(self, values: Mapping[str, Any], **known: str) -> dict[gr.components.Component, Any]:
+    def filled(
+        self, values: Mapping[str, Any], chosen: str | None = None, **known: str
+    ) -> dict[gr.components.Component, Any]:
         """What events return to fill the components; see ``Controls.updates``."""
-        updates = self.controls.updates(values, **known)
+        updates = self.controls.updates(values, chosen, **known)
         return {self._components[key]: update for key, update in updates.items()}
 
     def component(self, key: str) -> gr.components.Component:

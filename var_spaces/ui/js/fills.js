@@ -4,13 +4,14 @@
 (() => {
   const SOON = 100; // milliseconds, until gradio has read an answer
   const LONG = 10000; // then the server is gone, and a press says so
-  const filled = new Map(); // of what is being filled, the timer that gives up
+  const filling = new Map(); // what is being filled, and the timer that gives up
+  const again = new Set(); // what will be filled once more: gradio asks when it has the first answer
   const pressed = new Set(); // buttons that wait
 
   function end(what) {
-    clearTimeout(filled.get(what));
-    filled.delete(what);
-    if (filled.size) return;
+    again.delete(what);
+    filling.delete(what);
+    if (filling.size) return;
     const waiting = [...pressed];
     pressed.clear();
     for (const button of waiting) document.getElementById(button)?.click();
@@ -18,15 +19,17 @@
 
   /* An event of the page begins to fill a form, or is done, however it ended. */
   varSpaces.fills = (what, begins) => {
-    clearTimeout(filled.get(what));
-    filled.set(what, setTimeout(end, begins ? LONG : SOON, what));
+    if (begins && filling.has(what)) again.add(what);
+    const more = begins || again.delete(what);
+    clearTimeout(filling.get(what));
+    filling.set(what, setTimeout(end, more ? LONG : SOON, what));
   };
 
   document.addEventListener(
     "click",
     (event) => {
       const { id } = event.target.closest("button") || {};
-      if (!filled.size || !id?.endsWith("-go")) return;
+      if (!filling.size || !id?.endsWith("-go")) return;
       event.stopImmediatePropagation();
       pressed.add(id);
     },

@@ -84,7 +84,7 @@ def fills(event: Callable, *args: Any, **options: Any) -> Dependency:
     the server does so means the form that is to come, and waits for it (js/fills.js)."""
     name = next(_numbers)
     event(None, None, None, js=FILLS.format(name=name, begins="true"), **QUICK)
-    filled = event(*args, **CAREFUL, **options)
+    filled = event(*args, trigger_mode="always_last", **CAREFUL, **options)
     for end in (filled.then, filled.failure):
         end(None, None, None, js=FILLS.format(name=name, begins="false"), **QUICK)
     return filled
