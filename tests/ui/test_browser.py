@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 from playwright.sync_api import Page, TimeoutError, expect
@@ -13,6 +14,7 @@ from var_spaces import RunSpec
 
 STATUS = "#generate-status .vs-status"
 DONE = ".vs-frame[data-state=done]"
+JOIN = "**/queue/join*"
 SCALES = 4
 
 
@@ -44,6 +46,18 @@ def settles(page: Page, script: str, wanted: object) -> None:
         said = f"JSON.stringify({script}) === JSON.stringify({json.dumps(wanted)})"
         page.wait_for_function(said)
     assert page.evaluate(script) == wanted
+
+
+@contextmanager
+def slow(page: Page) -> Iterator[None]:
+    """What is asked of the server meanwhile, one thing at least, gets there at the end."""
+    held = []
+    page.route(JOIN, lambda route: held.append(route))
+    with page.expect_request(JOIN):
+        yield
+    while held:  # gradio asks more than once
+        held.pop().continue_()
+    page.unroute(JOIN)
 
 
 def drop(page: Page, path: object) -> None:
@@ -204,15 +218,10 @@ def test_another_model_brings_its_own_choices(open_page):
 
 def test_the_last_of_two_models_counts_however_slow_the_network_is(open_page):
     page = open_page()
-    held = []
-    page.route("**/queue/join*", lambda route: held.append(route))
-    with page.expect_request("**/queue/join*"):
+    with slow(page):
         choose(page, "model", "Tiny", "Tiny")
-    choose(page, "model", "styles", "Tiny with styles")
-    page.locator("#generate-go").click()
-    while held:
-        held.pop().continue_()
-    page.unroute("**/queue/join*")
+        choose(page, "model", "styles", "Tiny with styles")
+        page.locator("#generate-go").click()
     phase(page, "done")
     expect(page.locator("#generate-model input")).to_have_value("Tiny with styles")
     expect(page.locator("#generate-inputs-style input")).to_be_visible()

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.ui import test_browser
-from tests.ui.test_browser import settles
+from tests.ui.test_browser import settles, slow
 from var_spaces.codecs import PNG_SIGNATURE
 from var_spaces.compare import votes
 
@@ -65,14 +65,9 @@ def test_equal_columns_show_exactly_no_difference(open_page):
     show(page, "Compare")
     caches = [page.locator(f"#compare-{letter}-cache select") for letter in "ab"]
     expect(caches[1]).not_to_have_value(caches[0].input_value())
-    held = []
-    page.route("**/queue/join*", lambda route: held.append(route))
-    with page.expect_request("**/queue/join*"):
+    with slow(page):
         choose(page, "Twice the same")
-    page.locator("#compare-go").click()
-    while held:  # gradio asks more than once
-        held.pop().continue_()
-    page.unroute("**/queue/join*")
+        page.locator("#compare-go").click()
     phase(page, "compare", "done")
     expect(page.locator("#compare-pairs")).to_contain_text(
         "No difference: every token and every pixel is equal."
