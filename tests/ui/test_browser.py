@@ -221,9 +221,11 @@ def test_the_last_of_two_models_counts_however_slow_the_network_is(open_page):
     with slow(page):
         choose(page, "model", "Tiny", "Tiny")
         choose(page, "model", "styles", "Tiny with styles")
+        choose(page, "inputs-class", "elk", "elk")
         page.locator("#generate-go").click()
     phase(page, "done")
     expect(page.locator("#generate-model input")).to_have_value("Tiny with styles")
+    expect(page.locator(".vs-facts")).to_contain_text("elk")
     expect(page.locator("#generate-inputs-style input")).to_be_visible()
 
 

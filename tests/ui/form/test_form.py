@@ -96,6 +96,21 @@ def test_another_model_keeps_what_it_knows():
     assert spec.sampling["top_k"] == 20
 
 
+def test_what_stands_there_is_not_told_again():
+    standing = FORM.defaults(get_card("tiny-styled"))
+    standing |= {"inputs.class": "cat", "inputs.style": "flat", "model": "tiny-var", "count": 2}
+    values = FORM.defaults(get_card("tiny-var"), standing)
+    told = Controls(FORM).updates(values, standing)
+    assert all("value" not in told[key] for key in ("model", "inputs.class", "count"))
+    assert told["inputs.class"]["choices"]
+    assert told["inputs.style"]["value"] == ""  # this model has none
+    assert told["methods"]["sampling"]["top_k"] == 20
+    assert Controls(FORM).updates(values)["inputs.class"]["value"] == "cat"
+    assert Controls(FORM).updates(values, {"inputs.class": np.zeros((2, 2))})["inputs.class"][
+        "value"
+    ]
+
+
 def test_choices_are_the_names_of_the_card():
     by_key = {field.key: field for field in FORM.fields}
     card = get_card("tiny-styled")

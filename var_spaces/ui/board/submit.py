@@ -82,7 +82,7 @@ class SubmitForm(Fields):
         with refusing():
             card = get_card(model or "", "generator")
             task = fits.tasks(TAB, card)[0]
-            return self.filled(COLUMN.defaults(card), chosen="model", task=task)
+            return self.filled(COLUMN.defaults(card), {"model": model}, task=task)
 
 
 def asked(suite: str, who: str, model: str, methods: Mapping[str, Any]) -> tuple[str, Entry, str]:

@@ -112,7 +112,7 @@ def build_battle(card: Card) -> None:
 def _change(question: Question, key: str, **given: Any) -> dict:
     with refusing():
         new = handlers.change_model(ASKED, given) if key == "model" else given
-        return question.filled(new, chosen=key)
+        return question.filled(new, given)
 
 
 def question_run(given: Mapping[str, Any], seed: int) -> tuple[RunSpec, dict[str, Any]]:

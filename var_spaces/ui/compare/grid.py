@@ -246,7 +246,7 @@ def shown(grid: Grid, phase: str, ended: str) -> tuple[str, dict]:
 def _change(form: GridForm, key: str, **given: Any) -> dict:
     with refusing():
         new = handlers.change_model(WHOLE, given) if key == "model" else given
-        return {**form.filled(new, chosen=key), **_choices(form, **new)}
+        return {**form.filled(new, given), **_choices(form, **new)}
 
 
 def _choices(form: GridForm, **given: Any) -> dict:

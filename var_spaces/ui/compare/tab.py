@@ -279,12 +279,11 @@ def _change_asked(shared: Shared, columns: Sequence[Column], anew: bool, **given
         task = asked["task"]
         choices = [preset.name for preset in presets(WHOLE.plain(models[0], task))]
         updates = {shared.preset: gr.update(choices=[NONE, *choices], value=NONE)}
-        updates |= shared.filled(asked, None if anew else "task", model=models[0].id)
+        updates |= shared.filled(asked, given, model=models[0].id)
         for column, values, model in zip(columns, each, models, strict=True):
-            chosen = anew and column is columns[0]
-            follows = chosen or task not in fits.tasks(TAB, model)
+            follows = task not in fits.tasks(TAB, model) or (anew and column is columns[0])
             filling = COLUMN.defaults(models[0]) if follows else values
-            updates |= column.filled(filling, "model" if chosen else None, task=task)
+            updates |= column.filled(filling, values, task=task)
         return updates
 
 
@@ -294,7 +293,7 @@ def _change_model(column: Column, task: str, model: str) -> dict:
         card = get_card(model or "", "generator")
         possible = fits.tasks(TAB, card)
         known = task if task in possible else possible[0]
-        return column.filled(COLUMN.defaults(card), chosen="model", task=known)
+        return column.filled(COLUMN.defaults(card), {"model": model}, task=known)
 
 
 def _draw(columns: int, **given: Any) -> Iterator[tuple]:

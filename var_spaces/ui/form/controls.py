@@ -28,6 +28,7 @@ from var_spaces.zoo.cards import Card, base_of, get_card
 INKS = ("#1d1c1a", "#a33327", "#e0b15c", "#1c6b5f", "#4a7fc1", "#ffffff")
 ANY, NOTHING = "any", ""  # how "leave it out" reads, and how it travels
 MAX_PROMPT_LINES = 4
+PLAIN = str | int | float | None  # values of components that can be told to be equal
 
 Section = tuple[str, Sequence[str], bool]
 
@@ -120,14 +121,14 @@ class Controls:
         )
 
     def updates(
-        self, values: Mapping[str, Any], chosen: str | None = None, **known: str
+        self, values: Mapping[str, Any], standing: Mapping[str, Any] | None = None, **known: str
     ) -> dict[str, Any]:
         """Updates of all components by field, in the order of the fields.
 
         Args:
             values: of all fields; pictures that are left out stay as they are.
-            chosen: model or task, if the visitor has changed it; that may have been done again
-                meanwhile, so the choice itself stays.
+            standing: what components hold; they are not told again, since the visitor may have
+                gone on meanwhile.
             known: ``model`` and ``task`` of a part of a form that does not hold them.
         """
         kept = {field.key: KEPT for field in self.form.fields if field.is_picture}
@@ -137,9 +138,8 @@ class Controls:
             field.key: self.update(field, card, task, given[field.key])
             for field in self.form.fields
         }
-        if chosen:
-            found[chosen].pop("value", None)
-        return found
+        standing = standing or {}
+        return {k: _news(part, standing[k]) if k in standing else part for k, part in found.items()}
 
     def known_models(self) -> Any:
         """What changes in the choice of a model when there are others than before."""
@@ -195,6 +195,16 @@ def _picture(field: Field, common: dict[str, Any]) -> gr.components.Component:
         height=430,
         **common,
     )
+
+
+def _news(update: Any, standing: object) -> Any:
+    """An update without a value that stands there already."""
+    whole = isinstance(update, Mapping) and "__type__" in update
+    value = update.get("value", ...) if whole else update
+    plain = isinstance(value, PLAIN) and isinstance(standing, PLAIN)
+    if not plain or value != standing:
+        return update
+    return {k: v for k, v in update.items() if k != "value"} if whole else gr.skip()
 
 
 def _is_choice(field: Field, choices: list[tuple[str, str]]) -> bool:

@@ -58,10 +58,10 @@ class Fields:
         return list(self.named.values())
 
     def filled(
-        self, values: Mapping[str, Any], chosen: str | None = None, **known: str
+        self, values: Mapping[str, Any], standing: Mapping[str, Any] | None = None, **known: str
     ) -> dict[gr.components.Component, Any]:
         """What events return to fill the components; see ``Controls.updates``."""
-        updates = self.controls.updates(values, chosen, **known)
+        updates = self.controls.updates(values, standing, **known)
         return {self._components[key]: update for key, update in updates.items()}
 
     def component(self, key: str) -> gr.components.Component:

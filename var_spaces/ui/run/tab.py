@@ -194,7 +194,7 @@ def _change(tab: Tab, key: str, phase: str, **given: Any) -> list[Any]:
         view = handlers.empty(new["model"], form.tab)
         status, pictures, costs = Screen.empty(view) if phase == "empty" else (gr.skip(),) * 3
         chips = tab.chips.updates(new["model"], new["task"])
-        filled = tab.controls.updates(new, chosen=key)
+        filled = tab.controls.updates(new, given)
         filled |= dict.fromkeys(RUN_FIELDS, gr.skip())  # the visitor may have typed on
         return [pictures, costs, status, *filled.values(), *chips]
 
