@@ -142,6 +142,7 @@ SINGLE = replace(COMPOSED, counts=(1.0, 0.0, 0.0))
 ALIKE = replace(COMPOSED, same_concept=1.0)
 MANY = replace(COMPOSED, counts=(0.35, 0.4, 0.25), same_concept=0.3)
 PLACED = replace(COMPOSED, counts=(0.4, 0.5, 0.1), same_concept=0.2, tint=0.4)
+PAIRS = replace(COMPOSED, counts=(0.2, 0.7, 0.1), same_concept=0.1, tint=0.5)
 JUDGED = replace(COMPOSED, counts=(0.4, 0.3, 0.3), size=(0.7, 0.96), tint=0.6, same_style=0.7)
 
 RECIPES: dict[str, Recipe] = {
@@ -154,6 +155,7 @@ RECIPES: dict[str, Recipe] = {
     "alike": ALIKE,
     "many": MANY,
     "placed": PLACED,
+    "pairs": PAIRS,
     "judged": JUDGED,
 }
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
@@ -164,6 +166,7 @@ RECIPES: dict[str, Recipe] = {
 ``single``, ``alike``: as ``composed`` with one thing, or with several of one kind.
 ``many``: as ``composed`` with two different things more often.
 ``placed``: with two different things in every second scene, each often in a colour of its own.
+``pairs``: two different things in most scenes, half of the things in another colour.
 ``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 
