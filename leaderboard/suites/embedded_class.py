@@ -30,7 +30,7 @@ class EmbeddedClass(Suite):
     name = "embedded-class"
     title = "Embedded class models, 640 images"
 
-    version = 1
+    version = 2
     task = "generate"
     minutes = 3
 
