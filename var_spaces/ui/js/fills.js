@@ -19,6 +19,7 @@
 
   /* An event of the page begins to fill a form, or is done, however it ended. */
   varSpaces.fills = (what, begins) => {
+    if (!begins && !filling.has(what)) return;
     if (begins && filling.has(what)) again.add(what);
     const more = begins || again.delete(what);
     clearTimeout(filling.get(what));

@@ -26,7 +26,7 @@ PRIVATE_LANE = {**HIDDEN, **LANE}
 
 # Buttons are switched in the browser (js/stop.js): no answer of the server can come too late.
 SWITCH = "() => varSpaces.runs('{stop}', '{what}')"
-FILLS = "() => varSpaces.fills({name}, {begins})"
+FILLS = "() => {when} && varSpaces.fills({name}, {begins})"
 _numbers = count()
 
 # On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
@@ -79,14 +79,18 @@ def runs(
     return run
 
 
-def fills(event: Callable, *args: Any, **options: Any) -> Dependency:
+def fills(event: Callable, *args: Any, when: str = "true", **options: Any) -> Dependency:
     """Fill a form at an event, with what gradio's own call takes. A press of the tab's button while
-    the server does so means the form that is to come, and waits for it (js/fills.js)."""
+    the server does so means the form that is to come, and waits for it (js/fills.js).
+
+    Args:
+        when: JavaScript that tells whether the event will fill anything.
+    """
     name = next(_numbers)
-    event(None, None, None, js=FILLS.format(name=name, begins="true"), **QUICK)
+    event(None, None, None, js=FILLS.format(name=name, begins="true", when=when), **QUICK)
     filled = event(*args, trigger_mode="always_last", **CAREFUL, **options)
     for end in (filled.then, filled.failure):
-        end(None, None, None, js=FILLS.format(name=name, begins="false"), **QUICK)
+        end(None, None, None, js=FILLS.format(name=name, begins="false", when="true"), **QUICK)
     return filled
 
 

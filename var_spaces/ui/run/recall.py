@@ -14,6 +14,8 @@ from var_spaces.ui.queue.wiring import fills, refusing
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.tabs import COMPARE
 
+LINKED = f"new URLSearchParams(location.search).has('{links.PARAMETER}')"
+
 
 class Place(Protocol):
     """A tab that a link can fill: which components, and with what, from accepted specs."""
@@ -47,8 +49,8 @@ def add_recall(page: gr.Blocks, tabs: Mapping[str, Place], shown: gr.Tabs | None
     def select(event: gr.EventData) -> list[Any]:
         return show(event.link)
 
-    for event, fill in ((page.load, load), (runs.select, select)):
-        fills(event, fill, None, outputs)
+    fills(page.load, load, None, outputs, when=LINKED)
+    fills(runs.select, select, None, outputs)
 
 
 def recall(tabs: Mapping[str, Place], parameter: object) -> list[Any]:
