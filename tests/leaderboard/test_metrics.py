@@ -132,12 +132,13 @@ def test_the_interval_of_kid_holds_what_it_should(drawn, known, size):
         return random.normal(size=(n, 4)), random.normal(size=(m, 4)) + 0.4
 
     true = [sum(part.mean() for part in contributions(*sets(1500, 1500))) for _ in range(4)]
-    held = 0
-    for _ in range(60):
-        x, y = sets(drawn, known)
-        score = Kid(subsets=10, subset_size=size).score(x, real(y))
-        held += score.low <= 1000 * np.mean(true) <= score.high
-    assert held >= 52
+    scores = [
+        Kid(subsets=10, subset_size=size).score(x, real(y))
+        for x, y in (sets(drawn, known) for _ in range(60))
+    ]
+    assert sum(s.low <= 1000 * np.mean(true) <= s.high for s in scores) >= 52
+    width = np.mean([s.high - s.low for s in scores])
+    assert width < 1.5 * 2 * 1.96 * np.std([s.value for s in scores])  # and no more than that
 
 
 def test_mind():

@@ -175,7 +175,10 @@ def open_page(browser, served) -> Iterator[Callable]:
         page.on("console", console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.goto(served + query)
-        page.on("request", lambda r: r.is_navigation_request() and left.add(page))
+        page.on(
+            "request",
+            lambda r: r.is_navigation_request() and r.frame == page.main_frame and left.add(page),
+        )
         # a link may open another tab
         page.locator("#generate-go").wait_for(state="attached" if query else "visible")
         return page

@@ -65,6 +65,7 @@ def test_equal_columns_show_exactly_no_difference(open_page):
     show(page, "Compare")
     caches = [page.locator(f"#compare-{letter}-cache select") for letter in "ab"]
     expect(caches[1]).not_to_have_value(caches[0].input_value())
+    page.evaluate(test_browser.NEVER_GIVES_UP)
     with slow(page):
         choose(page, "Twice the same")
         page.locator("#compare-go").click()

@@ -36,7 +36,7 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class FlexTransformerConfig(NetworkConfig):
-    """Settings of the FlexVAR recipe, beside those of :class:`TransformerConfig`.
+    """Settings of the FlexVAR recipe, beside those of :class:`NetworkConfig`.
 
     Args:
         start: id of a trained VAR on the tokenizer that the scalable one began with; empty: none.

@@ -63,7 +63,7 @@ class SubmitForm(Fields):
         self.go = gr.Button("Submit", variant="primary", elem_id=self.id("go"))
         self.said = gr.HTML(elem_id=self.id("said"), elem_classes="vs-note")
         model = self.component("model")
-        fills(model.input, self._change_model, model, self.components)
+        fills(model.input, self._change_model, model, self.components, go=self.go)
 
     @property
     def inputs(self) -> dict[str, gr.components.Component]:

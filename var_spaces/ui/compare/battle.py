@@ -106,6 +106,7 @@ def build_battle(card: Card) -> None:
             None,
             question.components,
             inputs_kwargs=question.small,
+            go=question.go,
         )
 
 

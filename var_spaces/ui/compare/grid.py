@@ -191,9 +191,16 @@ def build_grid(card: Card) -> None:
             None,
             [*form.components, form.x, form.y],
             inputs_kwargs=form.small,
+            go=form.go,
         )
-    chosen = form.component("methods").select
-    fills(chosen, partial(_choices, form), None, [form.x, form.y], inputs_kwargs=form.small)
+    fills(
+        form.component("methods").select,
+        partial(_choices, form),
+        None,
+        [form.x, form.y],
+        inputs_kwargs=form.small,
+        go=form.go,
+    )
 
 
 def _draw(x: str, x_values: str, y: str, y_values: str, **given: Any) -> Iterator[tuple[Any, Any]]:

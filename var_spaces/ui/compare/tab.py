@@ -218,6 +218,7 @@ def _wire(
         partial(_preset, shared, columns),
         [shared.preset, task, model],
         [shared.count, *every.values()],
+        go=shared.go,
     )
     run = runs(
         [shared.go.click, shared.component("seed").submit],
@@ -243,10 +244,12 @@ def _wire(
             None,
             [shared.preset, *shared.components, *every.values()],
             inputs_kwargs={**shared.small, **every},
+            go=shared.go,
         )
     for column in columns[1:]:
         other = column.component("model")
-        fills(other.input, partial(_change_model, column), [task, other], column.components)
+        change = partial(_change_model, column)
+        fills(other.input, change, [task, other], column.components, go=shared.go)
     return run
 
 
@@ -282,6 +285,8 @@ def _change_asked(shared: Shared, columns: Sequence[Column], anew: bool, **given
         updates |= shared.filled(asked, given, model=models[0].id)
         for column, values, model in zip(columns, each, models, strict=True):
             follows = task not in fits.tasks(TAB, model) or (anew and column is columns[0])
+            if task == given["task"] and not follows:
+                continue
             filling = COLUMN.defaults(models[0]) if follows else values
             updates |= column.filled(filling, values, task=task)
         return updates

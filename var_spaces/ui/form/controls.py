@@ -28,7 +28,7 @@ from var_spaces.zoo.cards import Card, base_of, get_card
 INKS = ("#1d1c1a", "#a33327", "#e0b15c", "#1c6b5f", "#4a7fc1", "#ffffff")
 ANY, NOTHING = "any", ""  # how "leave it out" reads, and how it travels
 MAX_PROMPT_LINES = 4
-PLAIN = str | int | float | None  # values of components that can be told to be equal
+PLAIN = str | int | float | Mapping | None  # values that can be told to be equal
 
 Section = tuple[str, Sequence[str], bool]
 

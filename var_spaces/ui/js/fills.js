@@ -1,38 +1,48 @@
-/* While the server fills a form, a press of the tab's button waits: it means what is chosen, not what stood
-   there before. */
+/* While the server fills a form, a press of its button waits: it means what is chosen, not what stood there
+   before. */
 
 (() => {
-  const SOON = 100; // milliseconds, until gradio has read an answer
+  const SOON = 100; // milliseconds, until gradio has read an answer and asked once more, if it must
   const LONG = 10000; // then the server is gone, and a press says so
-  const filling = new Map(); // what is being filled, and the timer that gives up
-  const again = new Set(); // what will be filled once more: gradio asks when it has the first answer
+  const fills = new Map(); // fills under way, by number
   const pressed = new Set(); // buttons that wait
 
-  function end(what) {
-    again.delete(what);
-    filling.delete(what);
-    if (filling.size) return;
-    const waiting = [...pressed];
-    pressed.clear();
-    for (const button of waiting) document.getElementById(button)?.click();
+  const waits = (id) => [...fills.values()].some(({ button }) => !button || button === id);
+
+  function end(number) {
+    fills.delete(number);
+    for (const id of [...pressed])
+      if (!waits(id)) {
+        pressed.delete(id);
+        document.getElementById(id)?.click();
+      }
   }
 
-  /* An event of the page begins to fill a form, or is done, however it ended. */
-  varSpaces.fills = (what, begins) => {
-    if (!begins && !filling.has(what)) return;
-    if (begins && filling.has(what)) again.add(what);
-    const more = begins || again.delete(what);
-    clearTimeout(filling.get(what));
-    filling.set(what, setTimeout(end, more ? LONG : SOON, what));
+  /* A fill `number` of the form of a button, or of any form, "begins" or "ends", or "fails": what was meant
+     cannot be had then, so nothing is drawn. */
+  varSpaces.fills = (number, button, what) => {
+    if (what !== "begins" && !fills.has(number)) return;
+    const fill = fills.get(number) || { button, left: 0 };
+    fill.left = what === "begins" ? fill.left + 1 : Math.max(0, fill.left - 1);
+    if (what === "fails") for (const id of [...pressed]) if (!button || button === id) pressed.delete(id);
+    clearTimeout(fill.timer);
+    fill.timer = setTimeout(end, fill.left ? LONG : SOON, number);
+    fills.set(number, fill);
   };
 
+  function hold(event, id) {
+    if (!waits(id)) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    pressed.add(id);
+  }
+
+  document.addEventListener("click", (event) => hold(event, event.target.closest("button")?.id), true);
   document.addEventListener(
-    "click",
+    "keydown", // Enter in the seed draws as well
     (event) => {
-      const { id } = event.target.closest("button") || {};
-      if (!filling.size || !id?.endsWith("-go")) return;
-      event.stopImmediatePropagation();
-      pressed.add(id);
+      const seed = event.key === "Enter" && event.target.closest('[id$="-seed"]');
+      if (seed) hold(event, seed.id.replace(/seed$/, "go"));
     },
     true,
   );

@@ -26,7 +26,7 @@ PRIVATE_LANE = {**HIDDEN, **LANE}
 
 # Buttons are switched in the browser (js/stop.js): no answer of the server can come too late.
 SWITCH = "() => varSpaces.runs('{stop}', '{what}')"
-FILLS = "() => {when} && varSpaces.fills({name}, {begins})"
+FILLS = "varSpaces.fills({number}, '{go}', '{what}')"
 _numbers = count()
 
 # On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
@@ -79,18 +79,26 @@ def runs(
     return run
 
 
-def fills(event: Callable, *args: Any, when: str = "true", **options: Any) -> Dependency:
-    """Fill a form at an event, with what gradio's own call takes. A press of the tab's button while
+def fills(
+    event: Callable,
+    *args: Any,
+    go: gr.Button | None = None,
+    when: str = "true",
+    **options: Any,
+) -> Dependency:
+    """Fill a form at an event, with what gradio's own call takes. A press of the form's button while
     the server does so means the form that is to come, and waits for it (js/fills.js).
 
     Args:
+        go: the button; None for those of all forms.
         when: JavaScript that tells whether the event will fill anything.
     """
-    name = next(_numbers)
-    event(None, None, None, js=FILLS.format(name=name, begins="true", when=when), **QUICK)
-    filled = event(*args, trigger_mode="always_last", **CAREFUL, **options)
-    for end in (filled.then, filled.failure):
-        end(None, None, None, js=FILLS.format(name=name, begins="false", when="true"), **QUICK)
+    told = FILLS.format(number=next(_numbers), go=go.elem_id if go else "", what="{what}")
+    begins = f"(...values) => {{ if ({when}) {told.format(what='begins')}; return values; }}"
+    options = {"trigger_mode": "always_last", **CAREFUL, "js": begins, **options}
+    filled = event(*args, **options)
+    for ended, what in ((filled.then, "ends"), (filled.failure, "fails")):
+        ended(None, None, None, js=f"() => {told.format(what=what)}", **QUICK)
     return filled
 
 

@@ -50,7 +50,7 @@ def add_recall(page: gr.Blocks, tabs: Mapping[str, Place], shown: gr.Tabs | None
         return show(event.link)
 
     fills(page.load, load, None, outputs, when=LINKED)
-    fills(runs.select, select, None, outputs)
+    fills(runs.select, select, None, outputs, trigger_mode="once")  # it carries which run
 
 
 def recall(tabs: Mapping[str, Place], parameter: object) -> list[Any]:

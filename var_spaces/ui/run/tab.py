@@ -143,8 +143,10 @@ def _wire(tab: Tab) -> None:
             screen.phase,
             [screen.stage, screen.more, *tab.restored],
             inputs_kwargs=layout.small,
+            go=layout.go,
         )
-    restored = fills(layout.drop.upload, partial(_restore, tab), layout.drop, tab.restored)
+    dropped = partial(_restore, tab)
+    restored = fills(layout.drop.upload, dropped, layout.drop, tab.restored, go=layout.go)
     for ended in (restored.success, restored.failure):  # ready for another picture
         ended(lambda: None, None, layout.drop, **QUICK)
     if layout.needs:
