@@ -166,6 +166,10 @@ def open_page(browser, served) -> Iterator[Callable]:
         else:
             complaints.append(said)
 
+    def going(page, request) -> None:
+        if request.is_navigation_request() and request.frame == page.main_frame:
+            left.add(page)
+
     def open_(width: int = 1280, height: int = 900, query: str = "", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
@@ -175,10 +179,7 @@ def open_page(browser, served) -> Iterator[Callable]:
         page.on("console", console)
         page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
         page.goto(served + query)
-        page.on(
-            "request",
-            lambda r: r.is_navigation_request() and r.frame == page.main_frame and left.add(page),
-        )
+        page.on("request", lambda request: going(page, request))
         # a link may open another tab
         page.locator("#generate-go").wait_for(state="attached" if query else "visible")
         return page

@@ -48,8 +48,8 @@ class Prefixes:
         return drawn.randrange(self.shortest, scales)
 
     def first(self, scales: int, tokens: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs ``(B, L - l_0, n)`` and targets, bits ``(B, L, n)`` or ids ``(B, L)``, of the first
-        scales."""
+        """Of the first scales: inputs ``(B, L - l_0, n)``, and targets, bits ``(B, L, n)`` or ids
+        ``(B, L)``."""
         length = self.schedule.offsets[scales]
         return tokens[:, : length - self.schedule.lengths[0]], bits[:, :length]
 

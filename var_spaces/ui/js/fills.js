@@ -31,7 +31,7 @@
   };
 
   function hold(event, id) {
-    if (!waits(id)) return;
+    if (!id?.endsWith("-go") || !waits(id)) return;
     event.stopImmediatePropagation();
     event.preventDefault();
     pressed.add(id);

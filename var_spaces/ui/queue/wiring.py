@@ -86,8 +86,8 @@ def fills(
     when: str = "true",
     **options: Any,
 ) -> Dependency:
-    """Fill a form at an event, with what gradio's own call takes. A press of the form's button while
-    the server does so means the form that is to come, and waits for it (js/fills.js).
+    """Fill a form at an event, with what gradio's own call takes. A press of the form's button
+    while the server does so means the form that is to come, and waits for it (js/fills.js).
 
     Args:
         go: the button; None for those of all forms.
