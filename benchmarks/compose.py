@@ -18,7 +18,7 @@ from report import FOLDER, table, write
 from torch import Tensor
 
 import var_spaces
-from var_spaces.conditioning.packed_encoder import load_minilm
+from var_spaces import methods
 from var_spaces.evaluators.clip import embedded
 from var_spaces.evaluators.compose import (
     OVERALL,
@@ -44,7 +44,7 @@ ROWS = (
 
 def draw(model: var_spaces.Model, prompts: Sequence[Prompt], seed: int) -> Tensor:
     """One image ``(3, H, W)`` per prompt with the settings of the model's card."""
-    encoder = load_minilm(max_length=model.card.text_encoder["max_length"])
+    encoder = methods.parse("text_encoder", model.card.text_encoder).load("cpu")
     texts = [prompt.text for prompt in prompts]
     defaults = {kind: dict(model.card.defaults[kind]) for kind in ("sampling", "guidance")}
     return draw_prompts(model.tokenizer, model.backbone, encoder, texts, defaults, seed)

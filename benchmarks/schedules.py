@@ -18,7 +18,6 @@ from report import table, write
 import var_spaces
 from var_spaces.aspect import NAMES, PRESETS, published
 from var_spaces.cache.full import Full
-from var_spaces.conditioning.packed_encoder import load_minilm
 from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.loop.run import run
 from var_spaces.decoding.setup import RunSetup
@@ -72,7 +71,7 @@ def main() -> None:
     args = parser.parse_args()
 
     model = var_spaces.load(args.model)
-    encoder = load_minilm(max_length=model.card.text_encoder["max_length"])
+    encoder = parse("text_encoder", model.card.text_encoder).load("cpu")
     rows, data = [], []
     own = tuple(model.card.architecture["patch_nums"])
     for name, schedule in cases(own, args.ratios, args.presets).items():

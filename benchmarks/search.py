@@ -21,7 +21,6 @@ import numpy as np
 from report import FOLDER, fingerprint, table, write
 
 from var_spaces import methods
-from var_spaces.conditioning.packed_encoder import load_minilm
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.search.scoring import Asked
@@ -54,7 +53,7 @@ def draw(decoding: dict[str, Any], prompts: list[Prompt], seed: int, model: str)
     """Score, reward, tokens and time of one image per prompt."""
     loaded = ZOO.model(model)
     usual, schedule = loaded.card.defaults, loaded.backbone.schedule
-    encoder = load_minilm(max_length=loaded.card.text_encoder["max_length"])
+    encoder = methods.parse("text_encoder", loaded.card.text_encoder).load("cpu")
     images, tokens, started = [], 0, time.process_time()
     for first in range(0, len(prompts), BATCH):
         texts = tuple(prompt.text for prompt in prompts[first : first + BATCH])

@@ -33,6 +33,7 @@ from var_spaces.backbones.layers import (
 )
 from var_spaces.backbones.rope import Rotary, rotary
 from var_spaces.backbones.text_features import TextFeatures
+from var_spaces.backbones.text_refiner import TextRefiner
 from var_spaces.backbones.walk import RunBlock, Walker
 from var_spaces.cache.beside import Attend
 from var_spaces.errors import VarSpacesError
@@ -102,6 +103,9 @@ class Infinity(Walker):
 
         self.cfg_uncond = nn.Parameter(torch.zeros(config.text_len, config.text_dim))
         self.pos_start = nn.Parameter(torch.zeros(1, 1, width))
+        if config.refiner:
+            sizes = (width, config.heads, config.hidden, config.refiner, config.norm_eps)
+            self.text_refiner = TextRefiner(config.text_dim, *sizes)
         self.text_norm = RMSNorm(config.text_dim, config.norm_eps)
         self.text_proj_for_sos = PooledText(config.text_dim, width, config.pool_heads)
         self.text_proj_for_ca = nn.Sequential(
@@ -148,6 +152,8 @@ class Infinity(Walker):
         nn.init.trunc_normal_(self.pos_start, std=std)
         nn.init.trunc_normal_(self.text_proj_for_sos.ca.mat_q, std=std)
         self._initialise_empty_text(self.cfg_uncond)
+        if self.config.refiner:
+            self.text_refiner.leave.weight.zero_()
         self.head.weight.mul_(head)
         self.head_nm.ada_lin[1].weight.mul_(adaln)
         self.shared_ada_lin[1].weight[: 2 * width].mul_(gate)
@@ -242,6 +248,8 @@ class Infinity(Walker):
                 f"Text features have {text.packed.shape[1]} channels, this model wants "
                 f"{self.config.text_dim}: use the text encoder of its card."
             )
+        if self.config.refiner:
+            text = self.text_refiner(text)
         normed = self.text_norm(text.packed)
         mask = text.mask()
         pooled = self.text_proj_for_sos.ca(text.padded(normed), mask)

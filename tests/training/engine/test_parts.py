@@ -14,7 +14,7 @@ from var_spaces.training.engine.budget import Budget
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.curriculum import Curriculum
 from var_spaces.training.engine.recipe import Recipe, Turn
-from var_spaces.training.engine.trainer import Trainer
+from var_spaces.training.engine.trainer import Trainer, in_bfloat16
 
 CPU = torch.device("cpu")
 
@@ -141,3 +141,21 @@ def test_settings_widen_with_the_progress_and_resume_in_their_stage(tmp_path):
 def test_wrong_stages_are_refused(stages, message):
     with pytest.raises(VarSpacesError, match=message):
         Curriculum(Settings(), stages)
+
+
+@pytest.mark.parametrize(
+    ("changing", "message"), [((), "none may change"), (("scenes",), "only scenes may change")]
+)
+def test_a_stage_changes_nothing_that_a_recipe_reads_once(changing, message):
+    stages = [{"until": 0.5, "sizes": (3,)}]
+    with pytest.raises(VarSpacesError, match=message):
+        Curriculum(Settings(), stages, changing)
+    assert Curriculum(Settings(), stages, ("sizes",)).at(0)[1].sizes == (3,)
+
+
+@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_bfloat16_only_where_the_processor_has_it(precision, units, monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: units)
+    assert in_bfloat16(precision, torch.device("cuda")) == (precision != "fp32")
+    assert in_bfloat16(precision, CPU) == (units and precision == "bf16")

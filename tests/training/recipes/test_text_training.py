@@ -18,10 +18,12 @@ from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.__main__ import main
+from var_spaces.training.data.word_tags import TAGS
 from var_spaces.training.losses.bits import bit_losses, scale_weights
 from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.recipes.bitwise import balance, take_autoencoder
+from var_spaces.training.recipes.text_transformer import TextTransformerConfig
 from var_spaces.training.recipes.warm_start import take_matching
 
 BITWISE = """
@@ -104,6 +106,49 @@ def test_a_tokenizer_starts_from_another_autoencoder():
         assert torch.equal(ours, given[name]), name
     with pytest.raises(VarSpacesError, match="no layer of the same name"):
         take_autoencoder(Bitwise(BitwiseConfig(ch=48, ch_mult=(1,), bits=5, norm_groups=8)), start)
+
+
+READING = (
+    TEXT.replace('"t2i"', '"reads"').replace(
+        "reweight = true", "reweight = true\nrefiner = 1\nread = 0.5"
+    )
+    + """
+[[stages]]
+until = 0.5
+scenes = "pairs"
+full = 0.1
+shortest = 1
+"""
+)
+
+
+def test_a_refiner_reads_captions_first(trained):
+    """The first stage trains the refiner alone; the second takes its weights and trains all."""
+    config = trained / "reads.toml"
+    config.write_text(READING)
+    arguments = ["text-transformer", "--config", str(config), "--steps", "8", "--device", "cpu"]
+    places = ["--models", str(trained / "models"), "--runs", str(trained / "runs"), "--quiet"]
+    assert main([*arguments, *places]) == 0
+    reader, text = (
+        [json.loads(line) for line in (trained / "runs/reads" / name).open()]
+        for name in ("reader/metrics.jsonl", "metrics.jsonl")
+    )
+    assert len(reader) == len(text) == 5  # four steps each, and an evaluation
+    assert reader[-1]["eval"].keys() == {f"reads_{name}" for name in TAGS}
+    seen = [row["scales"] for row in text[:-1]]
+    assert set(seen[:2]) <= {1, 2}  # the first stage of the recipe file sees beginnings
+    assert seen[2:] == [3, 3]
+    card = json.loads((trained / "models/reads/card.json").read_text())
+    assert card["architecture"]["refiner"] == 1
+    assert card["training"]["steps"] == 8
+    image = generate(model=str(trained / "models/reads"), prompt="two cats", seed=1)
+    assert image[0].size == (64, 64)
+
+
+@pytest.mark.parametrize("wrong", [{"read": 0.5}, {"read": 1.0, "refiner": 1}, {"read": -0.1}])
+def test_only_a_refiner_can_read(wrong):
+    with pytest.raises(VarSpacesError, match="read is"):
+        TextTransformerConfig(**wrong)
 
 
 def test_a_missing_tokenizer_is_named(tmp_path, capsys):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -95,6 +95,13 @@ class CaptionRecipe:
     synonym: float = 0.25
 
 
+class Written(NamedTuple):
+    """A caption, and for each of its things the words that name it: article, colour and place."""
+
+    caption: Caption
+    phrases: tuple[str, ...]
+
+
 class CaptionWriter:
     """Writes captions for scenes of an atlas."""
 
@@ -104,6 +111,10 @@ class CaptionWriter:
 
     def batch(self, scenes: Sequence[Scene], seed: int, start: int) -> list[Caption]:
         """Captions of the scenes at positions ``start``, ``start + 1``, ... of a stream."""
+        return [written.caption for written in self.written(scenes, seed, start)]
+
+    def written(self, scenes: Sequence[Scene], seed: int, start: int) -> list[Written]:
+        """The same, with the words of every thing."""
         rows = torch.arange(start, start + len(scenes))
         numbers = draw(seed ^ _SALT, rows, _STREAMS).tolist()
         return [
@@ -114,7 +125,7 @@ class CaptionWriter:
         """The caption of one scene; the same as that of a batch."""
         return self.batch([scene], seed, index)[0]
 
-    def _write(self, scene: Scene, choose: Choices) -> Caption:
+    def _write(self, scene: Scene, choose: Choices) -> Written:
         recipe = self.recipe
         groups = _groups(scene.objects)
         say_place = choose.chance(recipe.place)
@@ -127,7 +138,8 @@ class CaptionWriter:
         clauses = [_background(background, choose), _style(style, choose)]
         if choose.chance(0.5):
             clauses.reverse()
-        return Caption(text + "".join(clauses), tuple(things), background, style, relation)
+        caption = Caption(text + "".join(clauses), tuple(things), background, style, relation)
+        return Written(caption, tuple(words))
 
     def _things(
         self, groups: list[list[Object]], say_place: bool, choose: Choices

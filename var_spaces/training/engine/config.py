@@ -31,7 +31,8 @@ class TrainConfig:
         ema: decay of the weight average that is exported.
         clip: global gradient norm limit.
         optimizer: "muon" (matrices by Muon, the rest by AdamW) or "adamw".
-        precision: "auto" (bfloat16 autocast on CUDA, float32 elsewhere), "fp32" or "bf16".
+        precision: "auto" (bfloat16 autocast on CUDA, float32 elsewhere), "fp32", or "bf16" (float32
+            on processors without units for it, which take ten times as long in bfloat16).
         compile: wrap the network in torch.compile on CUDA.
         log_every, eval_minutes, checkpoint_minutes: rhythm of metrics, evaluation, checkpoints.
         seed: of initialisation, data and noise.

@@ -31,8 +31,20 @@ class Curriculum:
         stages: ``(until, settings)`` with rising ends; the last ends at 1.
     """
 
-    def __init__(self, settings: Any, stages: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Raises VarSpacesError for unknown settings and for ends that do not rise within 0..1."""
+    def __init__(
+        self,
+        settings: Any,
+        stages: Sequence[Mapping[str, Any]] = (),
+        changing: Sequence[str] | None = None,
+    ) -> None:
+        """
+        Args:
+            changing: names of settings that may change in the middle of a run; None is all.
+
+        Raises:
+            VarSpacesError: for settings that are unknown or cannot change, and for ends that do
+                not rise within 0..1.
+        """
         known = [field.name for field in fields(settings)]
         self.stages: list[tuple[float, Any]] = []
         before = 0.0
@@ -43,6 +55,12 @@ class Curriculum:
                     raise VarSpacesError(
                         f"Unknown setting '{key}' in [[stages]]. Known: {', '.join(known)}."
                         + did_you_mean(key, known)
+                    )
+                if changing is not None and key not in changing:
+                    may = f"only {', '.join(changing)} may" if changing else "none may"
+                    raise VarSpacesError(
+                        f"[[stages]] change '{key}', but of the settings of this recipe {may} "
+                        "change in the middle of a run: set it in [recipe]."
                     )
             until = stage.get("until")
             if not isinstance(until, int | float) or not before < until < 1:

@@ -60,6 +60,7 @@ class Recipe:
         model: the network that a loss calls. Only parameters that require gradients are trained,
             averaged and kept in checkpoints; the others stay as they are, bit for bit.
         config: the settings of this run.
+        share: of the budget, 0..1; below 1 where the run has several stages.
     """
 
     kind: ClassVar[str] = "training"
@@ -71,9 +72,12 @@ class Recipe:
     settings: ClassVar[type]
     network: ClassVar[type | None] = None
     takes_images: ClassVar[bool] = False  # whether it trains on a person's own folder
+    changing: ClassVar[tuple[str, ...]] = ()  # settings that [[stages]] may change
+    compiles: ClassVar[bool] = True  # whether --compile changes anything
 
     model: nn.Module
-    config: Any
+    config: Any = None
+    share: float = 1.0
 
     @classmethod
     def build(cls, plan: Plan) -> Recipe:
@@ -106,8 +110,8 @@ class Recipe:
         """Numbers about a network, on data that is never trained on."""
         raise NotImplementedError
 
-    def sample_grid(self, model: nn.Module) -> Image.Image:
-        """Unselected samples with a fixed seed."""
+    def sample_grid(self, model: nn.Module) -> Image.Image | None:
+        """Unselected samples with a fixed seed; None where there is nothing to see."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
     minutes, steps = options.minutes, options.steps
     if minutes is None and steps is None:
         minutes = plan.data.get("minutes", 30)
+    curriculum = Curriculum(plan.settings, plan.data.get("stages", []), plan.recipe.changing)
     recipe = plan.recipe.build(plan)
-    curriculum = Curriculum(plan.settings, plan.data.get("stages", []))
     budget = Budget(minutes=minutes, steps=steps)
     recipe, trainer, model = run_stages(recipe, plan, budget, curriculum)
     if trainer.stopping:
@@ -108,8 +108,8 @@ def run_stages(
 ) -> tuple[Recipe, Trainer, nn.Module]:
     """Train a recipe and, if it has stages, those that follow, each in a folder of its own.
 
-    A recipe with stages says ``stage``, its name, ``share``, its part of the budget, and
-    ``following(model)``, the recipe that goes on with what this one trained, or None.
+    A recipe that others follow says ``stage``, its name, and ``following(model)``, the recipe that
+    goes on with what this one trained, or None.
 
     Returns:
         The last recipe, its trainer (which counts time and steps of all) and the averaged weights.
@@ -118,17 +118,16 @@ def run_stages(
     while True:
         staged = hasattr(recipe, "following")
         place = plan.folder / recipe.stage if staged else plan.folder
-        part = budget.part(recipe.share) if staged else budget
         trainer = Trainer(
             recipe,
             plan.train,
-            part,
+            budget.part(recipe.share),
             place,
             plan.device,
             quiet=plan.options.quiet,
             digest=plan.digest(),
             fresh=plan.options.fresh,
-            compiled=plan.options.compile,
+            compiled=plan.options.compile and recipe.compiles,
             curriculum=curriculum,
         )
         model = trainer.run()

@@ -71,8 +71,8 @@ class Trainer:
         recipe.model.to(device).train()
         still_frozen_norms(recipe.model)
         self.network, self.accelerator = recipe.model, None
-        groups, half = recipe.parameter_groups(train), train.precision == "bf16"
-        self.optimizer = MuonAdamW(groups, lr=train.lr, half=half)
+        self.half = in_bfloat16(train.precision, device)
+        self.optimizer = MuonAdamW(recipe.parameter_groups(train), lr=train.lr, half=self.half)
         if compiled:
             compile_blocks(recipe.model)
         self._distribute()
@@ -179,9 +179,7 @@ class Trainer:
         return {f"{key}_{turn.name}": value for key, value in logs.items()} if turn.name else logs
 
     def _autocast(self) -> AbstractContextManager:
-        wanted = self.train.precision
-        use = wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda")
-        return torch.autocast(self.device.type, torch.bfloat16) if use else nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -229,7 +227,9 @@ class Trainer:
 
     def _draw_samples(self) -> None:
         try:
-            self.recipe.sample_grid(self.ema).save(self.folder / "samples.png")
+            sheet = self.recipe.sample_grid(self.ema)
+            if sheet is not None:
+                sheet.save(self.folder / "samples.png")
         except ModuleNotFoundError as error:
             # A training machine may lack what the engine needs; a fault of our own is raised.
             if (error.name or "var_spaces").startswith("var_spaces"):
@@ -338,6 +338,13 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether a run of this ``[train] precision`` computes in bfloat16 on a device."""
+    if device.type == "cuda":
+        return precision != "fp32"
+    return precision == "bf16" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def average_of(model: nn.Module) -> nn.Module:

@@ -119,6 +119,10 @@ class InstructRecipe(Recipe):
     paper = "https://arxiv.org/abs/2508.15772"
     family, role = "varedit", "generator"
     settings = InstructConfig
+    changing = (
+        "scenes", "operations", "synonym", "drop_text", "drop_source", "drop_both", "flip_strength",
+        "flip_scales", "reweight", "full", "shortest", "changed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -142,13 +146,13 @@ class InstructRecipe(Recipe):
         self.positions = aligned_positions(
             start.schedule, sizes.head_dim, sizes.rope_extent, device
         )
-        self.prefixes = Prefixes(start.schedule, config.full, config.shortest)
-        self.weights = scale_weights(start.schedule, config.reweight).to(device)
 
     def widen(self, config: InstructConfig) -> None:
         self.config = config
         weights = {**WEIGHTS, **config.operations}
         self.edits = EditSampler(self.atlas, recipe(config.scenes), weights, synonym=config.synonym)
+        self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest)
+        self.weights = scale_weights(self.model.schedule, config.reweight).to(self.device)
 
     @classmethod
     def build(cls, plan: Plan) -> InstructRecipe:
@@ -164,7 +168,10 @@ class InstructRecipe(Recipe):
         return {
             "resolution": self.size,
             "tokenizer": self.start_card["tokenizer"],
-            "text_encoder": {"name": "minilm", "max_length": self.final.text_tokens},
+            "text_encoder": {
+                **self.start_card["text_encoder"],
+                "max_length": self.final.text_tokens,
+            },
             "adapter": adapter,
             "defaults": DEFAULTS,
         }

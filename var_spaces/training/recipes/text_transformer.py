@@ -18,6 +18,7 @@ from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.packed_encoder import PackedEncoder, load_minilm
+from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.compose import read_prompts, score
 from var_spaces.evaluators.parser import SceneParser
 from var_spaces.tokenizers.bitwise import Bitwise
@@ -36,6 +37,7 @@ from var_spaces.training.losses.bits import bit_losses, scale_weights
 from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.losses.tokens import loss_per_scale
+from var_spaces.training.recipes.text_reader import TextReaderStage
 from var_spaces.training.recipes.warm_start import take_matching
 
 EVAL_SEED = 7_000_009  # never a training seed
@@ -59,6 +61,9 @@ class TextTransformerConfig:
         text_tokens: word pieces that are read of a caption, and the longest prompt.
         rope_extent: rows of the grid that positions are laid on.
         gate, adaln: scale of the first weights of gates and modulation.
+        refiner: blocks that read the text first, see ``text_refiner.py``.
+        read: share of the budget in which these learn from captions alone, 0..1, see
+            :class:`TextReaderStage`; 0 where ``start`` has read already.
         drop_text: share of samples trained with the learned empty text (for guidance), 0..1.
         flip_strength, flip_scales: self-correction, see :class:`BitFlips`.
         reweight: let coarse scales count more, see :func:`scale_weights`.
@@ -81,6 +86,8 @@ class TextTransformerConfig:
     rope_extent: int = 16
     gate: float = 1e-2
     adaln: float = 0.5
+    refiner: int = 0
+    read: float = 0.0
     drop_text: float = 0.1
     flip_strength: float = 0.3
     flip_scales: int = 64
@@ -95,6 +102,13 @@ class TextTransformerConfig:
     eval_images: int = 256
     compose: int = 0
     samples: int = 64
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.read < 1 or (self.read and not self.refiner):
+            raise VarSpacesError(
+                f"[recipe] read is {self.read}: a share of the run, at least 0 and below 1, and 0 "
+                "without a refiner."
+            )
 
     @property
     def captions(self) -> CaptionRecipe:
@@ -125,6 +139,10 @@ class TextTransformerRecipe(Recipe):
     paper = "https://arxiv.org/abs/2412.04431"
     family, role = "infinity", "generator"
     settings = TextTransformerConfig
+    changing = (
+        "scenes", "say_background", "say_style", "say_place", "say_colour", "synonym", "drop_text",
+        "flip_strength", "flip_scales", "reweight", "full", "shortest",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -155,28 +173,31 @@ class TextTransformerRecipe(Recipe):
                 text_len=config.text_tokens,
                 levels=max(15, len(tokenizer.config.patch_nums)),
                 rope_extent=config.rope_extent,
+                refiner=config.refiner,
             )
         )
         self.model.initialise(gate=config.gate, adaln=config.adaln)
         if start is not None:
             hint = "give both the same depth, width and heads"
             take_matching(self.model, start.state_dict(), "text-to-image model", hint)
-        self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest)
-        self.weights = scale_weights(self.model.schedule, config.reweight).to(device)
 
     def widen(self, config: TextTransformerConfig) -> None:
         self.config = config
         self.scenes = SceneSampler(self.atlas, recipe(config.scenes))
         self.writer = CaptionWriter(self.atlas, config.captions)
+        schedule = self.tokenizer.schedule
+        self.prefixes = Prefixes(schedule, config.full, config.shortest)
+        self.weights = scale_weights(schedule, config.reweight).to(self.device)
 
     @classmethod
-    def build(cls, plan: Plan) -> TextTransformerRecipe:
+    def build(cls, plan: Plan) -> Recipe:
         config = plan.settings
         tokenizer = plan.model(config.tokenizer, "bitwise")
         encoder = load_minilm(device=plan.device, max_length=config.text_tokens)
         start = plan.model(config.start, "infinity") if config.start else None
         judge = plan.options.evaluators / "parser"
-        return cls(tokenizer, encoder, config, plan.seed, plan.device, start, judge)
+        text = cls(tokenizer, encoder, config, plan.seed, plan.device, start, judge)
+        return TextReaderStage(text, config.read) if config.read else text
 
     def card(self) -> dict[str, Any]:
         """What the model's card says beyond its architecture."""
