@@ -122,7 +122,7 @@ shortest = 1
 )
 
 
-def test_a_refiner_reads_captions_first(trained):
+def test_a_refiner_reads_captions_first(trained, monkeypatch):
     """The first stage trains the refiner alone; the second takes its weights and trains all."""
     config = trained / "reads.toml"
     config.write_text(READING)
@@ -141,8 +141,8 @@ def test_a_refiner_reads_captions_first(trained):
     card = json.loads((trained / "models/reads/card.json").read_text())
     assert card["architecture"]["refiner"] == 1
     assert card["training"]["steps"] == 8
-    image = generate(model=str(trained / "models/reads"), prompt="two cats", seed=1)
-    assert image[0].size == (64, 64)
+    monkeypatch.setenv("VAR_SPACES_MODELS", str(trained / "models"))
+    assert generate(model="reads", prompt="two cats", seed=1)[0].size == (64, 64)
 
 
 @pytest.mark.parametrize("wrong", [{"read": 0.5}, {"read": 1.0, "refiner": 1}, {"read": -0.1}])
