@@ -12,7 +12,7 @@ from var_spaces import codecs, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import PARTS, RunSpec, method_field
 from var_spaces.validation import FrozenModel, freeze
-from var_spaces.zoo.cards import get_card, known
+from var_spaces.zoo.cards import Card, get_card, known
 
 MAX_NAME, MAX_VALUE = 256, 120  # characters of a name, and of a value in a label
 
@@ -59,8 +59,8 @@ class Entry(FrozenModel):
         What the suite leaves open of its task is as the model's card has it.
         """
         parts = {kind: getattr(self, kind) for kind in (*PARTS, "schedule")}
-        if self.model in known("generator"):
-            inputs = get_card(self.model).usual_inputs(task) | dict(inputs)
+        card = _card(self.model)
+        inputs = card.usual_inputs(task) | dict(inputs) if card else inputs
         return RunSpec(
             task=task, model=self.model, inputs=inputs, seed=seed, first=first, count=count, **parts
         )
@@ -90,10 +90,15 @@ Usual = Callable[[str], Mapping[str, Any]]  # the default parts of a model
 
 def usual_parts(model: str) -> dict[str, Any]:
     """The parts, as JSON, that an entry of a model has by default; none if it is not known here."""
+    return Entry.of(model).model_dump(mode="json") if _card(model) else {}
+
+
+def _card(model: str) -> Card | None:
+    """The card of a model; None if it is not known here, or not on offer."""
     try:
-        return Entry.of(model).model_dump(mode="json") if model in known("generator") else {}
-    except VarSpacesError:  # it is not on offer
-        return {}
+        return get_card(model, "generator") if model in known("generator") else None
+    except VarSpacesError:
+        return None
 
 
 def label(entry: Mapping[str, Any], usual: Usual = usual_parts) -> str:

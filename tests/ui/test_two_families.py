@@ -63,14 +63,14 @@ def test_a_fresh_form_asks_for_the_first_example():
 def test_inputs_of_the_other_family_are_hidden_and_left_out():
     controls = Controls(FORM)
     before = filled("tiny-styled")
-    new = handlers.change_model(FORM, {**before, "model": "tiny-t2i"})
+    new = handlers.changed(FORM, "model", {**before, "model": "tiny-t2i"})
     shown = controls.updates(new)
     assert shown["inputs.class"] == shown["inputs.style"]
     assert shown["inputs.class"]["visible"] is False
     assert shown["inputs.prompt"]["visible"] is True
     assert "class" not in FORM.spec(new).inputs
     typed = {**before, "inputs.prompt": "", "model": "tiny-t2i"}  # as an empty box hands it on
-    changed = handlers.change_model(FORM, typed)
+    changed = handlers.changed(FORM, "model", typed)
     assert FORM.spec(changed).inputs["prompt"]
 
 

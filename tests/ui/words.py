@@ -152,7 +152,7 @@ def of_methods() -> set[str]:
 
 def of_limits() -> set[str]:
     """What models are known not to do."""
-    return {said for models in LIMITS.values() for said in models.values()} | {"Its numbers"}
+    return {said for one in LIMITS.values() for said in one.by_model.values()} | {"Its numbers"}
 
 
 def of_metrics() -> set[str]:

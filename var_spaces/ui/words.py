@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from html import escape, unescape
+from typing import NamedTuple
 
 from var_spaces import methods
 from var_spaces.methods import Method
@@ -104,29 +105,40 @@ LABELS: Mapping[str, str] = {
     "decoding.vectors": "How a look becomes numbers (vectors)",
 }
 
-# What models that come along cannot do, where it is asked for, by field and model; what stands on
-# them can do no more. Measured in docs/edit.md and docs/text_to_image.md.
-LIMITS: Mapping[str, Mapping[str, str]] = {
-    "inputs.instruction": {
-        "edit-bit": "This model removes things, recolours them and changes backgrounds best; it "
-        "rarely replaces a thing, and changes no styles.",
-    },
-    "inputs.prompt": {
-        "t2i-fine": "This model draws one thing or two, up to three of a kind, in a colour, in a "
-        "style, on any background; it rarely minds where they stand.",
-        "t2i-bit": "This model draws one large thing in a style on a plain background.",
-    },
-}
-NUMBERS: Mapping[str, str] = {  # the suites that measured it
-    "inputs.instruction": "embedded-instruct",
-    "inputs.prompt": "embedded-text",
+
+class Limits(NamedTuple):
+    """What models cannot do, and the suite that measured it."""
+
+    suite: str
+    by_model: Mapping[str, str]
+
+
+# What models that come along cannot do, where it is asked for, by field; what stands on them can do
+# no more. Measured in docs/edit.md and docs/text_to_image.md.
+LIMITS: Mapping[str, Limits] = {
+    "inputs.instruction": Limits(
+        "embedded-instruct",
+        {
+            "edit-bit": "This model removes things, recolours them and changes backgrounds best; "
+            "it rarely replaces a thing, and changes no styles.",
+        },
+    ),
+    "inputs.prompt": Limits(
+        "embedded-text",
+        {
+            "t2i-fine": "This model draws one thing or two, up to three of a kind, in a colour, in "
+            "a style, on any background; it rarely minds where they stand.",
+            "t2i-bit": "This model draws one large thing in a style on a plain background.",
+        },
+    ),
 }
 
 
 def limits(key: str, model: str) -> str | None:
     """What a model is known not to do with a field, as Markdown with the way to the numbers."""
-    said = LIMITS.get(key, {}).get(model)
-    return said and f"{said} [Its numbers](?tab=leaderboard&protocol={NUMBERS[key]})"
+    known = LIMITS.get(key)
+    said = known and known.by_model.get(model)
+    return said and f"{said} [Its numbers](?tab=leaderboard&protocol={known.suite})"
 
 
 # Sections of the form, by the kinds of method they hold; the first one is open.

@@ -112,7 +112,7 @@ def build_battle(card: Card) -> None:
 
 def _change(question: Question, key: str, **given: Any) -> dict:
     with refusing():
-        new = handlers.change_model(ASKED, given) if key == "model" else given
+        new = handlers.changed(ASKED, key, given)
         return question.filled(new, given)
 
 

@@ -252,7 +252,7 @@ def shown(grid: Grid, phase: str, ended: str) -> tuple[str, dict]:
 
 def _change(form: GridForm, key: str, **given: Any) -> dict:
     with refusing():
-        new = handlers.change_model(WHOLE, given) if key == "model" else given
+        new = handlers.changed(WHOLE, key, given)
         return {**form.filled(new, given), **_choices(form, **new)}
 
 

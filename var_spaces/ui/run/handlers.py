@@ -123,8 +123,13 @@ def accept(tab: str, spec: RunSpec) -> RunSpec:
     return spec
 
 
-def change_model(form: Form, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values with the defaults of the model that was chosen; what to draw stays if it can."""
+def changed(form: Form, key: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values of a form after a field changed.
+
+    Another model brings its defaults, and what to draw stays if it can; else they stay as given.
+    """
+    if key != "model":
+        return given
     return form.defaults(get_card(given["model"] or "", "generator"), keep=given)
 
 

@@ -18,7 +18,7 @@ from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form.chips import Chips
 from var_spaces.ui.form.controls import Controls, element_id
-from var_spaces.ui.form.form import RUN_FIELDS, Form
+from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.handed import HANDED
 from var_spaces.ui.form.layout import FormLayout
 from var_spaces.ui.own.visitors import session
@@ -192,12 +192,11 @@ def _change(tab: Tab, key: str, phase: str, **given: Any) -> list[Any]:
     """What another model or task changes; a screen that is still empty shows its scales."""
     form = tab.form
     with refusing():
-        new = handlers.change_model(form, given) if key == "model" else given
+        new = handlers.changed(form, key, given)
         view = handlers.empty(new["model"], form.tab)
         status, pictures, costs = Screen.empty(view) if phase == "empty" else (gr.skip(),) * 3
         chips = tab.chips.updates(new["model"], new["task"])
         filled = tab.controls.updates(new, given)
-        filled |= dict.fromkeys(RUN_FIELDS, gr.skip())  # the visitor may have typed on
         return [pictures, costs, status, *filled.values(), *chips]
 
 
