@@ -28,7 +28,7 @@ def prompts(lengths=(3, 1, 5)) -> TextFeatures:
 def test_a_fresh_refiner_changes_nothing():
     torch.manual_seed(0)
     plain = Infinity(InfinityConfig(**SIZES)).eval()
-    refined = Infinity(InfinityConfig(**SIZES, refiner=2)).eval()
+    refined = Infinity(InfinityConfig(**SIZES, text_blocks=2)).eval()
     missing = refined.load_state_dict(plain.state_dict(), strict=False).missing_keys
     assert all(key.startswith("text_refiner.") for key in missing)
     text, tokens = prompts(), torch.randn(3, 13, 3)
@@ -55,7 +55,7 @@ def test_a_token_says_what_stands_beside_it(refiner):
 
 def test_gradients_reach_the_refiner_and_the_empty_text():
     torch.manual_seed(0)
-    model = Infinity(InfinityConfig(**SIZES, refiner=1))
+    model = Infinity(InfinityConfig(**SIZES, text_blocks=1))
     dropped = torch.tensor([True, False, False])
     model(prompts(), torch.randn(3, 13, 3), dropped=dropped).square().sum().backward()
     assert model.text_refiner.leave.weight.grad.abs().sum() > 0
@@ -64,5 +64,5 @@ def test_gradients_reach_the_refiner_and_the_empty_text():
 
 def test_published_models_have_none():
     assert not any("refiner" in key for key in Infinity(InfinityConfig(**SIZES)).state_dict())
-    with pytest.raises(VarSpacesError, match="refiner is -1"):
-        InfinityConfig(**SIZES, refiner=-1)
+    with pytest.raises(VarSpacesError, match="text_blocks is -1"):
+        InfinityConfig(**SIZES, text_blocks=-1)

@@ -103,8 +103,8 @@ class Infinity(Walker):
 
         self.cfg_uncond = nn.Parameter(torch.zeros(config.text_len, config.text_dim))
         self.pos_start = nn.Parameter(torch.zeros(1, 1, width))
-        if config.refiner:
-            sizes = (width, config.heads, config.hidden, config.refiner, config.norm_eps)
+        if config.text_blocks:
+            sizes = (width, config.heads, config.hidden, config.text_blocks, config.norm_eps)
             self.text_refiner = TextRefiner(config.text_dim, *sizes)
         self.text_norm = RMSNorm(config.text_dim, config.norm_eps)
         self.text_proj_for_sos = PooledText(config.text_dim, width, config.pool_heads)
@@ -152,7 +152,7 @@ class Infinity(Walker):
         nn.init.trunc_normal_(self.pos_start, std=std)
         nn.init.trunc_normal_(self.text_proj_for_sos.ca.mat_q, std=std)
         self._initialise_empty_text(self.cfg_uncond)
-        if self.config.refiner:
+        if self.config.text_blocks:
             self.text_refiner.leave.weight.zero_()
         self.head.weight.mul_(head)
         self.head_nm.ada_lin[1].weight.mul_(adaln)
@@ -248,7 +248,7 @@ class Infinity(Walker):
                 f"Text features have {text.packed.shape[1]} channels, this model wants "
                 f"{self.config.text_dim}: use the text encoder of its card."
             )
-        if self.config.refiner:
+        if self.config.text_blocks:
             text = self.text_refiner(text)
         normed = self.text_norm(text.packed)
         mask = text.mask()

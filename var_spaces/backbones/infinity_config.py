@@ -40,7 +40,7 @@ class InfinityConfig:
             is above 4096), as published.
         rope_mode, rope_extent: see ``rope.py``.
         special_tokens: 0; cards of earlier versions say so.
-        refiner: blocks that read the text before all others, see ``text_refiner.py``; 0 as
+        text_blocks: blocks that read the text before all others, see ``text_refiner.py``; 0 as
             published.
 
     Raises:
@@ -62,7 +62,7 @@ class InfinityConfig:
     rope_mode: int = 2
     rope_extent: int = 64
     special_tokens: int = 0
-    refiner: int = 0
+    text_blocks: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_nums", tuple(self.patch_nums))
@@ -86,8 +86,8 @@ class InfinityConfig:
             raise VarSpacesError(
                 f"{len(self.patch_nums)} scales need as many levels, not {self.levels}."
             )
-        if self.refiner < 0:
-            raise VarSpacesError(f"refiner is {self.refiner} blocks: 0 for none, or more.")
+        if self.text_blocks < 0:
+            raise VarSpacesError(f"text_blocks is {self.text_blocks}: 0 for none, or more.")
         if self.special_tokens:
             raise VarSpacesError("Rows that stand for a subject belong to an adapter of the model.")
         if self.rope_mode not in (0, 1, 2):

@@ -28,7 +28,7 @@ from var_spaces.zoo.locate import MAX_INDEX_BYTES, READABLE, digest_of, indexed_
 from var_spaces.zoo.source import REPOSITORY, REVISION, Source
 
 ON_THE_HUB = re.compile(f"(?P<name>{REPOSITORY})(@(?P<revision>{REVISION}))?")
-MOST = {"depth": 256, "num_res_blocks": 32}  # of what a module repeats
+MOST = {"depth": 256, "text_blocks": 64, "num_res_blocks": 32}  # of what a module repeats
 LARGEST, LONGEST = 2**20, 64  # any other size of an architecture, and entries of a list
 
 

@@ -110,7 +110,7 @@ def test_a_tokenizer_starts_from_another_autoencoder():
 
 READING = (
     TEXT.replace('"t2i"', '"reads"').replace(
-        "reweight = true", "reweight = true\nrefiner = 1\nread = 0.5"
+        "reweight = true", "reweight = true\ntext_blocks = 1\nread = 0.5"
     )
     + """
 [[stages]]
@@ -139,13 +139,13 @@ def test_a_refiner_reads_captions_first(trained, monkeypatch):
     assert set(seen[:2]) <= {1, 2}  # the first stage of the recipe file sees beginnings
     assert seen[2:] == [3, 3]
     card = json.loads((trained / "models/reads/card.json").read_text())
-    assert card["architecture"]["refiner"] == 1
+    assert card["architecture"]["text_blocks"] == 1
     assert card["training"]["steps"] == 8
     monkeypatch.setenv("VAR_SPACES_MODELS", str(trained / "models"))
     assert generate(model="reads", prompt="two cats", seed=1)[0].size == (64, 64)
 
 
-@pytest.mark.parametrize("wrong", [{"read": 0.5}, {"read": 1.0, "refiner": 1}, {"read": -0.1}])
+@pytest.mark.parametrize("wrong", [{"read": 0.5}, {"read": 1.0, "text_blocks": 1}, {"read": -0.1}])
 def test_only_a_refiner_can_read(wrong):
     with pytest.raises(VarSpacesError, match="read is"):
         TextTransformerConfig(**wrong)

@@ -61,7 +61,7 @@ class TextTransformerConfig:
         text_tokens: word pieces that are read of a caption, and the longest prompt.
         rope_extent: rows of the grid that positions are laid on.
         gate, adaln: scale of the first weights of gates and modulation.
-        refiner: blocks that read the text first, see ``text_refiner.py``.
+        text_blocks: blocks that read the text first, see ``text_refiner.py``.
         read: share of the budget in which these learn from captions alone, 0..1, see
             :class:`TextReaderStage`; 0 where ``start`` has read already.
         drop_text: share of samples trained with the learned empty text (for guidance), 0..1.
@@ -86,7 +86,7 @@ class TextTransformerConfig:
     rope_extent: int = 16
     gate: float = 1e-2
     adaln: float = 0.5
-    refiner: int = 0
+    text_blocks: int = 0
     read: float = 0.0
     drop_text: float = 0.1
     flip_strength: float = 0.3
@@ -104,10 +104,10 @@ class TextTransformerConfig:
     samples: int = 64
 
     def __post_init__(self) -> None:
-        if not 0 <= self.read < 1 or (self.read and not self.refiner):
+        if not 0 <= self.read < 1 or (self.read and not self.text_blocks):
             raise VarSpacesError(
                 f"[recipe] read is {self.read}: a share of the run, at least 0 and below 1, and 0 "
-                "without a refiner."
+                "without text_blocks."
             )
 
     @property
@@ -173,7 +173,7 @@ class TextTransformerRecipe(Recipe):
                 text_len=config.text_tokens,
                 levels=max(15, len(tokenizer.config.patch_nums)),
                 rope_extent=config.rope_extent,
-                refiner=config.refiner,
+                text_blocks=config.text_blocks,
             )
         )
         self.model.initialise(gate=config.gate, adaln=config.adaln)
