@@ -17,6 +17,7 @@ from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.data.atlas import Atlas
+from var_spaces.training.data.batch import SceneBatch
 from var_spaces.training.data.recipes import Recipe as SceneRecipe
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
@@ -95,7 +96,8 @@ class ClassRecipe(Recipe):
         torch.manual_seed(seed)
         self.config, self.seed, self.device = config, seed, device
         self.tokenizer = tokenizer.to(device).eval().requires_grad_(False)
-        self.size = tokenizer.schedule.last[0] * tokenizer.downsample
+        self.schedule = tokenizer.schedule
+        self.size = self.schedule.last[0] * tokenizer.downsample
         self.atlas = Atlas.load().to(device)
         self.recipe = trained_classes(self.atlas, recipe(config.scenes))
         self.scenes = SceneSampler(self.atlas, self.recipe)
@@ -143,9 +145,13 @@ class ClassRecipe(Recipe):
         drawn = scenes.batch(seed, start, count, self.device)
         labels, styles = scenes.labels(drawn)
         with torch.autocast(self.device.type, enabled=False):
-            ids = self.tokenizer.encode(render(self.atlas, drawn, self.size))
-            tokens = self.tokenizer.teacher_forcing(ids)
+            ids = self.tokenizer.encode(self.images(drawn, start), self.schedule)
+            tokens = self.tokenizer.teacher_forcing(ids, self.schedule)
         return labels, styles, torch.cat(ids, dim=1), tokens
+
+    def images(self, drawn: SceneBatch, start: int) -> Tensor:
+        """Pictures of scenes ``start ..`` of a stream, ``(B, 3, H, W)``."""
+        return render(self.atlas, drawn, self.size)
 
     def training_batch(self, start: int, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As :meth:`batch` for images ``start .. start + count``, some without style or class."""

@@ -19,8 +19,8 @@ from var_spaces.backbones.flexvar import FlexVAR
 from var_spaces.backbones.flexvar_config import FlexVARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.tokenizers.flex_vq import FlexVQ
+from var_spaces.training.data.batch import SceneBatch
 from var_spaces.training.data.render import render
-from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import token_losses
@@ -91,7 +91,6 @@ class FlexTransformerRecipe(ClassRecipe):
             stretch=config.stretch,
             aspect=config.aspect,
         )
-        self.schedule = self.model.schedule
         self.model.to(device)
         if start:
             batch = self.batch(self.scenes, seed, 0, config.fit_images)
@@ -110,19 +109,10 @@ class FlexTransformerRecipe(ClassRecipe):
     def card(self) -> dict[str, Any]:
         return super().card() | {"defaults": DEFAULTS}
 
-    @torch.no_grad()
-    def batch(
-        self, scenes: SceneSampler, seed: int, start: int, count: int
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As for VAR, at the scales of the current schedule and in the shape of its last map."""
-        drawn = scenes.batch(seed, start, count, self.device)
-        labels, styles = scenes.labels(drawn)
+    def images(self, drawn: SceneBatch, start: int) -> Tensor:
+        """As for VAR, in the shape of the last map of the current schedule."""
         height, width = (side * self.tokenizer.downsample for side in self.schedule.last)
-        images = continued(render(self.atlas, drawn, min(height, width)), height, width, start)
-        with torch.autocast(self.device.type, enabled=False):
-            ids = self.tokenizer.encode(images, self.schedule)
-            tokens = self.tokenizer.teacher_forcing(ids, self.schedule)
-        return labels, styles, torch.cat(ids, dim=1), tokens
+        return continued(render(self.atlas, drawn, min(height, width)), height, width, start)
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
         usual = self.schedule
