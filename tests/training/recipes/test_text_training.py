@@ -211,7 +211,10 @@ def test_steps_see_prefixes():
     assert set(drawn) == {3, 4, 5, 6, 7}
     assert drawn[7] / 4000 == pytest.approx(0.25, abs=0.03)
     assert all(drawn[n] / 4000 == pytest.approx(0.1875, abs=0.03) for n in (3, 4, 5, 6))
-    for wrong in ({"full": 0.0}, {"full": 1.1}, {"shortest": 0}, {"shortest": 8}):
+    short = Prefixes(schedule, full=0.1, shortest=2, longest=3)
+    assert {short.draw(0, step) for step in range(400)} == {2, 3, 7}
+    no_range = ({"longest": 2}, {"longest": 7})
+    for wrong in ({"full": 0.0}, {"full": 1.1}, {"shortest": 0}, {"shortest": 8}, *no_range):
         with pytest.raises(VarSpacesError, match="allowed"):
             Prefixes(schedule, **wrong)
 

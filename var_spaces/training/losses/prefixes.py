@@ -23,13 +23,13 @@ class Prefixes:
     Args:
         schedule: of the token maps.
         full: share of steps that see all scales, above 0 and up to 1.
-        shortest: scales that every step sees at least; the other steps see ``shortest`` to all but
-            one, equally often.
+        shortest, longest: the other steps see so many, equally often; ``longest`` 0 is all but one.
     """
 
     schedule: ScaleSchedule
     full: float = 1.0
     shortest: int = 3
+    longest: int = 0
 
     def __post_init__(self) -> None:
         scales = self.schedule.num_scales
@@ -38,6 +38,11 @@ class Prefixes:
                 f"Steps see all of {scales} scales in a share of {self.full} and at least "
                 f"{self.shortest}; allowed are a share above 0 and up to 1, and 1 to {scales}."
             )
+        if self.longest and not self.shortest <= self.longest < scales:
+            raise VarSpacesError(
+                f"Steps see {self.shortest} to {self.longest} of {scales} scales; allowed for the "
+                f"second number are {self.shortest} to {scales - 1}, and 0 for {scales - 1}."
+            )
 
     def draw(self, seed: int, step: int) -> int:
         """Scales of a step, the same in all processes."""
@@ -45,7 +50,7 @@ class Prefixes:
         drawn = random.Random(f"prefix {seed} {step}")
         if self.shortest >= scales or drawn.random() < self.full:
             return scales
-        return drawn.randrange(self.shortest, scales)
+        return drawn.randrange(self.shortest, (self.longest or scales - 1) + 1)
 
     def first(self, scales: int, tokens: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
         """Of the first scales: inputs ``(B, L - l_0, n)``, and targets, bits ``(B, L, n)`` or ids

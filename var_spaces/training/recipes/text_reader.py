@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EVAL_SEED = 7_000_033  # never a training seed
 SPREAD = 0.02  # of the first weights of what the refiner adds
-MODEST = 2.0  # weight of the size of what it adds, in squares of what is there
+MODEST = 0.15  # weight of the size of what it adds, in squares of what is there
 
 
 class WordTags(nn.Module):

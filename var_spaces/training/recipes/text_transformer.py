@@ -67,8 +67,8 @@ class TextTransformerConfig:
         drop_text: share of samples trained with the learned empty text (for guidance), 0..1.
         flip_strength, flip_scales: self-correction, see :class:`BitFlips`.
         reweight: let coarse scales count more, see :func:`scale_weights`.
-        full, shortest: share of steps that see all scales, and the least that the others see, see
-            :class:`Prefixes`.
+        full, shortest, longest: share of steps that see all scales, and the least and the most that
+            the others see, see :class:`Prefixes`.
         say_background, say_style, say_place, say_colour, synonym: how often captions say what,
             see :class:`CaptionRecipe`.
         eval_images: images per validation probe.
@@ -94,6 +94,7 @@ class TextTransformerConfig:
     reweight: bool = False
     full: float = 1.0
     shortest: int = 3
+    longest: int = 0
     say_background: float = 0.75
     say_style: float = 0.7
     say_place: float = 0.6
@@ -141,7 +142,7 @@ class TextTransformerRecipe(Recipe):
     settings = TextTransformerConfig
     changing = (
         "scenes", "say_background", "say_style", "say_place", "say_colour", "synonym", "drop_text",
-        "flip_strength", "flip_scales", "reweight", "full", "shortest",
+        "flip_strength", "flip_scales", "reweight", "full", "shortest", "longest",
     )  # fmt: skip
 
     def __init__(
@@ -186,7 +187,7 @@ class TextTransformerRecipe(Recipe):
         self.scenes = SceneSampler(self.atlas, recipe(config.scenes))
         self.writer = CaptionWriter(self.atlas, config.captions)
         schedule = self.tokenizer.schedule
-        self.prefixes = Prefixes(schedule, config.full, config.shortest)
+        self.prefixes = Prefixes(schedule, config.full, config.shortest, config.longest)
         self.weights = scale_weights(schedule, config.reweight).to(self.device)
 
     @classmethod
