@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--model", default="t2i-fine")
     parser.add_argument("--per-category", type=int, default=100, help="prompts of each, up to 100")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--page", default="compose", help="name of the page in docs/results")
     args = parser.parse_args()
 
     prompts = read_prompts(args.per_category)
@@ -93,8 +94,9 @@ def main() -> None:
     )
     command = f"python benchmarks/compose.py --model {args.model} --seed {args.seed}"
     command += f" --per-category {args.per_category}"
+    command += f" --page {args.page}" if args.page != parser.get_default("page") else ""
     data = {"parser": reports, "clip": scores, "judged_by": {"parser": judge.card["metrics"]}}
-    print(write("compose", "Does the picture show what the prompt says?", command, data, text))
+    print(write(args.page, "Does the picture show what the prompt says?", command, data, text))
 
 
 def page(model: str, reports: dict, scores: dict) -> str:

@@ -128,6 +128,8 @@ LIMITS: Mapping[str, Limits] = {
         {
             "t2i-fine": "This model draws one thing or two, up to three of a kind, in a colour, in "
             "a style, on any background; it rarely minds where they stand.",
+            "t2i-refined": "This model puts two things where you ask for them; it gets numbers and "
+            "two colours right less often than t2i-fine.",
             "t2i-bit": "This model draws one large thing in a style on a plain background.",
         },
     ),
