@@ -6,7 +6,7 @@ import pytest
 
 from tests import searching
 from tests.infinity import write_models
-from var_spaces import api, methods
+from var_spaces import api, cpu, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import ScaleDone
 from var_spaces.schedule import ScaleSchedule
@@ -127,14 +127,18 @@ def test_any_schedule_of_a_text_model(tmp_path, monkeypatch):
     assert found.kv == (2 * 2 * 48 * 2 * 4, 9 * 2 * 2 * 48 * 2 * 4)
 
 
-def test_what_fits(use_tiny_models):
+@pytest.mark.parametrize("slow", [False, True])
+def test_what_fits(use_tiny_models, monkeypatch, slow):
+    monkeypatch.setattr(cpu, "is_slow", lambda dtype: slow)
     card = get_card("tiny-var")
     chosen = {**parts(), "count": 8}
     need = estimate(card, **chosen).total
+    name = "int8" if slow else "bfloat16"  # nobody is told to take what is emulated
+    few = {"quant": name} if slow else {"dtype": name}
     changes = {
-        "weights in bfloat16": {"dtype": "bfloat16"},
+        f"weights in {name}": few,
         "one image at a time": {"count": 1},
-        "one image at a time, weights in bfloat16": {"count": 1, "dtype": "bfloat16"},
+        f"one image at a time, weights in {name}": {"count": 1, **few},
     }
     for words, change in changes.items():
         total = estimate(card, **{**chosen, **change}).total

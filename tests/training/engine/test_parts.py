@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from var_spaces import cpu
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.budget import Budget
 from var_spaces.training.engine.config import TrainConfig
@@ -153,9 +154,9 @@ def test_a_stage_changes_nothing_that_a_recipe_reads_once(changing, message):
     assert Curriculum(Settings(), stages, ("sizes",)).at(0)[1].sizes == (3,)
 
 
-@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize("slow", [True, False])
 @pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
-def test_bfloat16_only_where_the_processor_has_it(precision, units, monkeypatch):
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: units)
+def test_bfloat16_only_where_the_processor_has_it(precision, slow, monkeypatch):
+    monkeypatch.setattr(cpu, "is_slow", lambda dtype: slow)
     assert in_bfloat16(precision, torch.device("cuda")) == (precision != "fp32")
-    assert in_bfloat16(precision, CPU) == (units and precision == "bf16")
+    assert in_bfloat16(precision, CPU) == (precision == "bf16" and not slow)

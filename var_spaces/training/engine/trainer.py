@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from var_spaces import cpu
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.budget import Budget, lr_factor
 from var_spaces.training.engine.compiling import compile_blocks
@@ -344,7 +345,7 @@ def in_bfloat16(precision: str, device: torch.device) -> bool:
     """Whether a run of this ``[train] precision`` computes in bfloat16 on a device."""
     if device.type == "cuda":
         return precision != "fp32"
-    return precision == "bf16" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return precision == "bf16" and not cpu.is_slow("bfloat16")
 
 
 def average_of(model: nn.Module) -> nn.Module:
