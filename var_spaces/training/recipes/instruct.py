@@ -168,10 +168,7 @@ class InstructRecipe(Recipe):
         return {
             "resolution": self.size,
             "tokenizer": self.start_card["tokenizer"],
-            "text_encoder": {
-                **self.start_card["text_encoder"],
-                "max_length": self.final.text_tokens,
-            },
+            "text_encoder": {"name": "minilm", "max_length": self.final.text_tokens},
             "adapter": adapter,
             "defaults": DEFAULTS,
         }
