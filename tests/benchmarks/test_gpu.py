@@ -45,7 +45,7 @@ def test_tiny_run_and_its_repetition(tmp_path, bare):
     results = json.loads((out / "results.json").read_text())
     assert results["tests"] == ["not run: there is no pytest and no pydantic here"]
     assert [row["recipe"] for row in results["training"]] == ["t2i-fine-gpu"]
-    assert results["training"][0]["images"] == 2
+    assert results["training"][0]["images"] == 4  # a step of two in both of its stages
     assert "nats_unseen_pairs" in results["training"][0]["metrics"]
     rows = {(row["case"], row["way"]): row for row in results["speed"]}
     assert not [row for row in rows.values() if "why" in row]

@@ -58,7 +58,11 @@ def test_stages_train_their_own_part(folder):
     second.loss(second.model, 0, 0, 2)[0].backward()
     assert all((p.grad is None) == (id(p) not in own) for p in second.model.parameters())
     assert second.following(second.model) is None
-    assert (first.share + second.share, first.stage, second.stage) == (1, "next-scale", "masked")
+    assert (first.budget_share + second.budget_share, first.stage, second.stage) == (
+        1,
+        "next-scale",
+        "masked",
+    )
 
 
 def test_both_stages_are_one_run(folder):

@@ -60,7 +60,7 @@ class Recipe:
         model: the network that a loss calls. Only parameters that require gradients are trained,
             averaged and kept in checkpoints; the others stay as they are, bit for bit.
         config: the settings of this run.
-        share: of the budget, 0..1; below 1 where the run has several stages.
+        budget_share: part of the budget, 0..1; below 1 where the run has several stages.
     """
 
     kind: ClassVar[str] = "training"
@@ -77,7 +77,7 @@ class Recipe:
 
     model: nn.Module
     config: Any = None
-    share: float = 1.0
+    budget_share: float = 1.0
 
     @classmethod
     def build(cls, plan: Plan) -> Recipe:

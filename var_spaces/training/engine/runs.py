@@ -121,7 +121,7 @@ def run_stages(
         trainer = Trainer(
             recipe,
             plan.train,
-            budget.part(recipe.share),
+            budget.part(recipe.budget_share),
             place,
             plan.device,
             quiet=plan.options.quiet,

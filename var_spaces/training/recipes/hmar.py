@@ -101,7 +101,7 @@ class HMARRecipe(ClassRecipe):
     ) -> None:
         super().__init__(tokenizer, _of_var(settings, start.config), seed, device)
         self.settings, self.stage = settings, "next-scale"
-        self.share = 1 - settings.masked_share
+        self.budget_share = 1 - settings.masked_share
         self.model = HMAR(HMARConfig.branching(start.config, settings.branch))
         state = start.state_dict()
         masked = state | {"mask_embed.weight": self.model.mask_embed.weight}
@@ -116,7 +116,7 @@ class HMARRecipe(ClassRecipe):
             return None
         torch.manual_seed(self.seed)
         after = copy.copy(self)
-        after.stage, after.share = "masked", self.settings.masked_share
+        after.stage, after.budget_share = "masked", self.settings.masked_share
         after.model = copy.deepcopy(model)
         after.model.start_masked_branch()
         trained = {id(parameter) for parameter in after.model.masked_parameters()}

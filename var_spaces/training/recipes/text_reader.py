@@ -7,26 +7,40 @@ no picture, so the refiner learns it in minutes (:mod:`var_spaces.training.data.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.backbones.text_refiner import TextRefiner
+from var_spaces.conditioning.packed_encoder import PackedEncoder
+from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import unpack
+from var_spaces.training.data.captions import CaptionWriter
+from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.word_tags import TAGS, token_tags
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.recipe import Recipe
 
-if TYPE_CHECKING:
-    from var_spaces.training.recipes.text_transformer import TextTransformerRecipe
-
 EVAL_SEED = 7_000_033  # never a training seed
 SPREAD = 0.02  # of the first weights of what the refiner adds
 MODEST = 0.15  # weight of the size of what it adds, in squares of what is there
+
+
+class Captioned(Protocol):
+    """What this stage needs of the recipe of a text model, which follows."""
+
+    model: Infinity
+    encoder: PackedEncoder
+    atlas: Atlas
+    scenes: SceneSampler
+    writer: CaptionWriter
+    seed: int
+    budget_share: float
 
 
 class WordTags(nn.Module):
@@ -54,16 +68,16 @@ class TextReaderStage(Recipe):
 
     stage, compiles = "reader", False
 
-    def __init__(self, text: TextTransformerRecipe, share: float) -> None:
-        self.text, self.share, self.seed = text, share, text.seed
+    def __init__(self, text: Captioned, share: float) -> None:
+        self.text, self.budget_share, self.seed = text, share, text.seed
         refiner = text.model.text_refiner
         nn.init.normal_(refiner.leave.weight, std=SPREAD)
         self.model = WordTags(refiner)
 
-    def following(self, model: WordTags) -> TextTransformerRecipe:
+    def following(self, model: WordTags) -> Captioned:
         """The text model, with the averaged weights of the refiner."""
         self.text.model.text_refiner.load_state_dict(model.refiner.state_dict())
-        self.text.share = 1 - self.share
+        self.text.budget_share = 1 - self.budget_share
         return self.text
 
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
