@@ -21,6 +21,12 @@ _SHORT = re.compile(
     r"\.(?P<kind>weight|bias)"
 )
 
+# The same with that segment.
+_FULL = re.compile(
+    r"(?P<name>(?:conv_in|conv_out|conv[12]|nin_shortcut|sample\.conv)(?=\.conv\.)"
+    r"|(?:norm_out|norm[12])(?=\.norm\.))\.(?:conv|norm)\.(?P<kind>weight|bias)$"
+)
+
 
 class Wrapped(nn.Module):
     """One layer under a second name; computes what the layer computes."""
@@ -46,6 +52,11 @@ def wrap_layers(module: nn.Module) -> nn.Module:
 def full_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict with the keys of published files, whichever of the two spellings it has."""
     return {_full(key): tensor for key, tensor in state.items()}
+
+
+def short_key(key: str) -> str:
+    """A key of this layout or of ``autoencoder.py`` as the latter spells it."""
+    return _FULL.sub(r"\g<name>.\g<kind>", key)
 
 
 def _full(key: str) -> str:

@@ -124,7 +124,7 @@ def test_every_turn_updates_its_own_groups_only(tmp_path):
 
 def test_settings_widen_with_the_progress_and_resume_in_their_stage(tmp_path):
     stages = [{"until": 0.25, "scenes": "single"}, {"until": 0.75, "scenes": "pairs"}]
-    curriculum = Curriculum(Settings(), stages)
+    curriculum = Curriculum(Settings(), stages, ("scenes",))
     recipe, _ = run(tmp_path, 4, curriculum)
     assert recipe.seen[::2] == ["single", "pairs", "pairs", "wide"]
     assert curriculum.at(0.5) == (1, Settings(scenes="pairs"))
@@ -141,7 +141,7 @@ def test_settings_widen_with_the_progress_and_resume_in_their_stage(tmp_path):
 )
 def test_wrong_stages_are_refused(stages, message):
     with pytest.raises(VarSpacesError, match=message):
-        Curriculum(Settings(), stages)
+        Curriculum(Settings(), stages, ("scenes",))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,9 @@ from var_spaces.training.data.word_tags import TAGS
 from var_spaces.training.losses.bits import bit_losses, scale_weights
 from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
-from var_spaces.training.recipes.bitwise import balance, take_autoencoder
+from var_spaces.training.recipes.bitwise import balance
 from var_spaces.training.recipes.text_transformer import TextTransformerConfig
-from var_spaces.training.recipes.warm_start import take_matching
+from var_spaces.training.recipes.warm_start import take_autoencoder, take_matching
 
 BITWISE = """
 kind = "bitwise"
@@ -95,17 +96,37 @@ def test_what_was_trained_draws(trained, monkeypatch):
     assert image.size == (64, 64)
 
 
+SIZES = dict(ch=16, ch_mult=(1, 1), num_res_blocks=1, norm_groups=8)
+
+
 def test_a_tokenizer_starts_from_another_autoencoder():
     torch.manual_seed(0)
-    sizes = dict(ch=16, ch_mult=(1, 1), num_res_blocks=1, norm_groups=8)
-    start = ResidualVQ(ResidualVQConfig(**sizes, z_channels=4, vocab_size=8, patch_nums=(1, 2)))
-    model = Bitwise(BitwiseConfig(**sizes, bits=4, patch_nums=(1, 2)))
-    take_autoencoder(model, start)
-    given = model.adapt_state(start.state_dict())
-    for name, ours in model.state_dict().items():
+    vq = ResidualVQ(ResidualVQConfig(**SIZES, z_channels=4, vocab_size=8, patch_nums=(1, 2)))
+    bits = Bitwise(BitwiseConfig(**SIZES, bits=4, patch_nums=(1, 2)))
+    take_autoencoder(bits, vq)
+    given = bits.adapt_state(vq.state_dict())
+    for name, ours in bits.state_dict().items():
         assert torch.equal(ours, given[name]), name
+    other = Bitwise(BitwiseConfig(ch=48, ch_mult=(1,), bits=5, norm_groups=8))
     with pytest.raises(VarSpacesError, match="no layer of the same name"):
-        take_autoencoder(Bitwise(BitwiseConfig(ch=48, ch_mult=(1,), bits=5, norm_groups=8)), start)
+        take_autoencoder(other, vq)
+
+
+@pytest.mark.parametrize("trained", [Bitwise, ResidualVQ])
+def test_a_vq_tokenizer_starts_as_the_autoencoder_that_it_is_given(trained):
+    """What it has beside that one changes nothing at first."""
+    torch.manual_seed(0)
+    config = ResidualVQConfig(**SIZES, z_channels=4, vocab_size=8, patch_nums=(1, 2))
+    start = {
+        Bitwise: lambda: Bitwise(BitwiseConfig(**SIZES, bits=4, patch_nums=(1, 2))),
+        ResidualVQ: lambda: ResidualVQ(replace(config, patch_nums=(1,))),
+    }[trained]()
+    vq = ResidualVQ(config)
+    take_autoencoder(vq, start)
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    latent = start.latent(images)
+    torch.testing.assert_close(vq.latent(images), latent)
+    torch.testing.assert_close(vq.decode(latent), start.decode(latent))
 
 
 READING = (

@@ -32,14 +32,11 @@ class Curriculum:
     """
 
     def __init__(
-        self,
-        settings: Any,
-        stages: Sequence[Mapping[str, Any]] = (),
-        changing: Sequence[str] | None = None,
+        self, settings: Any, stages: Sequence[Mapping[str, Any]], changing: Sequence[str]
     ) -> None:
         """
         Args:
-            changing: names of settings that may change in the middle of a run; None is all.
+            changing: names of settings that may change in the middle of a run.
 
         Raises:
             VarSpacesError: for settings that are unknown or cannot change, and for ends that do
@@ -56,7 +53,7 @@ class Curriculum:
                         f"Unknown setting '{key}' in [[stages]]. Known: {', '.join(known)}."
                         + did_you_mean(key, known)
                     )
-                if changing is not None and key not in changing:
+                if key not in changing:
                     may = f"only {', '.join(changing)} may" if changing else "none may"
                     raise VarSpacesError(
                         f"[[stages]] change '{key}', but of the settings of this recipe {may} "

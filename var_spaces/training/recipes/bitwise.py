@@ -27,7 +27,7 @@ from var_spaces.training.images.reconstructions import (
     shown_scales,
 )
 from var_spaces.training.images.sources import ImageSource, SceneSource
-from var_spaces.training.recipes.warm_start import take_matching
+from var_spaces.training.recipes.warm_start import take_autoencoder
 
 
 @dataclass(frozen=True)
@@ -133,16 +133,6 @@ class BitwiseRecipe(Recipe):
     def sample_grid(self, model: nn.Module) -> Image.Image:
         """Pairs of rows, original above reconstruction, of images never trained on."""
         return reconstruction_sheet(model, self.source)
-
-
-def take_autoencoder(model: Bitwise, start: nn.Module) -> None:
-    """Copy the layers of another tokenizer's encoder and decoder that this one has too.
-
-    Raises:
-        VarSpacesError: if the two networks have no layer in common.
-    """
-    given = model.adapt_state(start.state_dict())
-    take_matching(model, given, "tokenizer", "give both the same ch and ch_mult")
 
 
 def balance(bits: list[Tensor]) -> Tensor:

@@ -32,9 +32,9 @@ from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
-from var_spaces.training.losses.bits import bit_losses, scale_weights
-from var_spaces.training.losses.prefixes import Prefixes, mean_seen
+from var_spaces.training.losses.bits import bit_losses
 from var_spaces.training.losses.self_correction import BitFlips
+from var_spaces.training.recipes.bit_steps import BitStepConfig, BitSteps
 from var_spaces.training.recipes.text_base import text_base
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ KINDS = ("canny", "scribble", "soft-edges", "blur", "grey", "palette", "mask")
 
 
 @dataclass(frozen=True)
-class ControlTraining:
-    """Settings of the control recipe.
+class ControlTraining(BitStepConfig):
+    """Settings of the control recipe, beside those of :class:`BitStepConfig`.
+
+    Flips matter here: given true coarse scales a model could read the layout from them and not from
+    the map.
 
     Args:
         base: id of the frozen text-to-image model.
@@ -60,12 +63,6 @@ class ControlTraining:
         rank, share, place, sees, way, gate, zero_start: of the adapter; see
             :class:`var_spaces.adapters.reference_attention.ReferenceAttention`.
         text_tokens: word pieces that are read of a caption.
-        drop_text: share of samples trained with the learned empty text, 0..1.
-        flip_strength, flip_scales: self-correction, see :class:`BitFlips`. It matters here: given
-            true coarse scales a model could read the layout from them and not from the map.
-        reweight: let coarse scales count more, see :func:`scale_weights`.
-        full, shortest: share of steps that see all scales, and the least that the others see, see
-            :class:`Prefixes`.
         eval_images: images per validation probe and kind.
     """
 
@@ -81,12 +78,7 @@ class ControlTraining:
     gate: str = "linear"
     zero_start: bool = True
     text_tokens: int = 64
-    drop_text: float = 0.1
-    flip_strength: float = 0.3
-    flip_scales: int = 64
     reweight: bool = True
-    full: float = 1.0
-    shortest: int = 3
     eval_images: int = 64
     samples: int = 8
 
@@ -167,8 +159,7 @@ class ControlRecipe(Recipe):
         self.writer = CaptionWriter(self.atlas, CaptionRecipe(0.75, 0.7, 0.6, 0.95, 0.25))
         self.kinds = [methods.parse("control", kind) for kind in config.kinds]
         self.model = Controlled(backbone, config.adapter().build(backbone.config))
-        self.prefixes = Prefixes(backbone.schedule, config.full, config.shortest)
-        self.weights = scale_weights(backbone.schedule, config.reweight).to(device)
+        self.steps = BitSteps(backbone.schedule, config, seed, device)
 
     @classmethod
     def build(cls, plan: Plan) -> ControlRecipe:
@@ -215,19 +206,17 @@ class ControlRecipe(Recipe):
         return Batch(captions, text, torch.cat(bits, dim=1), tokens, maps, control, numbers)
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
-        config = self.config
-        generator = torch.Generator().manual_seed(self.seed * 9_176_263 + start)
-        flips = BitFlips(config.flip_strength, config.flip_scales, generator)
-        dropped = torch.rand(count, generator=generator) < config.drop_text
+        flips = self.steps.flips(start)
+        dropped = torch.rand(count, generator=flips.generator) < self.config.drop_text
         batch = self.batch(self.scenes, self.seed, start, count, flips)
-        scales = self.prefixes.draw(self.seed, step)
+        scales = self.steps.scales(step)
         seen, bits = self.first(batch, scales)
-        losses = bit_losses(model(seen, dropped.to(self.device)), bits)
-        return mean_seen(losses, self.weights), {"scales": scales}
+        logits = model(seen, dropped.to(self.device))
+        return self.steps.loss(logits, bits), {"scales": scales}
 
     def first(self, batch: Batch, scales: int) -> tuple[Batch, Tensor]:
         """The batch and its targets as a step of the first scales needs them."""
-        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
+        tokens, bits = self.steps.first(scales, batch.tokens, batch.bits)
         whole = self.config.sees == "all"
         control = batch.control if whole else batch.control[:, : bits.shape[1]]
         return batch._replace(tokens=tokens, control=control), bits

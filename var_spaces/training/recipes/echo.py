@@ -34,9 +34,9 @@ from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
-from var_spaces.training.losses.bits import bit_losses, scale_weights
-from var_spaces.training.losses.prefixes import Prefixes, mean_seen
+from var_spaces.training.losses.bits import bit_losses
 from var_spaces.training.losses.self_correction import BitFlips
+from var_spaces.training.recipes.bit_steps import BitStepConfig, BitSteps
 from var_spaces.training.recipes.text_base import text_base
 
 if TYPE_CHECKING:
@@ -53,8 +53,11 @@ DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class EchoTraining:
-    """Settings of the recipe.
+class EchoTraining(BitStepConfig):
+    """Settings of the recipe, beside those of :class:`BitStepConfig`.
+
+    Flips matter here: given true coarse scales a model could read the thing from them and not from
+    the reference.
 
     Args:
         base: id of the frozen text-to-image model.
@@ -64,13 +67,8 @@ class EchoTraining:
         semantic, content, exact_start: of the adapter; see :class:`var_spaces.adapters.echo.Echo`.
         image_encoder: its image encoder.
         text_tokens: word pieces that are read of a caption.
-        drop_text, drop_semantic, drop_content: shares of samples trained without, each drawn on its
-            own.
-        flip_strength, flip_scales: self-correction, see :class:`BitFlips`. Given true coarse scales
-            a model could read the thing from them and not from the reference.
-        reweight: let coarse scales count more, see :func:`scale_weights`.
-        full, shortest: share of steps that see all scales, and the least that the others see, see
-            :class:`Prefixes`.
+        drop_semantic, drop_content: shares of samples trained without; these and ``drop_text`` are
+            each drawn on its own.
         eval_images: images per validation probe.
         samples: references whose things are drawn.
     """
@@ -83,14 +81,9 @@ class EchoTraining:
     exact_start: bool = True
     image_encoder: str = "clip-trunk"
     text_tokens: int = 64
-    drop_text: float = 0.1
     drop_semantic: float = 0.1
     drop_content: float = 0.1
-    flip_strength: float = 0.3
-    flip_scales: int = 64
     reweight: bool = True
-    full: float = 1.0
-    shortest: int = 3
     eval_images: int = 128
     samples: int = 8
 
@@ -178,8 +171,7 @@ class EchoRecipe(Recipe):
         self.adapter = self._adapter()
         own = self.adapter.build(backbone.config).start_from(backbone)
         self.model = Echoing(backbone, own)
-        self.prefixes = Prefixes(backbone.schedule, config.full, config.shortest)
-        self.weights = scale_weights(backbone.schedule, config.reweight).to(device)
+        self.steps = BitSteps(backbone.schedule, config, seed, device)
 
     def _adapter(self) -> Echo:
         """The adapter with the sizes of what it sees."""
@@ -241,17 +233,16 @@ class EchoRecipe(Recipe):
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
         config = self.config
-        generator = torch.Generator().manual_seed(self.seed * 9_176_263 + start)
-        flips = BitFlips(config.flip_strength, config.flip_scales, generator)
+        flips = self.steps.flips(start)
         rates = torch.tensor([config.drop_text, config.drop_semantic, config.drop_content])
-        dropped = torch.rand(3, count, generator=generator) < rates[:, None]
+        dropped = torch.rand(3, count, generator=flips.generator) < rates[:, None]
         batch = self.batch(self.pairs, self.seed, start, count, flips)
         words, semantic, content = dropped.to(self.device)
-        scales = self.prefixes.draw(self.seed, step)
-        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
+        scales = self.steps.scales(step)
+        tokens, bits = self.steps.first(scales, batch.tokens, batch.bits)
         seen = batch._replace(tokens=tokens)
-        losses = bit_losses(model(seen, words, ~semantic, ~content), bits)
-        return mean_seen(losses, self.weights), {"scales": scales}
+        logits = model(seen, words, ~semantic, ~content)
+        return self.steps.loss(logits, bits), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:

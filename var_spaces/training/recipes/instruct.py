@@ -36,10 +36,10 @@ from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.pictures import grid
 from var_spaces.training.images.text_samples import draw_prompts
-from var_spaces.training.losses.bits import bit_losses, scale_weights
+from var_spaces.training.losses.bits import bit_losses
 from var_spaces.training.losses.changed import changed_weights
-from var_spaces.training.losses.prefixes import Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
+from var_spaces.training.recipes.bit_steps import STEP_SETTINGS, BitStepConfig, BitSteps
 from var_spaces.training.recipes.text_base import text_base
 
 EVAL_SEED = 7_000_021  # never a training seed
@@ -51,21 +51,17 @@ DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class InstructConfig:
-    """Settings of the recipe for editing.
+class InstructConfig(BitStepConfig):
+    """Settings of the recipe for editing, beside those of :class:`BitStepConfig`.
 
     Args:
         start: id of the text-to-image model that training goes on from.
         scenes: name of the scene recipe.
         reference: what the first block sees: ``aligned``, ``finest-only``, or ``none`` for a model
             that is never shown the source.
-        drop_text: share of samples trained with the learned empty text, 0..1.
         drop_source: share of samples trained with an empty source, 0..1.
-        drop_both: share of samples that lose both, part of the two above.
-        flip_strength, flip_scales: self-correction of the target, see :class:`BitFlips`.
-        reweight: let coarse scales count more, see :func:`scale_weights`.
-        full, shortest: share of steps that see all scales, and the least that the others see, see
-            :class:`Prefixes`.
+        drop_both: share of samples that lose source and text, part of ``drop_source`` and
+            ``drop_text``.
         changed: how much more a token counts where the edit changes the picture; 1 is no more, see
             :func:`changed_weights`.
         operations: how readily operations are chosen, where it differs from ``edits.WEIGHTS``.
@@ -78,14 +74,9 @@ class InstructConfig:
     start: str = "t2i-bit"
     scenes: str = "composed"
     reference: Literal["aligned", "finest-only", "none"] = "aligned"
-    drop_text: float = 0.1
     drop_source: float = 0.1
     drop_both: float = 0.05
     flip_strength: float = 0.2
-    flip_scales: int = 64
-    reweight: bool = False
-    full: float = 1.0
-    shortest: int = 3
     changed: float = 1.0
     operations: Mapping[str, float] = field(default_factory=dict)
     synonym: float = 0.25
@@ -120,8 +111,7 @@ class InstructRecipe(Recipe):
     family, role = "varedit", "generator"
     settings = InstructConfig
     changing = (
-        "scenes", "operations", "synonym", "drop_text", "drop_source", "drop_both", "flip_strength",
-        "flip_scales", "reweight", "full", "shortest", "changed",
+        "scenes", "operations", "synonym", "drop_source", "drop_both", "changed", *STEP_SETTINGS,
     )  # fmt: skip
 
     def __init__(
@@ -151,8 +141,7 @@ class InstructRecipe(Recipe):
         self.config = config
         weights = {**WEIGHTS, **config.operations}
         self.edits = EditSampler(self.atlas, recipe(config.scenes), weights, synonym=config.synonym)
-        self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest)
-        self.weights = scale_weights(self.model.schedule, config.reweight).to(self.device)
+        self.steps = BitSteps(self.model.schedule, config, self.seed, self.device)
 
     @classmethod
     def build(cls, plan: Plan) -> InstructRecipe:
@@ -205,9 +194,8 @@ class InstructRecipe(Recipe):
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
         config = self.config
-        generator = torch.Generator().manual_seed(self.seed * 9_176_263 + start)
-        flips = BitFlips(config.flip_strength, config.flip_scales, generator)
-        chance = torch.rand(count, generator=generator)
+        flips = self.steps.flips(start)
+        chance = torch.rand(count, generator=flips.generator)
         # Both, source alone and words alone lie side by side in 0..1.
         no_source = chance < config.drop_source
         alone = config.drop_source + config.drop_text - config.drop_both
@@ -215,11 +203,11 @@ class InstructRecipe(Recipe):
         batch = self.batch(self.edits.batch(self.seed, start, count), flips)
         source = batch.source * (~no_source).to(batch.source)[:, None, None]
         dropped = no_text.to(self.device)
-        scales = self.prefixes.draw(self.seed, step)
-        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
+        scales = self.steps.scales(step)
+        tokens, bits = self.steps.first(scales, batch.tokens, batch.bits)
         logits = model(batch.text, tokens, dropped=dropped, extend=self.extend(model, source))
-        weights = self.weights * changed_weights(batch.mask, self.model.schedule, config.changed)
-        return mean_seen(bit_losses(logits, bits), weights), {"scales": scales}
+        weights = changed_weights(batch.mask, self.model.schedule, config.changed)
+        return self.steps.loss(logits, bits, weights), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:

@@ -33,10 +33,10 @@ from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import Recipe, training_recipe
 from var_spaces.training.images.text_samples import draw_prompts, text_sheet
-from var_spaces.training.losses.bits import bit_losses, scale_weights
-from var_spaces.training.losses.prefixes import Prefixes, mean_seen
+from var_spaces.training.losses.bits import bit_losses
 from var_spaces.training.losses.self_correction import BitFlips
 from var_spaces.training.losses.tokens import loss_per_scale
+from var_spaces.training.recipes.bit_steps import STEP_SETTINGS, BitStepConfig, BitSteps
 from var_spaces.training.recipes.text_reader import TextReaderStage
 from var_spaces.training.recipes.warm_start import take_matching
 
@@ -49,8 +49,8 @@ DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class TextTransformerConfig:
-    """Settings of the text-to-image recipe.
+class TextTransformerConfig(BitStepConfig):
+    """Settings of the text-to-image recipe, beside those of :class:`BitStepConfig`.
 
     Args:
         tokenizer: id of the frozen bitwise tokenizer.
@@ -64,11 +64,6 @@ class TextTransformerConfig:
         text_blocks: blocks that read the text first, see ``text_refiner.py``.
         read: share of the budget in which these learn from captions alone, 0..1, see
             :class:`TextReaderStage`; 0 where ``start`` has read already.
-        drop_text: share of samples trained with the learned empty text (for guidance), 0..1.
-        flip_strength, flip_scales: self-correction, see :class:`BitFlips`.
-        reweight: let coarse scales count more, see :func:`scale_weights`.
-        full, shortest, longest: share of steps that see all scales, and the least and the most that
-            the others see, see :class:`Prefixes`.
         say_background, say_style, say_place, say_colour, synonym: how often captions say what,
             see :class:`CaptionRecipe`.
         eval_images: images per validation probe.
@@ -88,13 +83,6 @@ class TextTransformerConfig:
     adaln: float = 0.5
     text_blocks: int = 0
     read: float = 0.0
-    drop_text: float = 0.1
-    flip_strength: float = 0.3
-    flip_scales: int = 64
-    reweight: bool = False
-    full: float = 1.0
-    shortest: int = 3
-    longest: int = 0
     say_background: float = 0.75
     say_style: float = 0.7
     say_place: float = 0.6
@@ -141,8 +129,8 @@ class TextTransformerRecipe(Recipe):
     family, role = "infinity", "generator"
     settings = TextTransformerConfig
     changing = (
-        "scenes", "say_background", "say_style", "say_place", "say_colour", "synonym", "drop_text",
-        "flip_strength", "flip_scales", "reweight", "full", "shortest", "longest",
+        "scenes", "say_background", "say_style", "say_place", "say_colour", "synonym",
+        *STEP_SETTINGS,
     )  # fmt: skip
 
     def __init__(
@@ -186,9 +174,7 @@ class TextTransformerRecipe(Recipe):
         self.config = config
         self.scenes = SceneSampler(self.atlas, recipe(config.scenes))
         self.writer = CaptionWriter(self.atlas, config.captions)
-        schedule = self.tokenizer.schedule
-        self.prefixes = Prefixes(schedule, config.full, config.shortest, config.longest)
-        self.weights = scale_weights(schedule, config.reweight).to(self.device)
+        self.steps = BitSteps(self.tokenizer.schedule, config, self.seed, self.device)
 
     @classmethod
     def build(cls, plan: Plan) -> Recipe:
@@ -231,15 +217,13 @@ class TextTransformerRecipe(Recipe):
         return Batch(captions, text, torch.cat(bits, dim=1), tokens)
 
     def loss(self, model: nn.Module, step: int, start: int, count: int) -> tuple[Tensor, dict]:
-        config = self.config
-        generator = torch.Generator().manual_seed(self.seed * 9_176_263 + start)
-        flips = BitFlips(config.flip_strength, config.flip_scales, generator)
-        dropped = torch.rand(count, generator=generator) < config.drop_text
+        flips = self.steps.flips(start)
+        dropped = torch.rand(count, generator=flips.generator) < self.config.drop_text
         batch = self.batch(self.scenes, self.seed, start, count, flips)
-        scales = self.prefixes.draw(self.seed, step)
-        tokens, bits = self.prefixes.first(scales, batch.tokens, batch.bits)
+        scales = self.steps.scales(step)
+        tokens, bits = self.steps.first(scales, batch.tokens, batch.bits)
         logits = model(batch.text, tokens, dropped=dropped.to(self.device))
-        return mean_seen(bit_losses(logits, bits), self.weights), {"scales": scales}
+        return self.steps.loss(logits, bits), {"scales": scales}
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from var_spaces.training.images.reconstructions import (
 from var_spaces.training.images.sources import ImageSource, SceneSource
 from var_spaces.training.losses.adversarial import Adversary
 from var_spaces.training.losses.perceptual import PerceptualLoss, trunk_loss
+from var_spaces.training.recipes.warm_start import take_autoencoder
 
 CODEBOOK_PICTURE = "codebook.png"
 
@@ -53,6 +54,8 @@ class TokenizerConfig:
         l1, mse, gradient, vq: weights of the loss terms.
         codebook: how the codebook is trained; its parameters stand in [codebook].
         start: id of a trained tokenizer to continue from, e.g. on own images; empty for none.
+        autoencoder: id of a trained tokenizer, VQ or bitwise, of which only encoder and decoder are
+            taken to begin with; empty for none.
         annealing: "linear" or "cosine" learning annealing of FVQ, which takes the place of [train]
             constant and final_lr; empty follows [train].
         warmup_steps: steps as a plain autoencoder before quantisation starts.
@@ -77,6 +80,7 @@ class TokenizerConfig:
     vq: float = 1.0
     codebook: str = "resets"
     start: str = ""
+    autoencoder: str = ""
     annealing: str = ""
     warmup_steps: int = 60
     reset_every: int = 50
@@ -94,6 +98,8 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         if self.annealing:
             check_shape(self.annealing)
+        if self.start and self.autoencoder:
+            raise VarSpacesError("[recipe] start takes all of a tokenizer: leave autoencoder out.")
         if min(self.adversarial, self.perceptual_weight, self.warmup_steps) < 0:
             raise VarSpacesError(
                 "[recipe] adversarial, perceptual_weight and warmup_steps must be 0 or more."
@@ -112,6 +118,7 @@ class TokenizerRecipe(Recipe):
         method: how the codebook is trained; None builds ``config.codebook`` with its defaults.
         source: training images; None draws scenes.
         start: the trained tokenizer to continue from, if any; then quantisation starts at once.
+        autoencoder: the trained tokenizer whose encoder and decoder are taken, if any.
         perceptual: the network of the perceptual loss, if any.
         folder: the run folder, where the picture of the codebook is kept up to date.
     """
@@ -132,6 +139,7 @@ class TokenizerRecipe(Recipe):
         method: codebooks.CodebookMethod | None = None,
         source: ImageSource | None = None,
         start: ResidualVQ | None = None,
+        autoencoder: nn.Module | None = None,
         perceptual: PerceptualLoss | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -146,6 +154,8 @@ class TokenizerRecipe(Recipe):
         self.start = -1 if start else config.warmup_steps
         if start:
             continue_from(self.model, start, seed)
+        if autoencoder:
+            take_autoencoder(self.model, autoencoder)
         self.size = self.model.schedule.last[0] * self.model.downsample
         self.source = source or SceneSource(config.scenes, self.size, device)
         self.perceptual = perceptual.to(device) if perceptual else None
@@ -160,7 +170,7 @@ class TokenizerRecipe(Recipe):
     @classmethod
     def build(cls, plan: Plan) -> TokenizerRecipe:
         model, config = plan.network, plan.settings
-        size = model.patch_nums[-1] * model.downsample
+        size, begun_with = model.patch_nums[-1] * model.downsample, config.autoencoder
         return cls(
             model,
             config,
@@ -169,6 +179,7 @@ class TokenizerRecipe(Recipe):
             method=plan.codebook(config.codebook),
             source=plan.image_source(size),
             start=plan.model(config.start, "residual-vq") if config.start else None,
+            autoencoder=begun_with and plan.model(begun_with, "residual-vq", "bitwise"),
             perceptual=trunk_loss(plan, config.perceptual) if config.perceptual else None,
             folder=plan.folder,
         )

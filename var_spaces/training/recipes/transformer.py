@@ -27,13 +27,14 @@ class TransformerConfig(NetworkConfig):
     Args:
         start: id of a trained model whose weights training begins with, where names and shapes are
             the same; empty for none.
-        full, shortest: share of steps that see all scales, and the least that the others see, see
-            :class:`Prefixes`.
+        full, shortest, longest: share of steps that see all scales, and the least and the most that
+            the others see, see :class:`Prefixes`.
     """
 
     start: str = ""
     full: float = 1.0
     shortest: int = 1
+    longest: int = 0
 
 
 @training_recipe
@@ -60,7 +61,7 @@ class TransformerRecipe(ClassRecipe):
         if start is not None:
             hint = "give both the same depth, width and heads"
             take_matching(self.model, start.state_dict(), "class-conditional model", hint)
-        self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest)
+        self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest, config.longest)
 
     @classmethod
     def build(cls, plan: Plan) -> TransformerRecipe:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.tokenizers.flux_autoencoder import short_key
+
+AUTOENCODER = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 
 
 def take_matching(model: nn.Module, state: Mapping[str, Tensor], what: str, hint: str) -> list[str]:
@@ -30,3 +33,23 @@ def take_matching(model: nn.Module, state: Mapping[str, Tensor], what: str, hint
         )
     model.load_state_dict(shared, strict=False)
     return list(shared)
+
+
+def take_autoencoder(model: nn.Module, start: nn.Module) -> None:
+    """Begin with the autoencoder of another tokenizer, VQ or bitwise, where layers are the same.
+
+    Of what the other one does not have, attention adds nothing at first, and convolutions around
+    the codebook pass on what they get.
+
+    Raises:
+        VarSpacesError: if the two networks have no layer in common.
+    """
+    own = {short_key(name): name for name in model.state_dict()}
+    theirs = {short_key(name): weight for name, weight in start.state_dict().items()}
+    given = {own[k]: w for k, w in theirs.items() if k in own and k.startswith(AUTOENCODER)}
+    taken = take_matching(model, given, "tokenizer", "give both the same ch and ch_mult")
+    for name, layer in model.named_modules():
+        if f"{name}.weight" not in taken and name.endswith(("proj_out", "quant_conv")):
+            initial = nn.init.zeros_ if name.endswith("proj_out") else nn.init.dirac_
+            initial(layer.weight)
+            nn.init.zeros_(layer.bias)
