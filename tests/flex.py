@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
 
-from tests.tiny import strict_load
+from tests.tiny import sides_of, strict_load
 from var_spaces.backbones.flexvar import FlexVAR
 from var_spaces.backbones.flexvar_config import FlexVARConfig
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.flex_vq import FlexVQ, FlexVQConfig
 from var_spaces.zoo.writer import save_model
 
@@ -63,3 +65,8 @@ def save_tiny(folder: Path) -> None:
     card |= {"architecture": flex, "tokenizer": "tiny-flex-tokenizer", "classes": ("key", "dog")}
     card |= {"defaults": {"sampling": {"name": "flexvar"}, "guidance": {"name": "flexvar"}}}
     save_model(folder / card["id"], {**common, **card}, backbone.state_dict())
+
+
+def named_schedule(text: str) -> ScaleSchedule:
+    """The schedule that a fixture names in words: ``[1, 2, 4]`` or ``[(1, 1), (2, 3)]``."""
+    return sides_of(json.loads(text.replace("(", "[").replace(")", "]")))

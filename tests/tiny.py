@@ -20,6 +20,7 @@ from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
 from var_spaces.decoding.setup import RunSetup
 from var_spaces.decoding.strategies.plain import PlainDecoding
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -31,6 +32,11 @@ def read(folder: Path, stem: str) -> tuple[dict, dict]:
     tensors = load_file(folder / f"{stem}.safetensors")
     state = {k.removeprefix("state/"): v for k, v in tensors.items() if k.startswith("state/")}
     return spec["config"], state
+
+
+def sides_of(sides: Sequence[int | Sequence[int]]) -> ScaleSchedule:
+    """The schedule of a fixture, which names maps by their side or by both."""
+    return ScaleSchedule(tuple((n, n) if isinstance(n, int) else tuple(n) for n in sides))
 
 
 def strict_load(module: torch.nn.Module, state: dict) -> torch.nn.Module:

@@ -11,7 +11,7 @@ from tests.cache.policies import SCHEDULE, Drive
 from var_spaces import methods
 from var_spaces.cache.budget import Held
 from var_spaces.cache.kv import KVCache
-from var_spaces.cache.scalekv import ScaleKV, window_importance
+from var_spaces.cache.scalekv import ScaleKV, observation_window, window_importance
 from var_spaces.cache.scalekv_budgets import allocate
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
@@ -128,3 +128,22 @@ def test_a_peak_spreads_as_far_as_the_pooling_is_wide():
             reach = kernel // 2
             near = list(range(9 - reach, 9 + reach + 1))
             assert [place for place in raised if 6 <= place <= 12] == near
+
+
+@pytest.mark.parametrize(
+    ("size", "scoring", "window"),
+    [
+        ((8, 8), "paper", [0, 2, 4, 6]),
+        ((8, 8), "reference", [0, 2, 4, 6]),
+        ((4, 8), "paper", [0, 2, 4, 6]),
+        ((4, 8), "reference", [16, 17, 18, 19]),  # no grid there: the last 16 tokens
+        ((2, 3), "reference", [0, 1, 2, 3]),
+    ],
+)
+def test_the_window_of_maps_that_are_not_square(size, scoring, window):
+    tokens = size[0] * size[1]
+    k = torch.zeros(1, 1, tokens, 4)
+    schedule = ScaleSchedule((size,))
+    held = Held(schedule, 0, 0, slice(0, 1), 40, k, k, k[..., 0], k, 1.0, None, None)
+    found = observation_window(held, scoring)
+    assert found[:4].tolist() == window and len(found) == min(16, tokens)

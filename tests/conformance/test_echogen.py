@@ -13,6 +13,7 @@ from var_spaces.adapters.echo_network import EchoNetwork
 from var_spaces.adapters.echo_run import EchoExtension
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.infinity_layers import InfinityBlock
+from var_spaces.backbones.layers import FeedForward
 from var_spaces.backbones.rope import Rotary
 from var_spaces.decoding.guidance.conditions import ConditionGuidance
 from var_spaces.schedule import ScaleSchedule
@@ -28,10 +29,10 @@ class Case:
         config, self.tensors = golden.spec["config"], golden.tensors
         width, heads = config["C"], config["heads"]
         sizes = {"depth": 1, "width": width, "heads": heads, "latent_dim": 4}
-        base = InfinityConfig(
-            **sizes, patch_nums=(1,), text_dim=width, pool_heads=heads, mlp_ratio=self.ratio(config)
-        )
+        base = InfinityConfig(**sizes, patch_nums=(1,), text_dim=width, pool_heads=heads)
         self.own = EchoNetwork(base, (width, 2), (width, 2), exact=False).eval()
+        # Of any width, where configurations know multiples of 256.
+        self.own.blocks[0].control_ffn = FeedForward(width, config["ffn_hidden"])
         state = golden.state("block.")
         control = {k: v for k, v in state.items() if "control" in k}
         self.own.blocks[0].load_state_dict(control)  # strict: names are the published ones
@@ -45,10 +46,6 @@ class Case:
         self.text = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
         longest = torch.arange(self.text.shape[1])
         self.mask = longest[None] < torch.tensor(config["text_lens"])[:, None]
-
-    @staticmethod
-    def ratio(config) -> float:
-        return config["ffn_hidden"] / config["C"]
 
     @torch.no_grad()
     def content(self):

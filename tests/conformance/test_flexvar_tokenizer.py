@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from tests.flex import tokenizer_of
+from tests.flex import named_schedule, tokenizer_of
 from var_spaces.schedule import ScaleSchedule
 
 pytestmark = pytest.mark.golden("flexvar_tokenizer")
@@ -58,8 +58,8 @@ def test_teacher_forcing(golden, model):
     want, about = golden.tensors, golden.spec["tensors"]
     for case in numbered(golden, "tf"):
         said = about[f"{case}.gt_ids"]["meaning"]
-        sides, image = re.search(r"schedule \[([\d, ]+)\] on (\w+)\.image", said).groups()
-        schedule = ScaleSchedule.square([int(side) for side in sides.split(",")])
+        sides, image = re.search(r"schedule (\[[\d, \[\]()]+\]) on (\w+)\.image", said).groups()
+        schedule = named_schedule(sides)
         ids = model.encode(want[f"{image}.image"], schedule)
         assert torch.equal(torch.cat(ids, 1), want[f"{case}.gt_ids"])
         torch.testing.assert_close(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.flex import backbone_of, tokenizer_of
+from tests.flex import backbone_of, named_schedule, tokenizer_of
 from var_spaces.decoding.conditioning import ClassConditioning
 from var_spaces.decoding.guidance.flexvar import FlexGuidance
 from var_spaces.decoding.guidance.per_scale import ScaleGuidance
@@ -33,10 +33,9 @@ def taught(golden) -> dict[str, ScaleSchedule]:
     """Teacher-forced cases and their schedules, which the fixture names in words."""
     found = {}
     for name, about in golden.spec["tensors"].items():
-        sides = re.search(r"schedule \[([\d, ]+)\]", about["meaning"])
+        sides = re.search(r"schedule (\[[\d, \[\]()]+\])", about["meaning"])
         if re.fullmatch(r"tf\d+\.ids", name) and sides:
-            numbers = [int(side) for side in sides[1].split(",")]
-            found[name.split(".")[0]] = ScaleSchedule.square(numbers)
+            found[name.split(".")[0]] = named_schedule(sides[1])
     assert found
     return found
 

@@ -28,7 +28,8 @@ def transformer(golden) -> HMAR:
     state = {key: tensor.float() for key, tensor in golden.state("hmar/").items()}
     found = HMARConfig.from_state_dict(state, patch_nums=config["patch_nums"])
     assert (found.depth, found.branch) == (config["depth"], config["n_layers_train"])
-    assert (found.heads, found.mlp_ratio) == (config["num_heads"], config["mlp_ratio"])
+    hidden = round(config["embed_dim"] * config["mlp_ratio"])
+    assert (found.heads, round(found.width * found.mlp_ratio)) == (config["num_heads"], hidden)
     return tiny.strict_load(HMAR(found), state).requires_grad_(True)
 
 

@@ -172,7 +172,7 @@ def test_bit_filter(golden):
             filtered = filter_top_k_top_p(logits, min(top_k, 2), top_p)
             close(filtered.softmax(-1), expected, golden.spec)
             sampling = BitSampling(top_k=top_k, top_p=top_p)
-            rows = logits.view(1, 2, -1, 2)
+            rows = logits.view(1, 1, -1, 2)
             drawn = sampling.sample(rows, lambda *size: torch.zeros(1, *size), 0, None)
             close(drawn.logits.softmax(-1).view_as(expected), expected, golden.spec)
             assert torch.equal(drawn.ids.flatten(), expected.argmax(-1))

@@ -94,6 +94,24 @@ def test_rotary(golden):
     close(here.turn(tensors["k"]), tensors["k_rot"], spec)
 
 
+@pytest.mark.parametrize("ratio", TEMPLATES)
+def test_mode_1_shrinks_one_map_of_the_last_grids_ratio(ratio):
+    """For every scale the same map: 128 positions along the longer side, cut to that ratio."""
+    schedule, dim, side = TEMPLATES[ratio], 8, 128
+    (height, width), longest = schedule.last, max(schedule.last)
+    frequencies = 10_000 ** (-2 * torch.arange(dim // 4) / (dim / 2))
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    turned = torch.cat((rows[..., None] * frequencies, columns[..., None] * frequencies), -1)
+    whole = torch.stack((turned.cos(), turned.sin())).permute(0, 3, 1, 2)
+    cut = whole[:, :, : side * height // longest, : side * width // longest]
+    scales = [
+        F.interpolate(cut, size=size, mode="bilinear", align_corners=True).flatten(2).mT
+        for size in schedule.sizes
+    ]
+    ours = torch.stack(rotary(schedule, dim, 1))
+    torch.testing.assert_close(ours, torch.cat(scales, 1), atol=1e-5, rtol=0)
+
+
 def test_schedules():
     table = json.loads((GOLDEN / "infinity_scale_schedules.json").read_text("utf-8"))
     assert sorted(TEMPLATES) == sorted(table["templates"])

@@ -69,7 +69,7 @@ def test_patchify(golden):
     close(model.inputs(latents, schedule), tensors["x_in"], golden.spec)
     close(model.teacher_forcing(bits, schedule), tensors["x_in"], golden.spec)
 
-    f_hat = model.new_latent(2, schedule, torch.device("cpu"))
+    f_hat = model.new_latent(len(tensors["infer_bits_0"]), schedule, torch.device("cpu"))
     for k in range(schedule.num_scales):
         maps = tensors[f"infer_bits_{k}"].permute(0, 3, 1, 2).bool()
         ids = model.to_tokens(maps)

@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 import torch
 
+from tests.tiny import sides_of
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import (
     MultiScaleQuantizer,
@@ -94,16 +95,17 @@ def test_training_pass(golden):
 def test_quantiser_variants(golden):
     close = Close(golden.spec["tolerance"])
     for name, values in golden.spec["variants"].items():
-        config = config_of(values)
-        schedule = ScaleSchedule.square(config.patch_nums)
-        model = ResidualVQ(config_of({**values, "ch": 32, "ch_mult": [1], "num_res_blocks": 1}))
+        schedule = sides_of(values["patch_nums"])
+        sizes = {"ch": 32, "ch_mult": [1], "num_res_blocks": 1}
+        sizes["patch_nums"] = range(1, schedule.num_scales + 1)  # their number counts, for phi
+        model = ResidualVQ(config_of({**values, **sizes}))
         load(model.quantize, golden.state(f"state/{name}/"))
         f = golden.tensors[f"in/{name}/f"]
         with torch.no_grad():
             ids, latents = model.quantize.quantize(f, schedule)
             assert torch.equal(torch.cat(ids, dim=1), golden.tensors[f"out/{name}/idx"]), name
             close(latents[-1], golden.tensors[f"out/{name}/fhat_last"])
-            close(model.teacher_forcing(ids), golden.tensors[f"out/{name}/var_input"])
+            close(model.teacher_forcing(ids, schedule), golden.tensors[f"out/{name}/var_input"])
             if f"out/{name}/fhat_all" in golden.tensors:
                 first = torch.stack([latent[:1] for latent in latents])
                 close(first, golden.tensors[f"out/{name}/fhat_all"])
@@ -112,9 +114,9 @@ def test_quantiser_variants(golden):
 @pytest.mark.golden("var_quant")
 def test_phi_of_every_scale(golden):
     for name, values in golden.spec["variants"].items():
-        config = config_of(values)
+        scales = len(values["patch_nums"])
+        config = config_of({**values, "patch_nums": range(1, scales + 1)})
         quantizer = MultiScaleQuantizer(config)
-        scales = len(config.patch_nums)
         indices = [nearest_phi(quantizer.quant_resi.count, k / (scales - 1)) for k in range(scales)]
         if config.share_quant_resi != 1:
             assert indices == values["phi_index_per_scale"], name

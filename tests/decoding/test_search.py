@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -172,6 +173,21 @@ def test_resampling_draws_by_weight(rewards, seed):
     noise = -torch.rand(5, len(rewards), generator=generator).log().neg().log()
     parents = selection.resample(chances, noise)
     assert ((parents >= 0) & (parents < len(rewards))).all()
+
+
+@pytest.mark.parametrize(
+    ("rewards", "chances"),
+    [
+        ((0.1, math.nan, 0.1), (0.5, 0, 0.5)),
+        ((0.1, math.inf, 0.2), (0, 1, 0)),
+        ((0.1, -math.inf, 0.1), (0.5, 0, 0.5)),
+        ((math.nan, math.nan), (0.5, 0.5)),
+        ((-math.inf, -math.inf), (0.5, 0.5)),
+    ],
+)
+def test_rewards_that_are_not_finite_follow_the_guards(rewards, chances):
+    found = selection.probabilities(torch.tensor(rewards))
+    torch.testing.assert_close(found, torch.tensor(chances, dtype=torch.float32))
 
 
 def test_resampling_frequencies():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import get_card, known
 from var_spaces.zoo.checkpoints import fit
@@ -71,3 +72,11 @@ def test_a_bad_architecture(use_tiny_models):
     bad = card.model_copy(update={"architecture": {**card.architecture, "heads": 3}})
     with pytest.raises(VarSpacesError, match="bad architecture in its card"):
         manifest(bad)
+
+
+@pytest.mark.parametrize("scales", [6, 7, 8, 9])
+def test_a_drafter_draws_with_its_refiner(scales):
+    """Each was trained for its part of the scales."""
+    drafter = get_card(f"code-drafter-{scales}")
+    pair = methods.parse("decoding", drafter.defaults["decoding"])
+    assert pair.drafted == scales and get_card(pair.refiner).family == "var"

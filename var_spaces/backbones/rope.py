@@ -48,15 +48,16 @@ def rotary(
 
     Args:
         head_dim: channels *D* of a head, a multiple of 4.
-        mode: 0 raw row and column, 1 a large map shrunk to every scale, 2 (published) positions on
-            the reference grid of the schedule, rounded half to even.
+        mode: 0 raw row and column, 1 a large map of the reference grid's ratio shrunk to every
+            scale, 2 (published) positions on the reference grid of the schedule, rounded half to
+            even.
         extent: rows of the reference grid at 1:1.
     """
     with torch.inference_mode(False):  # the table outlives the run that asks for it first
+        whole = reference_grid(schedule, extent)
         if mode == 1:
-            parts = [_shrunk(size, head_dim) for size in schedule.sizes]
+            parts = [_shrunk(size, head_dim, whole) for size in schedule.sizes]
         else:
-            whole = reference_grid(schedule, extent)
             parts = [_grid(size, head_dim, whole if mode == 2 else size) for size in schedule.sizes]
         cos, sin = (torch.cat(maps) for maps in zip(*parts, strict=True))
         return Rotary(cos.to(device), sin.to(device))
@@ -98,10 +99,12 @@ def _grid(
     return turned.cos(), turned.sin()
 
 
-def _shrunk(size: tuple[int, int], head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of one scale by resizing the maps of a large grid of its ratio."""
-    longest = max(size)
-    large = tuple(int(MAP_SIDE / longest * n) for n in size)
+def _shrunk(
+    size: tuple[int, int], head_dim: int, reference: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of one scale by resizing the maps of a large grid of the ratio of all."""
+    longest = max(reference)
+    large = tuple(MAP_SIDE * n // longest for n in reference)
     maps = []
     for part in _grid(large, head_dim, large):
         image = part.T.reshape(1, -1, *large)

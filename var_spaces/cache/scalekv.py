@@ -101,7 +101,9 @@ class ScaleKV(BudgetPolicy):
         return window_importance(held, self.scoring, pooling, self.kernel)
 
 
-def window_importance(held: Held, scoring: str, pooling: str, kernel: int) -> Tensor:
+def window_importance(
+    held: Held, scoring: str, pooling: str, kernel: int, side: int = SIDE
+) -> Tensor:
     """Importance ``(rows, g, n)`` of all entries in the eyes of the observation window.
 
     Args:
@@ -109,12 +111,13 @@ def window_importance(held: Held, scoring: str, pooling: str, kernel: int) -> Te
         scoring: "paper" or "reference".
         pooling: "max" or "average".
         kernel: odd width of the pooling.
+        side: of the observation window.
     """
     import torch
 
     from var_spaces.cache.selection import attention_mass, pool
 
-    inside = observation_window(held)
+    inside = observation_window(held, scoring, side)
     window = inside + held.count - held.current
     if scoring == "reference":
         if held.cache.raw_queries is None:
@@ -133,19 +136,21 @@ def window_importance(held: Held, scoring: str, pooling: str, kernel: int) -> Te
     return importance
 
 
-def observation_window(held: Held) -> Tensor:
+def observation_window(held: Held, scoring: str, side: int = SIDE) -> Tensor:
     """Tokens of the current map whose queries decide and which stay, ``(m,)`` indices in the map.
 
-    A grid of 4 x 4, as many of the last tokens where the map is smaller, and a smaller grid where
-    16 tokens are more than the limit.
+    A grid of ``side x side``, as many of the last tokens where the map is smaller, and a smaller
+    grid where that is more than the limit. As in the released code, a map that is not square has no
+    grid under "reference" scoring.
     """
     import torch
 
     from var_spaces.cache.selection import grid
 
     device = held.k.device
-    side = SIDE if held.limit >= SIDE**2 else max(1, math.isqrt(held.limit // 2))
-    found = grid(held.schedule.sizes[held.scale], side, device)
-    if found is not None:
+    side = side if held.limit >= side**2 else max(1, math.isqrt(held.limit // 2))
+    height, width = held.schedule.sizes[held.scale]
+    found = grid((height, width), side, device)
+    if found is not None and (height == width or scoring != "reference"):
         return found
     return torch.arange(max(0, held.current - side**2), held.current, device=device)

@@ -107,8 +107,8 @@ class Bitwise(nn.Module):
     """
 
     vocab_size = 2  # values of one bit
-    # Powers of two that turn bits into numbers; nothing uses them, and 64 bits overflow them.
-    ignored_keys = (r"quantizer?\.lfq\.mask",)
+    # Nothing of the quantiser is learned; files keep powers of two and codebooks of it.
+    ignored_keys = (r"quantizer?\..*",)
 
     def __init__(self, config: BitwiseConfig) -> None:
         super().__init__()

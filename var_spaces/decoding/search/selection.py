@@ -41,8 +41,10 @@ def potential(kind: str, now: Tensor, history: Tensor, strength: float, top: int
 
 
 def probabilities(potentials: Tensor) -> Tensor:
-    """Resampling probabilities ``(N,)`` of log-weights; the largest weight is scaled to 1."""
-    weights = sanitise((potentials - potentials.max()).exp())
+    """Resampling probabilities ``(N,)`` of log-weights; the largest finite one is scaled to 1."""
+    finite = potentials[potentials.isfinite()]
+    largest = finite.max() if len(finite) else 0.0
+    weights = sanitise((potentials - largest).exp())
     return weights / weights.sum()
 
 

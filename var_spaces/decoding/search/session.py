@@ -107,7 +107,7 @@ class SearchSession(PlainSession):
             count = self.stages.resampling[scale]
             why, kept = "resampling", self._resample(int(image), scale, own, rows, count)
         else:
-            why, kept = "best", own.argmax()[None]
+            why, kept = "best", own.nan_to_num(nan=-torch.inf).argmax()[None]
         numbers = () if own is None else tuple(own.tolist())
         return Candidates(int(image), why, shown, numbers, tuple(kept.tolist())), rows[kept]
 
