@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -31,11 +32,29 @@ def write_file(path: str | Path, data: bytes) -> None:
         VarSpacesError: if the place cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")  # whoever else writes it
+    if not path.name:
+        raise VarSpacesError(f"'{path}' names no file to write.")
+    part = path.with_name(f".{token_hex(8)}.part")  # short, and of nobody else who writes it
     try:
         part.write_bytes(data)
         os.replace(part, path)
     except OSError as error:
         raise VarSpacesError(f"Cannot write {path}: {error.strerror}.") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
+
+
+def made_folder(path: Path) -> Path:
+    """The folder, made where it is not there yet, before the work whose results go into it.
+
+    Raises:
+        VarSpacesError: if it cannot be made, or nothing can be written into it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VarSpacesError(f"Cannot make the folder {path}: {error.strerror}.") from None
+    if not os.access(path, os.W_OK):
+        raise VarSpacesError(f"Cannot write into {path}: allow it, or name another folder.")
+    return path

@@ -24,7 +24,7 @@ from leaderboard.metrics.base import Metric
 from leaderboard.suites.base import Suite
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
-from var_spaces.paths import write_file
+from var_spaces.paths import made_folder, write_file
 from var_spaces.tasks.plan import Plan, plan
 from var_spaces.zoo.cards import Card, get_card
 
@@ -146,7 +146,7 @@ class Job:
     def open(self) -> None:
         """Make the folder."""
         for name in ("drawn", *(f"values/{folder}" for folder, _ in self.metrics)):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            made_folder(self.folder / name)
         write_file(self.folder / "job.json", self._text.encode() + b"\n")
 
     def drawn(self, number: int) -> Path:

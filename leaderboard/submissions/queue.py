@@ -159,10 +159,10 @@ class Queue:
         if len(waiting) >= MOST_OPEN:
             raise VarSpacesError(f"{len(waiting)} submissions are waiting: try again later.")
         own = [other for other in waiting if other.submitter == request.submitter]
-        if len(own) >= MOST_OF_ONE:
+        if request.submitter and len(own) >= MOST_OF_ONE:
             raise VarSpacesError(
-                f"{len(own)} submissions of {request.submitter or 'nameless submitters'} are "
-                f"waiting; allowed are {MOST_OF_ONE}: try again when one is done."
+                f"{len(own)} submissions of {request.submitter} are waiting; allowed are "
+                f"{MOST_OF_ONE}: try again when one is done."
             )
 
     # --- working off --------------------------------------------------------------------------

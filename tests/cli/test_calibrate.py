@@ -35,6 +35,10 @@ def test_calibrate_then_generate(run, tmp_path, monkeypatch):
     assert "calibrate tiny-var --samples 2 --seed 0" in again["source"]
 
 
-def test_refusals(run):
+def test_refusals(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("var_spaces.cli.calibrate.measure", None)  # nothing is measured in vain
+    (tmp_path / "file").write_bytes(b"x")
+    told = run("calibrate", "tiny-var", "--out", tmp_path / "file" / "x")[2]
+    assert told.startswith("error: Cannot make the folder")
     assert run("calibrate", "tiny-var", "--samples", "0")[0] == 2
     assert "nothing-like-it" in run("calibrate", "nothing-like-it")[2]

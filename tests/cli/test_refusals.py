@@ -53,8 +53,17 @@ def test_bad_places(key_command, refused, tmp_path):
     assert "cannot be written" in refused(*key_command(tmp_path / "no" / "a.png"))
     (tmp_path / "b.png").mkdir()
     assert "cannot be written" in refused(*key_command(tmp_path / "b.png"))
+    assert "cannot be written" in refused(*key_command(tmp_path / f"{'n' * 300}.png"))
+    both = key_command(tmp_path / "a.png", "--kept", tmp_path / "x" / ".." / "a.png")
+    (tmp_path / "x").mkdir()
+    assert "is where --out goes" in refused(*both)
     assert "required: --out" in refused("generate", "--model", "tiny-var")
     assert "'model' is missing" in refused("generate", "--out", tmp_path / "a.png")
+
+
+def test_names_that_no_file_can_have(refused, tmp_path):
+    """Wherever a path is looked at, what the system says of it is the refusal."""
+    assert "File name too long" in refused("add", "n" * 300)
 
 
 def test_too_large_a_picture(refused, key_command, tmp_path, monkeypatch):

@@ -151,6 +151,11 @@ def test_nobody_fills_the_queue(queue):
     queue.submit("tiny", entry(0.9), submitter="bob")
 
 
+def test_who_says_no_name_is_nobody_in_particular(queue):
+    for number in range(MOST_OF_ONE + 1):
+        queue.submit("tiny", entry(0.1 + number / 10))
+
+
 def test_what_cannot_run_is_refused_at_once(queue):
     with pytest.raises(VarSpacesError, match="tiny"):
         queue.submit("tinny", entry())

@@ -14,7 +14,7 @@ from typing import Any
 
 from var_spaces import codecs
 from var_spaces.errors import NotHere, VarSpacesError, did_you_mean
-from var_spaces.paths import expanded
+from var_spaces.paths import expanded, made_folder, write_file
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.validation import FrozenModel
 
@@ -58,10 +58,9 @@ class Calibration(FrozenModel):
 
     def write(self, folder: Path) -> Path:
         """Write ``<model>.json``, numbers with six digits."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.model}.json"
+        path = made_folder(folder) / f"{self.model}.json"
         data = self.model_dump(mode="json", exclude_defaults=True)
-        path.write_text(json.dumps(_short(data), separators=(",", ":")) + "\n", "utf-8")
+        write_file(path, json.dumps(_short(data), separators=(",", ":")).encode() + b"\n")
         return path
 
 

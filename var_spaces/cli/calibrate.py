@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from var_spaces import api
 from var_spaces.cli.arguments import Parser
-from var_spaces.paths import expanded
+from var_spaces.paths import expanded, made_folder
 from var_spaces.tasks.plan import plan
 from var_spaces.zoo.cards import Card, get_card
 
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> None:
 
     from var_spaces.cache.calibration import folders
 
-    folder = expanded(options["out"]) if "out" in options else folders()[0]
+    folder = made_folder(expanded(options["out"]) if "out" in options else folders()[0])
     print(measure(card, samples, options.get("seed", 0), options.get("device")).write(folder))
 
 

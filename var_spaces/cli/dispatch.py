@@ -57,6 +57,12 @@ def reporting(command: Callable[[], int | None]) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        place = str(error.filename)[:200]
+        print("error:", printable(f"{place}: {error.strerror}."), file=sys.stderr)
+        return 2
     return code or 0
 
 

@@ -50,6 +50,8 @@ def run(arguments: Sequence[str]) -> None:
     options = parser.read(arguments)
     out, scale = png_place(options, "out"), _upscale(options)
     kept = png_place(options, "kept") if "kept" in options else None
+    if kept and kept.resolve() == out.resolve():
+        raise VarSpacesError(f"--kept {kept} is where --out goes: name another file.")
     steps = _steps(base, options)
     for step in steps:  # refuse all before any is drawn
         _check_size(*_spec(base, step), scale)
@@ -182,7 +184,11 @@ def png_place(options: Mapping[str, Any], name: str) -> Path:
     path = Path(options[name])
     if path.suffix.lower() != ".png":
         raise VarSpacesError(f"--{name} {path} must end in .png.")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    try:
+        fits = not path.is_dir() and path.parent.is_dir() and os.access(path.parent, os.W_OK)
+    except OSError:  # a name that is too long
+        fits = False
+    if not fits:
         raise VarSpacesError(f"--{name} {path} cannot be written: is its folder there?")
     return path
 

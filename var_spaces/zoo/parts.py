@@ -14,10 +14,10 @@ from var_spaces.zoo.placement import Placement
 
 
 class Key(NamedTuple):
-    """What makes loaded weights the same; new weights on disk are another model."""
+    """What makes loaded modules the same; new weights on disk are another one."""
 
     model: str
-    weights: str
+    contents: str
     device: str
 
 

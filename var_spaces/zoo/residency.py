@@ -27,7 +27,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import nn
 
-from var_spaces import cpu
+from var_spaces import codecs, cpu
 from var_spaces.decoding.loop.graphs import GRAPHS
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import Card, base_of, get_card
@@ -313,7 +313,7 @@ class Residency:
         own = place if card.role == "generator" and not card.base else resolve(place.main)
         settings = self._precision(card, place)
         return Part(
-            Key(card.id, card.weights_sha256, str(own)),
+            Key(card.id, _contents(card), str(own)),
             partial(self.sizer, card, *settings),
             partial(self.loader, card, own, *settings),
         )
@@ -354,6 +354,12 @@ class Residency:
         if part.key not in self._sizes:
             self._sizes[part.key] = part.size()
         return self._sizes[part.key]
+
+
+def _contents(card: Card) -> str:
+    """What a module is made of: weights, and what they are read into."""
+    how = codecs.canonical([card.architecture, card.adapter])
+    return f"{card.weights_sha256} {how}"
 
 
 def weights_of(card: Card) -> str:

@@ -45,6 +45,26 @@ def draw(folder, model, prompt="<content> in <style>"):
     return image.tobytes()
 
 
+def subject(folder, alpha):
+    adapter = {"name": "subject", "word": "owl", "placeholder": "sks", "rank": 2, "alpha": alpha}
+
+    def write(out):
+        torch.manual_seed(0)
+        module = methods.parse("adapter", adapter).build(build(get_card("tiny-t2i")).config)
+        weights = {key: torch.randn(value.shape) for key, value in module.state_dict().items()}
+        card = {"format": 1, "id": out.name, "title": "Owl", "base": "tiny-t2i", "adapter": adapter}
+        save_model(out, card, weights, dtype=None)
+
+    return shelf.keep(folder, "Owl", write)
+
+
+def test_other_settings_of_the_same_weights_are_another_model(folder):
+    """What an adapter does is not all in its weights: two visitors' models must stay apart."""
+    strong, weak = subject(folder, 8.0), subject(folder, 0.01)
+    assert strong != weak and subject(folder, 8.0) == strong
+    assert draw(folder, strong, "a photo of <it>") != draw(folder, weak, "a photo of <it>")
+
+
 def test_taken_home_and_brought_back_it_is_the_same(folder, tmp_path):
     name = teach(folder)
     assert name.startswith("my-owl-in-glossy-")
@@ -60,7 +80,7 @@ def test_taken_home_and_brought_back_it_is_the_same(folder, tmp_path):
     assert draw(folder, name) == before
     assert [path.name for path in folder.iterdir()] == [name]
     zipfile.ZipFile(tmp_path / "a.zip").extractall(tmp_path / "models")  # a folder like any other
-    assert read_card(tmp_path / "models" / name / "card.json").weights_sha256[:12] in name
+    assert read_card(tmp_path / "models" / name / "card.json").id == name
 
 
 def changed(packed, packing=zipfile.ZIP_STORED, **files):

@@ -224,14 +224,17 @@ def test_nobody_goes_around_the_line(served):
         assert "data:image" not in answer.text
 
 
-def test_large_requests_are_refused_while_they_arrive(served):
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+@pytest.mark.parametrize("place", ["queue/join", "call/v2/models", "component_server", "cancel"])
+def test_large_requests_are_refused_while_they_arrive(served, place, kind):
     def stream():
         yield b'{"data": ["'
         for _ in range(64):
             yield b"x" * MIB
         yield b'"], "session_hash": "s", "fn_index": 0}'
 
-    answer = httpx.post(f"{served}gradio_api/queue/join", content=stream(), timeout=60)
+    address, headers = f"{served}gradio_api/{place}", {"content-type": kind}
+    answer = httpx.post(address, content=stream(), headers=headers, timeout=60)
     assert answer.status_code == 413
     assert "at most 4 MB" in answer.text
 

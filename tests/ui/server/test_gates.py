@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 from gradio.utils import get_upload_folder
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.coroutines import finished
 from var_spaces.errors import VarSpacesError
@@ -120,6 +122,7 @@ def totals(**limits: int) -> UploadTotals:
 def test_uploads_have_totals(monkeypatch):
     monkeypatch.setattr(uploads, "folder_bytes", lambda: 3 * MIB)
     check = totals(max_upload_mb=2, max_uploads_mb=8, max_uploads_mb_per_hour=4)
+    finished(check.count())
     assert check.refusal("a", str(3 * MIB))[0] == 413
     assert check.refusal("a", "")[0] == 411
     assert check.refusal("a", "-1")[0] == 411
@@ -139,8 +142,69 @@ def test_pieces_of_broken_uploads_go_in_the_end(tmp_path, monkeypatch):
     import os
 
     os.utime(tmp_path / "tmpold", (0, 0))
-    assert uploads.folder_bytes() == 15
+    assert uploads.folder_bytes() == 2 * uploads.FLOOR
+    (tmp_path / "whole" / "large.png").write_bytes(bytes(3 * uploads.FLOOR))
+    assert uploads.folder_bytes() == 5 * uploads.FLOOR
     assert not (tmp_path / "tmpold").exists()
+
+
+def form(files: int, line: bytes = b"--x") -> bytes:
+    part = line + b'\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\ny\r\n'
+    return part * files + line + b"--\r\n"
+
+
+@given(st.integers(0, 30), st.integers(1, 400))
+def test_files_of_a_form_are_counted_in_whatever_pieces_it_comes(number, size):
+    counted, body = uploads.Files("multipart/form-data; boundary=x"), form(number)
+    pieces = [body[i : i + size] for i in range(0, len(body), size)]
+    assert [n for piece in pieces for n in counted.begun(piece)] == list(range(1, number + 1))
+
+
+@pytest.mark.parametrize("kind", ["", "multipart/form-data", "text/plain; boundary=x"])
+def test_an_upload_is_a_form(served, kind):
+    address, headers = f"{served}gradio_api/upload", {"content-type": kind}
+    answer = httpx.post(address, content=form(1), headers=headers, timeout=60)
+    assert (answer.status_code, answer.text) == (400, uploads.NO_FORM)
+
+
+def test_a_form_holds_few_files(served):
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    address = f"{served}gradio_api/upload"
+    for files, status in ((uploads.MOST_FILES, 200), (uploads.MOST_FILES + 1, 413)):
+        answer = httpx.post(address, content=form(files), headers=headers, timeout=60)
+        assert answer.status_code == status
+    assert f"At most {uploads.MOST_FILES} files" in answer.text
+
+
+def test_small_files_count_for_what_they_take(monkeypatch):
+    check = totals(max_uploads_mb=1, max_uploads_mb_per_hour=1000)
+    assert all(check.another("a", number) is None for number in range(1, 17))
+    assert check.another("a", 1)[0] == 507
+    hourly = totals(max_uploads_mb=1000, max_uploads_mb_per_hour=1)
+    assert all(hourly.another("a", number) is None for number in range(1, 17))
+    assert hourly.another("a", 1)[0] == 429
+
+
+def test_nobody_follows_an_upload(served):
+    """Gradio would keep the name for ever."""
+    answer = httpx.get(f"{served}gradio_api/upload_progress?upload_id=abc", timeout=60)
+    assert answer.text == 'data: {"msg": "done"}\n\n'
+
+
+@pytest.mark.parametrize("name", ["session_hash", "upload_id"])
+def test_names_that_a_client_makes_up_are_short(served, name):
+    for path in ("queue/data", "upload_progress"):
+        address = f"{served}gradio_api/{path}?{name}={'z' * 65}"
+        assert httpx.get(address, timeout=60).status_code == 422
+    assert httpx.get(f"{served}gradio_api/heartbeat/{'z' * 65}", timeout=60).status_code == 422
+
+
+@pytest.mark.parametrize("place", ["queue/join", "run/predict", "call/models", "call/v2/models"])
+def test_a_session_has_a_short_name(served, place):
+    body = {"data": [], "fn_index": 0, "session_hash": "z" * 5000}
+    answer = httpx.post(f"{served}gradio_api/{place}", json=body, timeout=60)
+    assert answer.status_code == 422
+    assert "at most 64 characters" in answer.text
 
 
 def test_an_upload_without_a_length_is_not_read(served):

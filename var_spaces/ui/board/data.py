@@ -117,9 +117,15 @@ def submit(suite: str, entry: Entry, submitter: str) -> Request:
     return request
 
 
-def newest() -> list[Request]:
+def newest() -> tuple[Request, ...]:
     """The newest submissions, newest first."""
-    return Queue(open_store()).requests()[::-1][:NEWEST]
+    store = open_store()
+    return _newest((str(store.backend), store.backend.head()))
+
+
+@lru_cache(maxsize=1)
+def _newest(_head: tuple[str, str]) -> tuple[Request, ...]:
+    return tuple(Queue(open_store()).requests()[::-1][:NEWEST])
 
 
 def ensure_worker(store: Store) -> None:

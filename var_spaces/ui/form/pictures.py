@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SKETCHES = frozenset({"inputs.map"})  # pictures that may also be drawn
 KEPT = "kept"  # stands for a picture that stays as it is
 EDITOR_SIDE = 512
+ROWS = 64  # that are blended at a time: in float64 a picture takes eight times its memory
 
 
 def is_empty(value: Any) -> bool:
@@ -66,9 +67,12 @@ def sketched(value: Any, drawn: bool) -> np.ndarray | None:
     else:
         found = np.full((*layers[0].shape[:2], 3), 0 if drawn else 255, np.uint8)
     for layer in layers:
-        share = layer[..., 3:].astype(np.float64) / 255
-        colour = 255 if drawn else layer[..., :3]
-        found = np.round(share * colour + (1 - share) * found).astype(np.uint8)
+        painted = np.flatnonzero(layer[..., 3].any(1))
+        for start in range(painted[0], painted[-1] + 1, ROWS):
+            rows = slice(start, start + ROWS)
+            share = layer[rows, :, 3:] / 255
+            colour = 255 if drawn else layer[rows, :, :3]
+            found[rows] = np.round(share * colour + (1 - share) * found[rows])
     return found
 
 

@@ -1,12 +1,13 @@
 """A folder of models of one visitor, and how a model gets into it and out of it.
 
 What is on the shelf is what lies in the folder: a training in another process may fill it. A model
-is there as a whole or not at all, and its id ends with the digest of its weights, so that a model
-that was taken home and brought back is the one that it was.
+is there as a whole or not at all, and its id ends with a digest of its weights, its base and its
+adapter, so that a model that was taken home and brought back is the one that it was.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
 
+from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card, get_card, read_card
@@ -32,6 +34,7 @@ MOST_FILES = 8  # of a model
 LEARNED = ("subject", "content-style")  # adapters that are taught from a person's pictures
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 DIGITS = 12  # of the digest, in an id
+DIGEST = re.compile(rf"-[0-9a-f]{{{DIGITS}}}\Z")
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes to unpack
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError
@@ -101,7 +104,8 @@ def keep(folder: Path, title: str, write: Callable[[Path], Any]) -> str:
 def _place(folder: Path, new: Path, card: dict[str, Any]) -> str:
     """Move a complete model to its place, under its id."""
     digest = weights_digest(new.glob("model*.safetensors"))
-    name = f"{new.name}-{digest[:DIGITS]}"
+    whole = codecs.canonical([digest, card["base"], card["adapter"]])
+    name = f"{new.name}-{hashlib.sha256(whole.encode()).hexdigest()[:DIGITS]}"
     text = json.dumps({**card, "id": name, "weights_sha256": digest}, indent=2, ensure_ascii=False)
     (new / CARD).write_text(text + "\n", "utf-8")
     replace_folder(folder / name, new)
@@ -176,8 +180,7 @@ def bring_back(folder: Path, file: Path) -> str:
         files.mkdir()
         card = _unpack(file, files)
         data = _checked(card, sorted(files.glob("*.safetensors")))
-        base = data["id"].removesuffix(f"-{data['weights_sha256'][:DIGITS]}")
-        new = files.rename(aside / _slug(base))
+        new = files.rename(aside / _slug(DIGEST.sub("", data["id"])))
         with _one:  # several may have been let in at once
             check_room(folder)
             return _place(folder, new, data)

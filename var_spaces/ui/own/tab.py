@@ -22,7 +22,8 @@ from var_spaces.ui.own.shelf_view import ShelfView
 from var_spaces.ui.own.suggest import suggested
 from var_spaces.ui.own.visitors import own_folder
 from var_spaces.ui.queue.limits import train_seconds
-from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, refusing, runs
+from var_spaces.ui.queue.line import HERE
+from var_spaces.ui.queue.wiring import CAREFUL, PICTURES, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import stage
 from var_spaces.ui.run.screen import LIVE, in_parts
 
@@ -155,6 +156,7 @@ def build_lesson(name: str) -> None:
         [status, body, *([own] if own else [])],
         status=status,
         stop=bench.stop,
+        lane=HERE,
     )
     asked = gr.State(False)
     leave = CANCEL.format(name=name)
@@ -165,7 +167,7 @@ def build_lesson(name: str) -> None:
         partial(_look, lesson),
         [bench.files, *bench.words],
         [bench.crops, *bench.words, bench.note],
-        **CAREFUL,
+        **PICTURES,
     )
     for number, chip in enumerate(bench.chips):
         chip.click(partial(_sample, lesson, number), None, [bench.files, *bench.words], **CAREFUL)

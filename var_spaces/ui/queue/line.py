@@ -22,39 +22,40 @@ from var_spaces.ui.server.address import address
 from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
 
-LANE_ID = "gpu"
+LANE_ID, HERE_ID = "gpu", "gpu-here"
+LANES = (LANE_ID, HERE_ID)
 # Runs of all tabs and of the API wait in one line: for the one device that there is, or for an
 # engine elsewhere, which has a line of its own.
 ELSEWHERE = 64  # runs at once
 MOST_UNREAD = 64  # sessions whose results nobody comes for, the latest; of them
 UNREAD_SECONDS, FEWEST_SECONDS = 600.0, 5.0  # those for so long at most, all others at least
-LANE = {
-    "concurrency_id": LANE_ID,
-    "concurrency_limit": ELSEWHERE if os.environ.get(ENGINE_VARIABLE) else 1,
-}
+_engine = bool(os.environ.get(ENGINE_VARIABLE))
+LANE = {"concurrency_id": LANE_ID, "concurrency_limit": ELSEWHERE if _engine else 1}
+# Trainings are never sent elsewhere: one at a time, in the line of runs if these are drawn here.
+HERE = {"concurrency_id": HERE_ID, "concurrency_limit": 1} if _engine else LANE
 
 
 def waiting(page: gr.Blocks) -> list[Event]:
     """Runs that wait."""
-    lane = _lane(page)
-    return list(lane.queue) if lane else []
+    return [event for lane in _lanes(page) for event in lane.queue]
 
 
 def running(page: gr.Blocks) -> list[Event]:
     """Runs that are drawn now."""
     jobs = [event for job in page._queue.active_jobs if job for event in job]
-    return [event for event in jobs if event.concurrency_id == LANE_ID]
+    return [event for event in jobs if event.concurrency_id in LANES]
 
 
 def longest(page: gr.Blocks) -> float:
     """Seconds for which the oldest of the active runs has been drawn."""
-    lane = _lane(page)
-    starts = [min(times) for times in lane.start_times_per_fn.values() if times] if lane else []
+    times = [each for lane in _lanes(page) for each in lane.start_times_per_fn.values()]
+    starts = [min(each) for each in times if each]
     return max(0.0, time.time() - min(starts)) if starts else 0.0
 
 
-def _lane(page: gr.Blocks) -> EventQueue | None:
-    return page._queue.event_queue_per_concurrency_id.get(LANE_ID)
+def _lanes(page: gr.Blocks) -> list[EventQueue]:
+    known = page._queue.event_queue_per_concurrency_id
+    return [known[name] for name in LANES if name in known]
 
 
 class Guard:
@@ -77,7 +78,7 @@ class Guard:
             refused = misplaced(function.inputs, body.data)
             if refused:
                 raise HTTPException(422, refused)
-        if function is not None and function.concurrency_id == LANE_ID:
+        if function is not None and function.concurrency_id in LANES:
             refused = self.refusal(body.session_hash, address(request))
             if refused:
                 raise HTTPException(429, refused)

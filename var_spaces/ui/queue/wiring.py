@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 HIDDEN = {"api_visibility": "private", "show_progress": "hidden"}
 QUICK = {**HIDDEN, "queue": False}  # for what cannot fail: the queue is what reports errors
 CAREFUL = {**HIDDEN, "concurrency_limit": None}
+# For what works on pictures as large as they may be: hundreds of megabytes each.
+PICTURES = {**HIDDEN, "concurrency_id": "pictures", "concurrency_limit": 2}
 PRIVATE_LANE = {**HIDDEN, **LANE}
 
 # Buttons are switched in the browser (js/stop.js): no answer of the server can come too late.
@@ -48,6 +50,7 @@ def runs(
     status: gr.HTML,
     stop: gr.Button,
     js: str | None = None,
+    lane: Mapping[str, Any] = LANE,
 ) -> Dependency:
     """Draw at any of some events, once at a time, in the line of all runs.
 
@@ -58,6 +61,7 @@ def runs(
         named: more inputs, which ``draw`` takes by these names.
         status: says where the run is, and what place it has in the line.
         js: gives the inputs that the run gets, if not those of the controls; and see :func:`sent`.
+        lane: ``HERE`` for what is done on this computer wherever runs are drawn.
     """
     for start in starts:
         start(None, None, stop, js=SWITCH.format(stop=stop.elem_id, what="begins"), **QUICK)
@@ -72,7 +76,7 @@ def runs(
         show_progress="full",
         show_progress_on=status,
         trigger_mode="once",
-        **LANE,
+        **lane,
     )
     for end in (run.then, run.failure, stop.click):
         end(None, None, stop, js=SWITCH.format(stop=stop.elem_id, what="ends"), **QUICK)

@@ -17,7 +17,7 @@ from var_spaces.ui.compare import grid
 from var_spaces.ui.compare.grid import Grid
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import FormLayout
-from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal, runs
+from var_spaces.ui.queue.wiring import PICTURES, QUICK, refusal, runs
 from var_spaces.ui.run import handlers, stage
 from var_spaces.ui.run.screen import LIVE
 
@@ -65,7 +65,7 @@ class ControlView:
             self.preview,
             inputs_kwargs=layout.named,
             trigger_mode="always_last",
-            **CAREFUL,
+            **PICTURES,
         )
         drawing = runs(
             [self.go.click],

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 import gradio as gr
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from var_spaces.errors import did_you_mean
 from var_spaces.ui.queue.limits import MIB
+from var_spaces.ui.server.refusing import Refused, answered
 from var_spaces.ui.server.uploads import UPLOAD
 from var_spaces.validation import shorten
 
@@ -32,15 +33,33 @@ CLOSED = (
     f"{API}/stream/{{rest:path}}",
 )
 ANY = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
+# Names that clients give to what gradio keeps for them.
+NAMES = ("session_hash", "upload_id")
+LONGEST = 64  # characters of one
+SMALL = 4096  # bytes of a request that is not looked through for one
 
 
 def closed_routes() -> list[Route]:
-    """Answer 404 where gradio would do something that the page has no use for."""
+    """Answer 404 where gradio would do something that the page has no use for.
+
+    And gradio would keep the name of every upload whose progress anybody asks for, for ever: an
+    upload is done when its answer comes (see ``UploadTotals``).
+    """
 
     async def gone(request: Request) -> Response:
         return JSONResponse({"detail": "Not found."}, 404)
 
-    return [Route(path, gone, methods=ANY) for path in CLOSED]
+    async def done(request: Request) -> Response:
+        return StreamingResponse(_done(), media_type="text/event-stream")
+
+    return [
+        Route(f"{API}/upload_progress", done),
+        *(Route(path, gone, methods=ANY) for path in CLOSED),
+    ]
+
+
+async def _done() -> AsyncIterator[str]:
+    yield 'data: {"msg": "done"}\n\n'
 
 
 class SmallRequests:
@@ -60,10 +79,10 @@ class SmallRequests:
             message = await receive()
             total += len(message.get("body", b""))
             if total > self.most:
-                raise HTTPException(413, f"Requests may have at most {self.most // MIB} MB.")
+                raise Refused(413, f"Requests may have at most {self.most // MIB} MB.")
             return message
 
-        await self.app(scope, counted, send)
+        await answered(self.app, scope, counted, send)
 
 
 class Checked:
@@ -74,20 +93,21 @@ class Checked:
         self._named: Mapping[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        check = self._check(scope)
-        if check is None:
+        if scope["type"] != "http" or not scope["path"].startswith(API):
             await self.app(scope, receive, send)
             return
-        body = await Request(scope, receive).body()
-        refused = check(scope["app"].get_blocks(), body)
+        refused, check, body = _long_name(scope), self._check(scope), None
+        if refused is None and scope["method"] == "POST" and scope["path"].rstrip("/") != UPLOAD:
+            body = await Request(scope, receive).body()
+            refused = _long_session(body)
+        if refused is None and check is not None:
+            refused = check(scope["app"].get_blocks(), body or b"")
         if refused is not None:
             await refused(scope, receive, send)
             return
-        await self.app(scope, _again(body, receive), send)
+        await self.app(scope, receive if body is None else _again(body, receive), send)
 
     def _check(self, scope: Scope) -> Callable[[gr.Blocks, bytes], Response | None] | None:
-        if scope["type"] != "http":
-            return None
         path, method = scope["path"].rstrip("/"), scope["method"]
         name = path.rpartition("/")[2]
         if method == "GET" and path.startswith(f"{API}/call/"):
@@ -159,6 +179,26 @@ def _cancelled(page: gr.Blocks, body: bytes) -> Response | None:
     if event is not None and event.session_hash != given.get("session_hash"):
         return _refused(403, "This run was started by somebody else.")
     return None
+
+
+def _long_name(scope: Scope) -> Response | None:
+    """Names in an address, which gradio would keep however long they are."""
+    given = parse_qs(scope["query_string"].decode("latin-1"))
+    names = [name for key in NAMES for name in given.get(key, ())]
+    if scope["path"].startswith(f"{API}/heartbeat/"):
+        names.append(scope["path"].rpartition("/")[2])
+    return _too_long() if any(len(name) > LONGEST for name in names) else None
+
+
+def _long_session(body: bytes) -> Response | None:
+    if len(body) <= SMALL:
+        return None
+    session = (_object(body) or {}).get("session_hash")
+    return _too_long() if isinstance(session, str) and len(session) > LONGEST else None
+
+
+def _too_long() -> Response:
+    return _refused(422, f"{' and '.join(NAMES)} have at most {LONGEST} characters.")
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

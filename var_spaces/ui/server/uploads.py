@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -16,20 +17,26 @@ from contextlib import suppress
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.server.address import address
 from var_spaces.ui.server.hourly import Hourly
+from var_spaces.ui.server.refusing import Refused, answered
 
 UPLOAD = "/gradio_api/upload"
-AROUND = 64 * 1024  # bytes of a form around its file
+AROUND = 64 * 1024  # bytes of a form around its files
+MOST_FILES = 16  # in a form; the page takes five
+FLOOR = 64 * 1024  # bytes that a file counts as at least: it has a folder of its own
 AGAIN = 60.0  # seconds until the folder is counted anew
 BROKEN = 3600.0  # seconds after which a file that is still being written is a piece
 VARIABLE = "GRADIO_TEMP_DIR"
+FORM = re.compile(r'multipart/form-data; ?boundary="?(?P<boundary>[^\s";]{1,70})"?', re.IGNORECASE)
+NO_FORM = "Hand files in as a form: multipart/form-data with a boundary."
 
 
 class UploadTotals:
@@ -46,14 +53,29 @@ class UploadTotals:
         if not _is_upload(scope):
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, place = Headers(scope=scope), address(HTTPConnection(scope))
         # A body in chunks has any length, whatever else its sender says.
         length = "" if "transfer-encoding" in headers else headers.get("content-length", "")
-        refused = self.refusal(address(HTTPConnection(scope)), length)
+        await self.count()
+        refused = self.refusal(place, length)
         if refused:
             await PlainTextResponse(refused[1], refused[0])(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        files = Files(headers.get("content-type", ""))
+        if not files.are_told_apart:
+            await PlainTextResponse(NO_FORM, 400)(scope, receive, send)
+            return
+
+        async def counted() -> Message:
+            message = await receive()
+            for number in files.begun(message.get("body", b"")):
+                refused = self.another(place, number)
+                if refused:
+                    raise Refused(*refused)
+            return message
+
+        # Without the name by which gradio would remember how far it is (see ``closed_routes``).
+        await answered(self.app, {**scope, "query_string": b""}, counted, send)
 
     def refusal(self, place: str, length: str) -> tuple[int, str] | None:
         """Status and reason; None if the file may come, and then it counts."""
@@ -62,7 +84,16 @@ class UploadTotals:
         size, most = int(length), self.limits.max_upload_mb
         if size > most * MIB + AROUND:
             return 413, f"A file may have at most {most} MB."
-        if self.held() + size > self.limits.max_uploads_mb * MIB:
+        return self._take(place, size)
+
+    def another(self, place: str, number: int) -> tuple[int, str] | None:
+        """The same for a file of a form as it begins, counted from 1."""
+        if number > MOST_FILES:
+            return 413, f"At most {MOST_FILES} files can be handed in at once."
+        return self._take(place, FLOOR)
+
+    def _take(self, place: str, size: int) -> tuple[int, str] | None:
+        if self._held + size > self.limits.max_uploads_mb * MIB:
             return 507, "There is no room for more uploads now: come back in an hour."
         if self.hourly.refusal(place, size):
             each = self.limits.max_uploads_mb_per_hour
@@ -70,12 +101,37 @@ class UploadTotals:
         self._held += size
         return None
 
-    def held(self) -> int:
-        """Bytes in the folder of uploads, and what has come since it was counted."""
+    async def count(self) -> None:
+        """Look what is in the folder of uploads, now and then; what has come since is known."""
         now = self.clock()
         if now - self._counted >= AGAIN:
-            self._counted, self._held = now, folder_bytes()
-        return self._held
+            self._counted, before = now, self._held
+            found = await run_in_threadpool(folder_bytes)
+            self._held += found - before
+
+
+class Files:
+    """Counts the files of a form while it arrives.
+
+    Args:
+        kind: content type of the form, which names the line between its parts.
+    """
+
+    def __init__(self, kind: str) -> None:
+        found = FORM.fullmatch(kind)
+        self._line = b"--" + found["boundary"].encode("latin-1") if found else b""
+        self._left, self._lines = b"", 0
+
+    @property
+    def are_told_apart(self) -> bool:
+        return bool(self._line)
+
+    def begun(self, body: bytes) -> range:
+        """Numbers of the files that begin with this piece of the body."""
+        body = self._left + body
+        before, self._lines = self._lines, self._lines + body.count(self._line)
+        self._left = body[max(body.rfind(self._line) + 1, len(body) - len(self._line) + 1) :]
+        return range(max(before, 1), max(self._lines, 1))  # the last line ends the form
 
 
 def _is_upload(scope: Scope) -> bool:
@@ -87,7 +143,8 @@ def _is_upload(scope: Scope) -> bool:
 
 
 def folder_bytes() -> int:
-    """Bytes of all files that gradio keeps for visitors; pieces of broken uploads are removed."""
+    """Bytes of all files that gradio keeps for visitors, small ones as ``FLOOR``; pieces of broken
+    uploads are removed."""
     total, folder = 0, Path(get_upload_folder())
     for path in folder.rglob("*"):
         with suppress(OSError):  # it may just have been deleted
@@ -97,7 +154,7 @@ def folder_bytes() -> int:
             if path.parent == folder and found.st_mtime < time.time() - BROKEN:
                 path.unlink()  # whole files lie in folders of their own
                 continue
-            total += found.st_size
+            total += max(found.st_size, FLOOR)
     return total
 
 
