@@ -49,6 +49,7 @@ def test_the_page_itself_and_programs_are_heard(served):
         ({"origin": "https://friend.example.evil.example"}, False),
         ({"origin": "https://a-b.hf.space"}, True),
         ({"sec-fetch-site": "cross-site"}, False),
+        ({"origin": "http://[::1", "host": "[::1"}, False),
         ({"origin": "https://evil.example", "x-forwarded-host": "evil.example"}, False),
     ],
 )

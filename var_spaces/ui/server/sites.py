@@ -85,4 +85,7 @@ class OwnSite:
         hosts = {headers.get("host"), os.environ.get("SPACE_HOST")}
         if proxies():
             hosts.add(headers.get("x-forwarded-host"))
-        return urlsplit(origin).netloc in hosts - {None, ""}
+        try:
+            return urlsplit(origin).netloc in hosts - {None, ""}
+        except ValueError:  # no address at all
+            return False
