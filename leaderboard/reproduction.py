@@ -77,6 +77,8 @@ def _beside(
 
 def _verdict(numbers: Mapping[str, tuple[float, float | None]]) -> str:
     pairs = [(a, b) for a, b in numbers.values() if b is not None]
+    if not pairs:
+        return ""
     if all(agrees(a, b) for a, b in pairs):
         return "the same"
     return "near" if all(abs(a - b) <= NEAR * abs(a) for a, b in pairs) else "differs"

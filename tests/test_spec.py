@@ -202,3 +202,10 @@ def test_files_that_cannot_be_used(tmp_path):
     assert "Cannot read" in refusal(RunSpec.from_file, tmp_path)
     assert "Cannot write" in refusal(SPEC.to_file, tmp_path / "no" / "folder.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_image_has_a_number_too():
+    """Each image of a run has a spec of its own."""
+    RunSpec(model="m", first=MAX_FIRST - 3, count=4)
+    with pytest.raises(VarSpacesError, match="ends at image 1000000001"):
+        RunSpec(model="m", first=MAX_FIRST, count=2)

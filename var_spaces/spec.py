@@ -87,6 +87,12 @@ class RunSpec(FrozenModel):
     def _check(self) -> RunSpec:
         if self.schedule is not None:
             ScaleSchedule(self.schedule)
+        last = self.first + self.count - 1
+        if last > MAX_FIRST:
+            raise VarSpacesError(
+                f"first = {self.first} with count = {self.count} ends at image {last}: allowed is "
+                f"{MAX_FIRST}."
+            )
         return self
 
     # --- identity ---------------------------------------------------------------------------

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboard.result import Result, Samples
+from leaderboard.runner.draw import is_drawn
 from leaderboard.runner.finish import finish
 from leaderboard.runner.job import Job
+from leaderboard.runner.machine import environment
 from leaderboard.runner.run import (
     Progress,
     context_of,
-    environment,
     measure,
     prepare,
     warm_up,
@@ -64,7 +65,13 @@ def run_on_ray(
     for part in parts:
         part.open()
     numbers = range(len(job.batches))
-    todo = [n for n in numbers if not all(path.exists() for path in job.files(n))]
+    here = environment(place)
+    todo = [
+        n
+        for n in numbers
+        if not is_drawn(job, n, here, anywhere=True)
+        or not all(path.exists() for path in job.files(n))
+    ]
     seen: set[str] = set()
     if todo:
         with connected(address) as ray:
@@ -75,9 +82,7 @@ def run_on_ray(
                     write_file(job.work / name, data)
                 seen.add(row["environment"])
                 progress(f"cells of {job.entry.label}", done, len(todo))
-    return finish(
-        job, _common(seen) or environment(place), place, submitter=submitter, note=note, now=now
-    )
+    return finish(job, _first(seen) or here, place, submitter=submitter, note=note, now=now)
 
 
 def _cells(ray: Any, job: Job, todo: list[int], device: str | None) -> Iterator[dict[str, Any]]:
@@ -122,12 +127,13 @@ class Cells:
         self.scratch = tempfile.TemporaryDirectory(prefix="cells-")
         self.job = replace(job, work=Path(self.scratch.name))
         self.device, self.folder, self.ready = _place(device), folder, False
+        self.where = environment(self.device)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         number = int(row["cell"])
         told: dict[str, Any] = {"cell": number, "names": [], "contents": [], "error": ""}
         try:
-            told["environment"] = _text(environment(self.device))
+            told["environment"] = _text(self.where)
             for path in self._make(number):
                 told["names"].append(path.relative_to(self.job.work).as_posix())
                 told["contents"].append(path.read_bytes())
@@ -154,7 +160,7 @@ class Cells:
                 warm_up(part, [number] * 3, self.zoo, self.device)
             self.ready = True
         for part in parts:
-            draw(part, number, self.zoo, self.device)
+            draw(part, number, self.zoo, self.device, self.where)
         measure(self.job, number, self.context)
         return self.job.files(number)
 
@@ -171,12 +177,9 @@ def _text(where: Environment) -> str:
     return codecs.canonical(where.model_dump(mode="json"))
 
 
-def _common(seen: set[str]) -> Environment | None:
-    """Where the cells were made; devices of several kinds are all named."""
+def _first(seen: set[str]) -> Environment | None:
+    """A machine on which cells were made."""
     from var_spaces import codecs
 
     found = [Environment(**codecs.parse_json(text, "The environment")) for text in sorted(seen)]
-    if not found:
-        return None
-    devices = " + ".join(sorted({where.device for where in found}))
-    return found[0].model_copy(update={"device": devices})
+    return found[0] if found else None

@@ -19,15 +19,36 @@ from var_spaces.tasks.plan import plan
 if TYPE_CHECKING:
     import torch
 
+    from var_spaces.record import Environment
     from var_spaces.zoo.residency import Residency
 
 
-def draw(job: Job, number: int, zoo: Residency, device: torch.device) -> None:
-    """Draw a batch and write its files; nothing to do if they are there."""
-    if job.seconds(number).exists():
+def draw(job: Job, number: int, zoo: Residency, device: torch.device, where: Environment) -> None:
+    """Draw a batch and write its files; nothing to do if they are there.
+
+    Args:
+        where: this machine and program; what another one drew is drawn and measured again.
+    """
+    if is_drawn(job, number, where):
         return
     batch = run_batch(job, job.batches[number], zoo, device)
-    save(job, number, batch)
+    for folder, _ in job.metrics:
+        job.values(folder, number).unlink(missing_ok=True)
+    save(job, number, batch, where)
+
+
+def is_drawn(job: Job, number: int, where: Environment, anywhere: bool = False) -> bool:
+    """Whether the files of a batch are there, from this machine and program.
+
+    Args:
+        anywhere: any machine will do.
+    """
+    try:
+        told = json.loads(job.seconds(number).read_bytes())
+    except FileNotFoundError:
+        return False
+    here = anywhere or told.get("device") == where.device
+    return here and "commit" in told and told["commit"] == where.commit
 
 
 def run_batch(job: Job, items: tuple[Item, ...], zoo: Residency, device: torch.device) -> Batch:
@@ -59,7 +80,7 @@ def join(ids: Sequence[Any]) -> np.ndarray:
     return np.concatenate([np.asarray(scale, np.int64) for scale in ids], axis=1)
 
 
-def save(job: Job, number: int, batch: Batch) -> None:
+def save(job: Job, number: int, batch: Batch, where: Environment) -> None:
     """Write a batch. The time comes last: it says that the rest is there."""
     from safetensors.numpy import save as to_bytes
 
@@ -70,8 +91,19 @@ def save(job: Job, number: int, batch: Batch) -> None:
         "kv_full": np.array(batch.cost.kv_full_bytes, np.int64),
     }
     write_file(job.drawn(number), to_bytes(tensors))
-    times = {"seconds": batch.cost.seconds, "peak_bytes": batch.cost.peak_bytes}
-    write_file(job.seconds(number), json.dumps(times).encode())
+    told = {
+        "seconds": batch.cost.seconds,
+        "peak_bytes": batch.cost.peak_bytes,
+        "device": where.device,
+        "commit": where.commit,
+    }
+    write_file(job.seconds(number), json.dumps(told).encode())
+
+
+def devices(job: Job) -> str:
+    """Where the batches of a job were drawn; devices of several kinds are all named."""
+    told = (json.loads(job.seconds(n).read_bytes()) for n in range(len(job.batches)))
+    return " + ".join(sorted({batch["device"] for batch in told}))
 
 
 def load(job: Job, number: int) -> Batch:

@@ -12,7 +12,7 @@ from leaderboard.metrics.base import Metric, Value
 from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import real_features
 from leaderboard.result import Result, Samples, Score
-from leaderboard.runner.draw import load
+from leaderboard.runner.draw import devices, load
 from leaderboard.runner.job import Job
 from var_spaces.errors import VarSpacesError
 from var_spaces.record import Environment
@@ -59,7 +59,7 @@ def finish(
         scores=tuple(scores),
         costs=tuple(costs),
         samples_sha256=samples.digest,
-        environment=environment,
+        environment=environment.model_copy(update={"device": devices(job)}),
         batch=job.batch,
         created=now or strftime("%Y-%m-%dT%H:%M:%SZ", gmtime()),
         submitter=submitter,

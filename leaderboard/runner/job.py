@@ -3,7 +3,7 @@
     runs/leaderboard/jobs/<suite>-<key>/
         job.json                 what is drawn here
         drawn/000003.safetensors images, tokens and KV bytes of one batch
-        drawn/000003.json        its seconds
+        drawn/000003.json        its seconds, and where and by what it was drawn
         values/<metric>/000003.npy
 
 Every file appears whole or not at all, and its content does not depend on who writes it; so a job

@@ -10,9 +10,10 @@ import numpy as np
 
 from leaderboard.metrics.base import Context
 from leaderboard.result import Result, Samples
-from leaderboard.runner.draw import draw, load, run_batch
+from leaderboard.runner.draw import draw, is_drawn, load, run_batch
 from leaderboard.runner.finish import finish, real_of
 from leaderboard.runner.job import Job
+from leaderboard.runner.machine import environment
 from leaderboard.runner.processes import Processes, processes
 from var_spaces.paths import write_file
 
@@ -51,20 +52,18 @@ def run(
     """
     job.check()
     group = processes(device)
-    zoo = zoo_of(job)
+    zoo, where = zoo_of(job), environment(group.device)
     if group.main:
         prepare(job, group.device)
     for part in filter(None, (job.full, job)):
         part.open()
-        _draw(part, group, zoo, progress)
+        _draw(part, group, zoo, progress, where)
     group.wait()
     _measure(job, group, zoo, progress)
     group.wait()
     if not group.main:
         return None
-    return finish(
-        job, environment(group.device), group.device, submitter=submitter, note=note, now=now
-    )
+    return finish(job, where, group.device, submitter=submitter, note=note, now=now)
 
 
 def prepare(job: Job, device: torch.device) -> None:
@@ -73,11 +72,14 @@ def prepare(job: Job, device: torch.device) -> None:
         real_of(job, metric, device)
 
 
-def _draw(job: Job, group: Processes, zoo: Residency, progress: Progress) -> None:
-    todo = [n for n in range(len(job.batches)) if group.mine(n) and not job.seconds(n).exists()]
+def _draw(
+    job: Job, group: Processes, zoo: Residency, progress: Progress, where: Environment
+) -> None:
+    mine = [n for n in range(len(job.batches)) if group.mine(n)]
+    todo = [n for n in mine if not is_drawn(job, n, where)]
     warm_up(job, todo, zoo, group.device)
     for done, number in enumerate(todo, 1):
-        draw(job, number, zoo, group.device)
+        draw(job, number, zoo, group.device, where)
         progress(f"draw {job.entry.label}", done, len(todo))
 
 
@@ -134,15 +136,3 @@ def zoo_of(job: Job) -> Residency:
     dtype = TYPES[job.entry.dtype]
     usual = torch.float32 if resolve().main.type == "cpu" else None
     return ZOO if (ZOO.dtype or usual) == dtype else Residency(ZOO.budget, dtype=dtype)
-
-
-def environment(device: torch.device) -> Environment:
-    """This machine."""
-    import torch
-
-    from var_spaces.record import Environment, cpu_name
-    from var_spaces.zoo.environment import shared_batches
-
-    cuda = device.type == "cuda"
-    name = torch.cuda.get_device_name(device) if cuda else f"cpu: {cpu_name()}"
-    return Environment.current(name + shared_batches(device), torch.get_num_threads())

@@ -25,7 +25,11 @@ class Moved(Exception):
     """Another writer was first: read again, decide again, commit again."""
 
 
-class Unwritable(VarSpacesError):
+class OutOfReach(VarSpacesError):
+    """The place gave no answer. Later it may."""
+
+
+class Unwritable(OutOfReach):
     """The place did not take it: no room, no rights, no answer. Later it may."""
 
 

@@ -15,6 +15,7 @@ from leaderboard.store.backend import (
     MAX_FILE,
     Changes,
     Moved,
+    OutOfReach,
     Unwritable,
     check_path,
     is_path,
@@ -111,13 +112,14 @@ class HubBackend:
         return listed[1]
 
     @contextmanager
-    def _explained(self, kind: type[VarSpacesError] = VarSpacesError) -> Iterator[None]:
+    def _explained(self, kind: type[VarSpacesError] = OutOfReach) -> Iterator[None]:
         """What goes wrong between here and the Hub, in one line."""
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+        # Its base is that of all errors of the HTTP library in use, no answer at all included.
         try:
             yield
-        except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        except (HfHubHTTPError.__base__, OfflineModeIsEnabled, OSError) as error:
             reason = str(error).strip().splitlines()[0][:200] if str(error) else type(error)
             raise kind(
                 f"The results in {self} cannot be reached: {reason} (does it exist, and does "

@@ -8,6 +8,7 @@ verdicts/<result>.json                   what verification found
 from __future__ import annotations
 
 import time
+from calendar import timegm
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,12 +17,13 @@ from leaderboard.result import Result, Samples, row_key
 from leaderboard.runner.job import Job
 from leaderboard.store import Store
 from leaderboard.submissions.request import Request
-from leaderboard.submissions.verdict import Verdict, path_of
+from leaderboard.submissions.verdict import FLAGGED, Verdict, path_of
 from leaderboard.suites.base import get_suite
 from var_spaces.errors import VarSpacesError
 
 MOST_OPEN = 200  # requests that wait or run
 MOST_OF_ONE = 5  # of one submitter
+CLOCKS = 3600.0  # seconds by which two of them may differ
 LEASE = 90.0  # seconds without a sign of life after which a request is free again
 
 
@@ -117,7 +119,7 @@ class Queue:
             suite, entry, created=now, claim=claimed, submitter=submitter, note=note
         )
         if claim:
-            _check_claim(request, *claim)
+            _check_claim(request, *claim, now)
         job = Job(get_suite(suite), entry)
         _ = job.plans  # refuses what does not fit together
         self._refuse_ranked(request, job, self.store.rows() if rows is None else rows)
@@ -141,12 +143,17 @@ class Queue:
             same = next((row for row in rows if row["id"] == request.claim), None)
         else:
             key = _row_key(request, job)
-            same = next((row for row in rows if key and row["key"] == key), None)
+            known = [row for row in rows if key and row["key"] == key]
+            same = next((row for row in known if not self._is_flagged(row["id"])), None)
         if same:
             raise VarSpacesError(
                 f"This is ranked already, as row {same['id'][:8]} of {same['created'][:10]}: "
                 "change a parameter, or choose another suite."
             )
+
+    def _is_flagged(self, result: str) -> bool:
+        verdict = self.verdict(result)
+        return verdict is not None and verdict.verdict == FLAGGED
 
     def _refuse_repeated(self, request: Request) -> None:
         before = self._read(request.path)
@@ -239,8 +246,14 @@ class Queue:
         return held["after"]
 
 
-def _check_claim(request: Request, result: Result, samples: Samples) -> None:
-    """Refuse a claim that contradicts itself or what is asked for."""
+def _check_claim(request: Request, result: Result, samples: Samples, now: float) -> None:
+    """Refuse a claim that contradicts itself or what is asked for, or was made in the future."""
+    try:
+        made = timegm(time.strptime(result.created, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        made = None
+    if made is None or made > now + CLOCKS:
+        raise VarSpacesError(f"The result is of {result.created}, which is no day that has been.")
     if (result.suite, result.protocol) != (request.suite, request.protocol):
         raise VarSpacesError(
             f"The result is of '{result.protocol}', but this program has '{request.protocol}': "

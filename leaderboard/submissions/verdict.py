@@ -11,6 +11,7 @@ from var_spaces.record import Environment
 from var_spaces.validation import FrozenModel
 
 MAX_BYTES = 256 * 1024
+FLAGGED = "mismatch"
 
 
 class Check(FrozenModel):

@@ -1,7 +1,9 @@
 """Runs a part of a result again and compares: tokens, pixels and the numbers that follow from them.
 
-The part is drawn by lot, so nobody knows before which images will be looked at. A suite that is no
-larger than the probe is run as a whole; then also metrics of the whole distribution are compared.
+The part is drawn by lot, so nobody knows before which images will be looked at; those whose claimed
+numbers move a score most are looked at in any case. A suite that is no larger than the probe is run
+as a whole; then also metrics of the whole distribution are compared. A claim tells numbers: what a
+score is called, and which way is better, is what this program says.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaderboard.entry import Entry
-from leaderboard.metrics.base import Metric
-from leaderboard.result import Result, Samples
+from leaderboard.metrics.base import Metric, Value
+from leaderboard.result import Result, Samples, Score
 from leaderboard.runner.finish import short_digest
 from leaderboard.runner.job import Job
+from leaderboard.runner.machine import environment
 from leaderboard.runner.processes import processes
-from leaderboard.runner.run import Progress, context_of, environment, run, run_batch, zoo_of
+from leaderboard.runner.run import Progress, context_of, run, run_batch, zoo_of
 from leaderboard.submissions.verdict import Check, Verdict
 from leaderboard.suites.base import get_suite
 from var_spaces.checkout import is_clean
@@ -81,7 +84,8 @@ def verify(
         elif job.n <= images:
             found = _whole(job, device, progress)
         else:
-            found = _part(job, images, place, progress, lot or random.SystemRandom())
+            lot = lot or random.SystemRandom()
+            found = _part(job, _order(job, samples, lot), images, place, progress)
     return _judge(result, samples, found, faults, worker=worker, device=place)
 
 
@@ -94,16 +98,61 @@ def _contradictions(job: Job, result: Result, samples: Samples) -> list[str]:
         faults.append(f"it was made with other weights of {names}")
     if result.n != job.n or not len(samples.tokens) == len(samples.pixels) == job.n:
         faults.append(f"it does not have the {job.n} images of the suite")
+    faults += _misnamed(job, result)
+    if any(len(values) != job.n for values in samples.values.values()):
+        faults.append("its samples have not one number for every image")
+    if faults:
+        return faults
+    claimed = {score.metric: score for score in result.scores}
     for metric in _scored_per_image(job):
-        score = next((s for s in result.scores if s.metric == _name(metric, job)), None)
-        values = samples.values.get(_name(metric, job))
+        score, values = (told.get(_name(metric, job)) for told in (claimed, samples.values))
         if score is None or values is None:
             continue
-        value = metric.score(np.array(values), None)
-        if value is not None and not np.isclose(value.value, score.value, rtol=1e-9, atol=1e-12):
-            claimed, found = f"{score.value:g}", f"{value.value:g}"
-            faults.append(f"'{score.title}' is {claimed}, but its samples give {found}")
+        found = metric.score(np.array(values), None)
+        if found is None or not _is_close(score.value, found.value):
+            given = "none" if found is None else f"{found.value:g}"
+            faults.append(f"'{score.title}' is {score.value:g}, but its samples give {given}")
+        elif not _is_interval_of(score, found) or not _are_details_of(score, found):
+            faults.append(f"the interval or the details of '{score.title}' are not its samples'")
     return faults
+
+
+def _misnamed(job: Job, result: Result) -> list[str]:
+    """Scores that the suite does not have, that come twice, or that are told of wrongly."""
+    reference, faults = job.suite.reference(), []
+    for measured, scores in ((False, result.scores), (True, result.costs)):
+        known = {
+            metric.identity(job.n, reference): (metric.heading(job.n), metric.better, metric.unit)
+            for metric in job.suite.metrics()
+            if metric.measured == measured
+        }
+        seen = set()
+        for score in scores:
+            if score.metric not in known or score.metric in seen:
+                faults.append(f"'{score.title}' is no number of the suite, or comes twice")
+            elif (score.title, score.better, score.unit) != known[score.metric]:
+                faults.append(f"'{score.title}' has another title, unit or direction in the suite")
+            elif score.n != job.n:
+                faults.append(f"'{score.title}' is of {score.n} images, not of {job.n}")
+            seen.add(score.metric)
+    return faults
+
+
+def _is_close(claimed: float | None, found: float | None, rtol: float = 1e-9) -> bool:
+    if claimed is None or found is None:
+        return claimed is found
+    return bool(np.isclose(claimed, found, rtol=rtol, atol=1e-12))
+
+
+def _is_interval_of(score: Score, found: Value) -> bool:
+    ends = zip((score.low, score.high), (found.low, found.high), strict=True)
+    return all(_is_close(claimed, here, rtol=EXACT) for claimed, here in ends)
+
+
+def _are_details_of(score: Score, found: Value) -> bool:
+    return set(score.details) == set(found.details) and all(
+        _is_close(score.details[name], here, rtol=EXACT) for name, here in found.details.items()
+    )
 
 
 def _whole(job: Job, device: str | None, progress: Progress) -> _Found:
@@ -117,15 +166,27 @@ def _whole(job: Job, device: str | None, progress: Progress) -> _Found:
     )
 
 
+def _order(job: Job, samples: Samples, lot: random.Random) -> list[int]:
+    """Numbers of all batches, in the order in which they are looked at: first, of every metric, the
+    one with the image whose claimed number is farthest from the middle, then by lot."""
+    ends = np.cumsum([len(items) for items in job.batches])
+    telling = []
+    for values in map(np.array, samples.values.values()):
+        farthest = int(np.abs(values - np.median(values)).argmax())
+        telling.append(int(np.searchsorted(ends, farthest, side="right")))
+    lots = lot.sample(range(len(job.batches)), len(job.batches))
+    return list(dict.fromkeys([*telling, *lots]))
+
+
 def _part(
-    job: Job, images: int, device: torch.device, progress: Progress, lot: random.Random
+    job: Job, order: Sequence[int], images: int, device: torch.device, progress: Progress
 ) -> _Found:
     zoo = zoo_of(job)
     context = context_of(job, zoo, device)
     metrics = {_name(metric, job): metric for metric in _scored_per_image(job)}
     starts = np.cumsum([0, *map(len, job.batches)])
     chosen: list[int] = []
-    for number in lot.sample(range(len(job.batches)), len(job.batches)):
+    for number in order:
         if sum(len(job.batches[n]) for n in chosen) < images:
             chosen.append(number)
     positions, tokens, pixels = [], [], []
@@ -178,6 +239,11 @@ def _judge(
     ]
     if not faults and not checks:
         reasons.append("it has no number that could be computed again")
+    reasons += [
+        f"'{titles[metric]}' comes without its numbers per image"
+        for metric in found.values
+        if metric in titles and metric not in samples.values
+    ]
     differ = len(index) - tokens
     notes = []
     if differ:
@@ -204,16 +270,15 @@ def _judge(
 def _checks(result: Result, samples: Samples, found: _Found, same: bool) -> Iterator[Check]:
     """Claimed and found numbers: of whole scores where there are some, else means of the probe."""
     for score in result.scores:
-        values = samples.values.get(score.metric)
-        claimed = np.array(values) if values else None
+        values, here = samples.values.get(score.metric), found.values.get(score.metric)
         if score.metric in found.scores:
-            told, now, count = score.value, found.scores[score.metric], result.n
-        elif score.metric in found.values and claimed is not None:
-            told = float(claimed[list(found.images)].mean())
-            now, count = float(found.values[score.metric].mean()), len(found.images)
+            told, now = score.value, found.scores[score.metric]
+        elif here is not None and values is not None:
+            told = float(np.array(values)[list(found.images)].mean())
+            now = float(here.mean())
         else:
             continue
         tolerance = EXACT * max(1.0, abs(told))
-        if not same and claimed is not None:
-            tolerance += SPREAD * float(claimed.std()) / count**0.5
+        if not same and here is not None:  # as far as ours scatter: a claim's may scatter at will
+            tolerance += SPREAD * float(here.std()) / len(here) ** 0.5
         yield Check(metric=score.metric, claimed=told, found=now, tolerance=tolerance)

@@ -6,6 +6,7 @@ to another; one that hangs loses it when its time is over.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -16,7 +17,7 @@ from leaderboard.entry import Entry
 from leaderboard.result import Result, Samples
 from leaderboard.runner.job import WORK, Job
 from leaderboard.runner.run import run
-from leaderboard.store import Unwritable
+from leaderboard.store import OutOfReach
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.request import Request
 from leaderboard.submissions.verify import PROBE, verify
@@ -26,6 +27,8 @@ from var_spaces.errors import VarSpacesError
 TIMEOUT = 3600.0  # seconds for one attempt
 BEAT = 15.0  # seconds between signs of life
 PAUSE = 5.0  # seconds between looks at an empty queue
+
+log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
@@ -68,7 +71,12 @@ class Worker:
     def forever(self, stop: threading.Event, pause: float = PAUSE) -> None:
         """Work until told to stop."""
         while not stop.is_set():
-            if self.once() is None:
+            try:
+                found = self.once()
+            except VarSpacesError as error:  # the store is out of reach for now
+                log.warning("The queue cannot be read: %s", error)
+                found = None
+            if found is None:
                 stop.wait(pause)
 
     def once(self) -> Request | None:
@@ -95,11 +103,11 @@ class Worker:
         try:
             if isinstance(error, OutOfTime):
                 self.queue.again(request, self.name, f"not done after {self.timeout:g} s")
-            elif isinstance(error, VarSpacesError) and not isinstance(error, Unwritable):
+            elif isinstance(error, VarSpacesError) and not isinstance(error, OutOfReach):
                 self.queue.fail(request, self.name, reason)
             else:  # out of memory, a full disk, ...
                 self.queue.again(request, self.name, f"{type(error).__name__}: {reason}")
-        except Unwritable:
+        except OutOfReach:
             pass  # nothing can be written down: the lease runs out
 
     def _work(self, request: Request, pulse: Pulse) -> None:
@@ -175,5 +183,5 @@ class Pulse:
                 if not self.queue.beat(self.request, self.worker, self.told):
                     self.lost = True
                     return
-            except VarSpacesError:
-                continue  # the store is out of reach: the lease decides
+            except Exception:  # whatever it was, the next sign may reach the store
+                log.warning("No sign of life could be given.", exc_info=True)

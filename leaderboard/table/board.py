@@ -18,11 +18,9 @@ from leaderboard.csv_text import csv_text
 from leaderboard.entry import usual_parts
 from leaderboard.store import Store, index
 from leaderboard.store.index import scores
-from leaderboard.submissions.verdict import Verdict, path_of
+from leaderboard.submissions.verdict import FLAGGED, Verdict, path_of
 from leaderboard.table.view import View
 from var_spaces.errors import VarSpacesError
-
-FLAGGED = "mismatch"
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def build(source: Source, view: View) -> Board:
     if not source.rows:
         return Board("", skipped=source.skipped)
     protocol = _chosen(source, view.protocol) if view.protocol else _fullest(source)
-    newest = {row["key"]: row for row in source.rows if row["protocol"] == protocol}
+    newest = _newest(source, protocol)
     columns = _columns(newest.values())
     lines = [_line(row, columns, source.verdicts) for row in newest.values()]
     shown = [line for line in lines if _passes(line, view)]
@@ -171,6 +169,16 @@ def build(source: Source, view: View) -> Board:
         },
         skipped=source.skipped,
     )
+
+
+def _newest(source: Source, protocol: str) -> dict[str, dict[str, Any]]:
+    """The newest row of every key; a flagged one only where there is no other, and after these:
+    what it says of a column is not believed."""
+    rows = [row for row in source.rows if row["protocol"] == protocol]
+    flagged = {row["id"] for row in rows if source.verdicts.get(row["id"]) == FLAGGED}
+    sound = {row["key"]: row for row in rows if row["id"] not in flagged}
+    others = {row["key"]: row for row in rows if row["key"] not in sound}
+    return sound | others
 
 
 def _columns(rows: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:

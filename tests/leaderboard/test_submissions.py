@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboard.entry import Entry
+from leaderboard.runner.finish import named
 from leaderboard.runner.job import Job
 from leaderboard.runner.run import run
 from leaderboard.store import Store
@@ -16,8 +19,10 @@ from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions import worker as worker_module
 from leaderboard.submissions.queue import MOST_OF_ONE, Queue
 from leaderboard.submissions.request import ATTEMPTS, Request
-from leaderboard.submissions.verify import verify
+from leaderboard.submissions.verify import _name, verify
 from leaderboard.submissions.worker import Pulse, Worker
+from leaderboard.table.board import Source, build
+from leaderboard.table.view import View
 from tests.leaderboard.results import ENTRY
 from tests.leaderboard.suite import TinySuite
 from var_spaces.errors import VarSpacesError
@@ -26,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("use_tiny_models")
 
 
 class Clock:
-    now = 1_000_000.0
+    now = 4_000_000_000.0  # after whatever these tests measure
 
     def __call__(self) -> float:
         return self.now
@@ -64,6 +69,23 @@ def tampered(measured, *, metric: str = "", **changes):
         for score in result.scores
     )
     return result.model_copy(update={"scores": scores, **changes}), samples
+
+
+def forging(measured, values, tokens=None):
+    """A claim whose numbers per image, and everything that follows from them, are others."""
+    result, samples = measured
+    forged = samples.model_copy(
+        update={"values": {**samples.values, **values}, "tokens": tokens or samples.tokens}
+    )
+    job = Job(TinySuite(), Entry(**result.entry), result.batch)
+    scored = {_name(metric, job): metric for metric in job.suite.metrics()}
+    scores = tuple(
+        named(scored[s.metric], scored[s.metric].score(np.array(values[s.metric]), None), 8, None)
+        if s.metric in values
+        else s
+        for s in result.scores
+    )
+    return result.model_copy(update={"scores": scores, "samples_sha256": forged.digest}), forged
 
 
 # --- states ---------------------------------------------------------------------------------------
@@ -218,11 +240,103 @@ def test_samples_that_were_changed_too(measured):
     """Values and score agree with each other, but not with what the model draws."""
     result, samples = measured
     name = next(score.metric for score in result.scores if score.metric.startswith("psnr"))
-    values = {**samples.values, name: tuple(v + 1 for v in samples.values[name])}
-    forged = samples.model_copy(update={"values": values})
-    result, _ = tampered((result, forged), metric="psnr", samples_sha256=forged.digest)
+    result, forged = forging(measured, {name: tuple(v + 1 for v in samples.values[name])})
     verdict = verify(result, forged, images=2)
     assert verdict.verdict == "mismatch" and "the result says" in verdict.reason
+
+
+def psnr_of(measured):
+    result, samples = measured
+    score = next(score for score in result.scores if score.metric.startswith("psnr"))
+    return score, samples.values[score.metric]
+
+
+def with_score(measured, score, *more, **changes):
+    """The result with another score in place of the one of that metric, and more of them."""
+    result, samples = measured
+    changed = score.model_copy(update=changes)
+    scores = tuple(changed if s.metric == score.metric else s for s in result.scores)
+    return result.model_copy(update={"scores": (*scores, *more)}), samples
+
+
+def test_a_score_without_its_numbers_is_not_believed(measured):
+    result, samples = measured
+    score, _ = psnr_of(measured)
+    left = {name: v for name, v in samples.values.items() if name != score.metric}
+    bare = samples.model_copy(update={"values": left})
+    result, _ = with_score((result, bare), score, value=98.0)
+    result = result.model_copy(update={"samples_sha256": bare.digest})
+    verdict = verify(result, bare, images=2)
+    assert verdict.verdict == "mismatch" and "without its numbers" in verdict.reason
+
+
+def test_a_score_comes_once_and_is_called_what_it_is(measured):
+    score, _ = psnr_of(measured)
+    twice = with_score(measured, score, score.model_copy(update={"value": 98.0}))
+    assert "comes twice" in verify(*twice, images=2).reason
+    own = score.model_copy(update={"metric": "mine@1 N=8"})
+    assert "no number of the suite" in verify(*with_score(measured, score, own), images=2).reason
+    for changes in ({"better": "lower"}, {"title": "Best of all"}, {"unit": "points"}):
+        reason = verify(*with_score(measured, score, **changes), images=2).reason
+        assert "another title, unit or direction" in reason
+    assert "of 9 images" in verify(*with_score(measured, score, n=9), images=2).reason
+
+
+def test_an_interval_follows_from_the_numbers(measured):
+    score, _ = psnr_of(measured)
+    narrow = with_score(measured, score, low=score.value - 1e-6, high=score.value + 1e-6)
+    assert "interval" in verify(*narrow, images=2).reason
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_image_that_carries_the_whole_score_is_looked_at(measured, seed):
+    score, values = psnr_of(measured)
+    place = seed % len(values)
+    forged = forging(measured, {score.metric: (*values[:place], 4480.0, *values[place + 1 :])})
+    verdict = verify(*forged, images=4, lot=random.Random(seed))
+    assert verdict.verdict == "mismatch"
+
+
+def test_a_claim_says_nothing_of_how_far_it_may_be_off(measured):
+    """Other tokens may have other numbers, as far as ours scatter."""
+    score, values = psnr_of(measured)
+    wild = tuple(v + 30 + 2000 * (-1) ** i for i, v in enumerate(values))
+    forged = forging(measured, {score.metric: wild}, tokens=("0" * 16,) * len(values))
+    assert verify(*forged, images=100).verdict == "mismatch"
+
+
+def test_a_refused_claim_takes_no_place(queue, measured):
+    """Neither by its time, nor by its key, nor by what it says of a column."""
+    score, _ = psnr_of(measured)
+    result, samples = measured
+    queue.store.add(result, samples)
+    save(queue.store, verify(result, samples, images=100))
+    forged = with_score(measured, score, value=98.0, better="lower")[0]
+    forged = forged.model_copy(update={"created": "2000-01-01T00:00:00Z"})
+    late = forged.model_copy(update={"created": "2099-01-01T00:00:00Z"})
+    for claim in (forged, late):
+        queue.store.add(claim, samples)
+        save(queue.store, verify(claim, samples, images=2))
+    board = build(Source.of([queue.store]), View(verified=True))
+    assert [line.id for line in board.lines] == [result.id]
+    assert next(c for c in board.columns if c.metric == score.metric).better == "higher"
+    future = result.model_copy(update={"created": "2999-01-01T00:00:00Z"})
+    with pytest.raises(VarSpacesError, match="no day that has been"):
+        queue.submit("tiny", entry(), claim=(future, samples))
+
+
+def test_what_was_refused_may_be_measured(queue, measured):
+    score, _ = psnr_of(measured)
+    forged, samples = with_score(measured, score, value=98.0)
+    queue.store.add(forged, samples)
+    with pytest.raises(VarSpacesError, match="ranked already"):
+        queue.submit("tiny", entry())
+    save(queue.store, verify(forged, samples, images=2))
+    assert queue.submit("tiny", entry()).is_open
+
+
+def save(store, verdict):
+    store.transact(lambda at: {verdict.path: verdict.to_json().encode() + b"\n"}, "a verdict")
 
 
 def test_other_tokens_with_numbers_that_hold_are_consistent(measured):

@@ -66,6 +66,18 @@ def test_missing_packages_are_named(monkeypatch, name, package):
         methods.parse("reward", name).load([Asked("a key")], CPU)
 
 
+def test_weights_that_cannot_be_had_are_told_before_anything_is_built(monkeypatch):
+    import huggingface_hub
+
+    def gone(*_):
+        raise ConnectionError
+
+    monkeypatch.setitem(sys.modules, "open_clip", object())  # which builds nothing
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", gone)
+    with pytest.raises(VarSpacesError, match="could not be downloaded"):
+        methods.parse("reward", "hps").load([Asked("a key")], CPU)
+
+
 def test_rewards_say_what_they_cannot_score():
     with pytest.raises(VarSpacesError, match="asks for nothing"):
         methods.parse("reward", "clip").load([Asked()], CPU)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from var_spaces.decoding.search.scoring import Asked, Reward, Score
@@ -15,6 +16,35 @@ if TYPE_CHECKING:
 REPOSITORY, FILE = "xswu/HPSv2", "HPS_v2.1_compressed.pt"
 
 
+@lru_cache(maxsize=1)
+def hps(device: torch.device) -> tuple[Any, Any, Any]:
+    """open_clip, the network and what prepares a picture for it.
+
+    Raises:
+        VarSpacesError: if the package or the weights cannot be had, before anything is built.
+    """
+    import torch
+
+    try:
+        import open_clip
+    except ImportError:
+        raise VarSpacesError(
+            "Reward 'hps' needs a package: pip install 'var-spaces[rewards]'."
+        ) from None
+    from huggingface_hub import hf_hub_download
+
+    try:
+        weights = hf_hub_download(REPOSITORY, FILE)
+    except Exception as error:
+        raise VarSpacesError(
+            f"Reward 'hps' needs {FILE} of {REPOSITORY}, which could not be downloaded "
+            f"({type(error).__name__}): try again with a connection, or choose another reward."
+        ) from None
+    model, _, prepare = open_clip.create_model_and_transforms("ViT-H-14", device=device)
+    model.load_state_dict(torch.load(weights, device, weights_only=True)["state_dict"])
+    return open_clip, model.eval(), prepare
+
+
 @register
 class HPSReward(Reward):
     """Cosine of a CLIP that was tuned on human choices, about 0.2 to 0.35."""
@@ -25,20 +55,9 @@ class HPSReward(Reward):
 
     def load(self, asked: Sequence[Asked], device: torch.device) -> Score:
         import torch
-
-        try:
-            import open_clip
-        except ImportError:
-            raise VarSpacesError(
-                "Reward 'hps' needs a package: pip install 'var-spaces[rewards]'."
-            ) from None
-        from huggingface_hub import hf_hub_download
         from PIL import Image
 
-        model, _, prepare = open_clip.create_model_and_transforms("ViT-H-14", device=device)
-        state = torch.load(hf_hub_download(REPOSITORY, FILE), device, weights_only=True)
-        model.load_state_dict(state["state_dict"])
-        model.eval()
+        open_clip, model, prepare = hps(device)
         words = open_clip.get_tokenizer("ViT-H-14")([one.text for one in asked]).to(device)
         with torch.no_grad():
             texts = model.encode_text(words, normalize=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from var_spaces.decoding.search.scoring import Asked, Reward, Score
@@ -11,6 +12,28 @@ from var_spaces.methods import register
 
 if TYPE_CHECKING:
     import torch
+
+
+@lru_cache(maxsize=1)
+def image_reward(device: torch.device) -> Any:
+    """The network.
+
+    Raises:
+        VarSpacesError: if the package or the weights cannot be had.
+    """
+    try:
+        import ImageReward
+    except ImportError:
+        raise VarSpacesError(
+            "Reward 'image-reward' needs a package: pip install 'var-spaces[rewards]'."
+        ) from None
+    try:
+        return ImageReward.load("ImageReward-v1.0", device=str(device))
+    except Exception as error:
+        raise VarSpacesError(
+            f"Reward 'image-reward' could not be loaded ({type(error).__name__}): its weights are "
+            "a download; try again with a connection, or choose another reward."
+        ) from None
 
 
 @register
@@ -24,13 +47,7 @@ class ImageRewardReward(Reward):
     def load(self, asked: Sequence[Asked], device: torch.device) -> Score:
         import torch
 
-        try:
-            import ImageReward
-        except ImportError:
-            raise VarSpacesError(
-                "Reward 'image-reward' needs a package: pip install 'var-spaces[rewards]'."
-            ) from None
-        model = ImageReward.load("ImageReward-v1.0", device=str(device))
+        model = image_reward(device)
 
         @torch.no_grad()
         def score(images: Any, which: Sequence[int]) -> torch.Tensor:

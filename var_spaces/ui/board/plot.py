@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from leaderboard.table.board import FLAGGED, Board, Column, Line
+from leaderboard.submissions.verdict import FLAGGED
+from leaderboard.table.board import Board, Column, Line
 from var_spaces.ui.board.html import with_unit
 
 WIDTH, HEIGHT = 760, 340
