@@ -35,7 +35,7 @@ def specs() -> st.SearchStrategy[RunSpec]:
         guidance=st.fixed_dictionaries({"name": st.just("linear"), "scale": st.floats(0, 10)}),
         seed=st.integers(0, MAX_SEED),
         count=st.integers(1, MAX_COUNT),
-        first=st.integers(0, MAX_FIRST),
+        first=st.integers(0, MAX_FIRST - MAX_COUNT),
     )
 
 

@@ -14,9 +14,9 @@ from var_spaces.zoo.cards import get_card
     ("task", "wanted", "model"),
     [
         (None, "class-labels", "var-base"),
-        (None, "text", "t2i-fine"),
+        (None, "text", "t2i-refined"),
         ("edit", "class-labels", "var-base"),
-        ("text-to-image", "text", "t2i-fine"),
+        ("text-to-image", "text", "t2i-refined"),
     ],
 )
 def test_the_usual_model(task, wanted, model):
