@@ -151,7 +151,7 @@ def stream(
         planned = spec
     else:
         planned = plan(spec if isinstance(spec, RunSpec) else RunSpec(**spec))
-    handed = planned.task.read_pictures(handed)
+    handed = planned.read_pictures(handed)
 
     from var_spaces.remote.engine import engine
 

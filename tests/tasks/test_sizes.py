@@ -107,6 +107,24 @@ def test_expansion():
         make_spec("tiny-flex", task="edit", image=picture, mode="expansion", mask=picture)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"task": "edit", "rectangle": (0, 0, 0.01, 0.01)}, "less than half of every token"),
+        ({"task": "edit", "mode": "out-painting", "rectangle": (0, 0, 1, 1)}, "less than half"),
+        (
+            {"task": "edit", "mode": "expansion", "rectangle": (0, 0, 0.001, 1)},
+            "smaller than a pixel",
+        ),
+        ({"task": "refine", "keep": 0}, "wants a picture that is smaller"),
+    ],
+)
+def test_pictures_are_refused_before_any_work(settings, message):
+    """When a run is asked for, not when it is drawn."""
+    with pytest.raises(VarSpacesError, match=message):
+        var_spaces.stream(model="tiny-flex", image=source(64, 64), **settings)
+
+
 def test_refinement_of_a_small_picture():
     """With keep = 0 all scales up to the picture's own size are given, and only those."""
     drawn = []

@@ -116,7 +116,7 @@ def _request(order: Order, tell: Any) -> Request:
         if what in order.watched:
             tell(Watched(what, scale, tensor.cpu()))
 
-    pictures = planned.task.read_pictures(order.pictures)
+    pictures = planned.read_pictures(order.pictures)
     return Request(planned, pictures, order.previews, observe if order.watched else None)
 
 

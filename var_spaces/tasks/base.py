@@ -147,6 +147,16 @@ class Task(Part):
         """What a result keeps of that picture, ``(height, width)`` bool; None: nothing says."""
         return None
 
+    def check_pictures(self, schedule: ScaleSchedule, downsample: int, pictures: Pictures) -> None:
+        """Refuse pictures from which nothing can be drawn, before any work.
+
+        Args:
+            downsample: pixels per token along a side.
+
+        Raises:
+            VarSpacesError: with what to hand in instead.
+        """
+
     def read_pictures(self, handed: Mapping[str, Any]) -> Pictures:
         """Pixels of the pictures that the task names.
 

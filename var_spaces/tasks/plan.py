@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from var_spaces import methods
 from var_spaces.decoding.compat import check_combination, check_rows
@@ -12,7 +12,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Method
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import PARTS, RunSpec
-from var_spaces.tasks.base import Task
+from var_spaces.tasks.base import Pictures, Task
 from var_spaces.zoo.cards import Card, cards, get_card
 
 if TYPE_CHECKING:
@@ -46,6 +46,14 @@ class Plan:
     decoding: DecodingStrategy
     schedule: ScaleSchedule
     adapter: Adapter | None = None
+
+    def read_pictures(self, handed: Mapping[str, Any]) -> Pictures:
+        """Pixels of the pictures that the task names, if something can be drawn from them; see
+        :meth:`Task.read_pictures` and :meth:`Task.check_pictures`."""
+        found = self.task.read_pictures(handed)
+        downsample = self.card.resolution // max(self.card.schedule.last)
+        self.task.check_pictures(self.schedule, downsample, found)
+        return found
 
 
 def plan(spec: RunSpec) -> Plan:

@@ -52,19 +52,25 @@ class Refine(SourceTask, ClassTask):
         from var_spaces.decoding.substitution import CoarseScales
 
         ids = self.source_ids(tokenizer, schedule, pictures)
-        return CoarseScales(tokenizer, ids, self.keep or self._own(tokenizer, schedule, pictures))
+        own = self._own(schedule, tokenizer.downsample, pictures)
+        return CoarseScales(tokenizer, ids, own)
 
-    def _own(self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures) -> int:
-        """How many scales are not larger than the picture itself.
+    def check_pictures(self, schedule: ScaleSchedule, downsample: int, pictures: Pictures) -> None:
+        self._own(schedule, downsample, pictures)
+
+    def _own(self, schedule: ScaleSchedule, downsample: int, pictures: Pictures) -> int:
+        """How many scales are kept: those that are not larger than the picture, if none is told.
 
         Raises:
             VarSpacesError: if no scale or no larger one is left.
         """
-        height, width = (side / tokenizer.downsample for side in pictures[self.source].shape[:2])
+        if self.keep:
+            return self.keep
+        height, width = (side / downsample for side in pictures[self.source].shape[:2])
         fitting = sum(h <= height and w <= width for h, w in schedule.sizes)
         if not 0 < fitting < schedule.num_scales:
             raise VarSpacesError(
                 "keep = 0 wants a picture that is smaller than what is drawn and has at least one "
-                f"token ({tokenizer.downsample} px): give the number of scales to keep."
+                f"token ({downsample} px): give the number of scales to keep."
             )
         return fitting

@@ -78,6 +78,12 @@ class RegionTask(SourceTask):
             )
         return keep
 
+    def check_pictures(self, schedule: ScaleSchedule, downsample: int, pictures: Pictures) -> None:
+        height, width = schedule.last
+        self.keep(height, width, pictures)
+        if self.mode == "expansion":
+            self._inside(height * downsample, width * downsample)
+
     def kept(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         return self.keep(height, width, pictures)
 
@@ -102,14 +108,18 @@ class RegionTask(SourceTask):
     def canvas(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         if self.mode != "expansion":
             return super().canvas(height, width, pictures)
-        inside = rectangle_mask(self.rectangle, height, width)
-        rows, columns = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
-        if not len(rows):
-            raise VarSpacesError("The rectangle is smaller than a pixel: make it larger.")
+        rows, columns = self._inside(height, width)
         whole = fit(pictures[self.source], len(rows), len(columns))
         around = [(at[0], size - 1 - at[-1]) for at, size in ((rows, height), (columns, width))]
         # What lies outside is painted; the outermost pixels disturb coarse tokens least.
         return np.pad(whole, [*around, (0, 0)], mode="edge")
+
+    def _inside(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the rectangle."""
+        inside = rectangle_mask(self.rectangle, height, width)
+        if not inside.any():
+            raise VarSpacesError("The rectangle is smaller than a pixel: make it larger.")
+        return np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
 
 
 def rectangle_mask(rectangle: Rectangle, height: int, width: int) -> np.ndarray:
