@@ -22,7 +22,7 @@ def tiny(data: Mapping[str, Any], recipe: type[Recipe]) -> dict[str, Any]:
     """A recipe file with small batches and evaluations and, where nothing given sets its size, a
     small network."""
     chosen = data.get("recipe", {})
-    alone = not chosen.get("start")
+    alone = not (chosen.get("start") or chosen.get("autoencoder"))
     group = chosen.get("group", getattr(recipe.settings, "group", 1))  # divides batches of CLIP
     limits = SETTINGS | {"eval_images": max(group, 4)} | (SIZES if alone else {})
     small = dict(data)
