@@ -25,10 +25,12 @@ class ContentStyleNetwork(nn.Module):
         directions: ``(rank, E)`` orthonormal rows that name the content, or zeros: none yet.
         keys, values: ``(2, slots, C)`` of the first block: those of style, then of content. They
             are neither normalised nor rotated.
+        text_len: tokens that the model reads of a prompt.
     """
 
     def __init__(self, adapter: Sizes, config: Any) -> None:
         super().__init__()
+        self.text_len = config.text_len
         shape = (adapter.text_rows, config.text_dim)
         self.content, self.style = (nn.Parameter(torch.zeros(shape)) for _ in range(2))
         self.register_buffer("directions", torch.zeros(adapter.rank, config.text_dim))

@@ -72,7 +72,7 @@ class ContentStyleRun(Prepared):
             for rows, is_style in self._spelled(piece, len(empty) - 1):
                 parts.append(rows)
                 styled.append(torch.full((len(rows),), is_style, device=rows.device))
-        room = self.encoder.max_length - 1
+        room = self.own.text_len - 1  # the encoder may be shared with models that read more
         end = self.encoder.embeddings(empty[-1:])
         embedded, where = torch.cat(parts)[:room], torch.cat(styled)[:room]
         (states,) = self.encoder.read([torch.cat((embedded, end))])
@@ -93,7 +93,7 @@ class ContentStyleRun(Prepared):
         return [(self._words(piece, front), False)]
 
     def _words(self, text: str, front: int) -> Tensor:
-        return self.encoder.embeddings(self.encoder.ids([text])[0][front:-1])
+        return self.encoder.embeddings(self.encoder.ids([text], self.own.text_len)[0][front:-1])
 
     def extension(self, context: TextContext, rows: Sequence[BatchRow]) -> Extension:
         """All rows see the memory, those without a prompt too, as in the public code."""

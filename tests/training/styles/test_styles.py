@@ -91,6 +91,17 @@ def test_rows_begin_with_the_words_and_style_is_free_of_content(tuned):
     assert (with_rank[moved] @ directions.mT).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("others", [4, 64])
+def test_prompts_are_as_long_as_the_model_reads(tuned, others):
+    """Whatever is read of a prompt for the models that share the encoder."""
+    tuning = tuned()
+    tuning.encoder.max_length = others
+    run = ContentStyleRun(tuning.adapter, tuning.own, tuning.encoder, ())
+    with torch.no_grad():
+        states = run.read("<content> in <style> " + "and a very long story " * 9)
+    assert len(states) == tuning.base.backbone.config.text_len
+
+
 def test_the_same_seed_learns_the_same(tuned):
     results = []
     for _ in range(2):
