@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.paths import made_folder
 from var_spaces.zoo.folders import (
     CARD,
     INDEX,
@@ -59,7 +58,7 @@ def save_model(
     """
     folder = Path(folder)
     shards = _plan(state_dict, max_shard, dtype)
-    made_folder(folder.parent)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         names = _write_shards(temporary, state_dict, shards, dtype)

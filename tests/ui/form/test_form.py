@@ -45,7 +45,7 @@ def test_defaults_are_those_of_the_card():
     [
         {},
         {"inputs": {"class": "bee", "width": 24, "steps": 3}},
-        {"seed": 2**63 - 1, "count": 64, "first": 10**9},
+        {"seed": 2**63 - 1, "count": 64, "first": 10**9 - 63},
         {"inputs": {"class": "bee", "style": None}},
         {"inputs": {}},
         {"sampling": {"name": "top-k-top-p", "top_p": 0.12345, "smooth": True, "temperature": 0.7}},
