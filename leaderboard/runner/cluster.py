@@ -75,7 +75,7 @@ def run_on_ray(
     seen: set[str] = set()
     if todo:
         with connected(address) as ray:
-            for done, row in enumerate(_cells(ray, job, todo, device), 1):
+            for done, row in enumerate(_cells(ray, job, todo, device, here.commit), 1):
                 if row["error"]:
                     raise VarSpacesError(row["error"])
                 for name, data in zip(row["names"], row["contents"], strict=True):
@@ -85,7 +85,9 @@ def run_on_ray(
     return finish(job, _first(seen) or here, place, submitter=submitter, note=note, now=now)
 
 
-def _cells(ray: Any, job: Job, todo: list[int], device: str | None) -> Iterator[dict[str, Any]]:
+def _cells(
+    ray: Any, job: Job, todo: list[int], device: str | None, commit: str | None
+) -> Iterator[dict[str, Any]]:
     """Finished cells as they come, in any order."""
     resources = ray.cluster_resources()
     gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
@@ -106,6 +108,7 @@ def _cells(ray: Any, job: Job, todo: list[int], device: str | None) -> Iterator[
             "settings": settings(),
             "device": "cuda" if gpus else "cpu",
             "folder": job.folder.name,
+            "commit": commit,
         },
         num_cpus=1,
         num_gpus=1 if gpus else 0,
@@ -120,14 +123,23 @@ class Cells:
     Args:
         folder: name of the job's folder at the driver; another one here means other weights, or
             another version of the program.
+        commit: of the driver's program, which its cells are kept under; nodes need no git.
     """
 
-    def __init__(self, job: Job, settings: Mapping[str, str], device: str, folder: str) -> None:
+    def __init__(
+        self,
+        job: Job,
+        settings: Mapping[str, str],
+        device: str,
+        folder: str,
+        commit: str | None,
+    ) -> None:
         os.environ.update(settings)
         self.scratch = tempfile.TemporaryDirectory(prefix="cells-")
         self.job = replace(job, work=Path(self.scratch.name))
         self.device, self.folder, self.ready = _place(device), folder, False
         self.where = environment(self.device)
+        self.kept_under = self.where.model_copy(update={"commit": commit})
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         number = int(row["cell"])
@@ -160,7 +172,7 @@ class Cells:
                 warm_up(part, [number] * 3, self.zoo, self.device)
             self.ready = True
         for part in parts:
-            draw(part, number, self.zoo, self.device, self.where)
+            draw(part, number, self.zoo, self.device, self.kept_under)
         measure(self.job, number, self.context)
         return self.job.files(number)
 
