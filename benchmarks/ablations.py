@@ -180,10 +180,7 @@ def report(study: Study, options: argparse.Namespace, results: Mapping[str, Resu
         name: {s.metric: {"value": s.value, **s.details} for s in result.scores}
         for name, result in results.items()
     }
-    command = f"python benchmarks/ablations.py {options.study} --steps {options.steps}"
-    if options.variants:
-        command += f" --variants {' '.join(results)}"
-    print(write(f"ablations_{options.study}", study.title, command, data, text))
+    print(write(f"ablations_{options.study}", study.title, data, text))
 
 
 if __name__ == "__main__":

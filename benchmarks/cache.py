@@ -263,9 +263,7 @@ def main() -> None:
             chart = line_chart(f"{model}: history against PSNR", ("kB", "dB"), series)
             chart.save(FOLDER / f"cache_{model}.png", optimize=True)
             text += f"\n![{model}](cache_{model}.png)\n"
-    command = f"python benchmarks/cache.py --models {' '.join(args.models)} --images {args.images}"
-    command += f" --page {args.page}" * (args.page != "cache")
-    print(write(args.page, "Cache policies", command, found, text))
+    print(write(args.page, "Cache policies", found, text))
 
 
 if __name__ == "__main__":

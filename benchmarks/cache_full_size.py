@@ -151,16 +151,7 @@ def main() -> None:
     found = [cell for model in args.models for cell in count(model)]
     beside = [row for model in args.models for row in published(model)]
     data = {"bytes": found, "scalekv": beside}
-    title = "Cache policies at full size"
-    print(
-        write(
-            "cache_full_size",
-            title,
-            "python benchmarks/cache_full_size.py",
-            data,
-            page(found, beside),
-        )
-    )
+    print(write("cache_full_size", "Cache policies at full size", data, page(found, beside)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Any
 
 from report import table
 
+from var_spaces.zoo.cards import get_card
+
 CLAIMS = [
     ("HACK", "SnapKV", "HACK, table at equal budget"),
     ("HACK", "H2O", "HACK, table at equal budget"),
@@ -80,6 +82,11 @@ def page(found: list[dict[str, Any]]) -> str:
                         b["psnr"],
                     ]
                 )
+    shares = {}
+    for model in dict.fromkeys(c["model"] for c in found):
+        schedule = get_card(model).schedule
+        shares[model] = f"{schedule.lengths[-1] / schedule.total:.0%} ({model})"
+    last = ", ".join(shares.values())
     head = ("model", "budget", "order", "claimed by", "here (by KL)", "KL", "KL", "PSNR", "PSNR")
     return (
         "KL is that of the guided logits from those of the full cache, in nats per token on the "
@@ -88,6 +95,6 @@ def page(found: list[dict[str, Any]]) -> str:
         "latents. History is what the last scale looks back on, peak the largest sum of buffers; "
         "both per image, unconditional rows included. HACK and HACK++ also cut what a scale sees "
         "of itself, by design. All other policies let it see itself whole, and so does 'HACK++ "
-        "seeing all'. Here the last scale is half of all tokens, so that cut weighs much.\n\n"
+        f"seeing all'. The last scale is {last} of all tokens, so that cut weighs much.\n\n"
         f"{table(HEAD, rows)}\n\n## What the papers claim\n\n{table(head, orders)}\n"
     )

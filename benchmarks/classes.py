@@ -114,9 +114,8 @@ def main() -> None:
             ["chance", 1 / len(card["classes"]), 1 / len(card["styles"])],
         ],
     )
-    command = f"python benchmarks/classes.py --per-pair {args.per_pair}"
     data = {"generated": results, "ceiling": ceiling}
-    print(write("classes", "Can a classifier name what was drawn?", command, data, text))
+    print(write("classes", "Can a classifier name what was drawn?", data, text))
 
 
 if __name__ == "__main__":

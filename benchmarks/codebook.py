@@ -180,8 +180,7 @@ def publish(results: list[dict[str, Any]]) -> Path:
         charts.append(line_chart(title, ("step", "usage"), lines, (0, 1)))
     stacked(charts).save(FOLDER / "codebook.png")
     text = table(head, rows) + "\n\n![Usage over the run](codebook.png)"
-    command = "python benchmarks/codebook.py"
-    return write("codebook", "Codebook usage by training method", command, results, text)
+    return write("codebook", "Codebook usage by training method", results, text)
 
 
 def main() -> None:

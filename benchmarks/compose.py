@@ -92,11 +92,8 @@ def main() -> None:
         ["row", "its prompts: the first of the category, unselected"],
         [[name, "; ".join(prompt.text for prompt in groups[name][:GRID])] for name in ROWS],
     )
-    command = f"python benchmarks/compose.py --model {args.model} --seed {args.seed}"
-    command += f" --per-category {args.per_category}"
-    command += f" --page {args.page}" if args.page != parser.get_default("page") else ""
     data = {"parser": reports, "clip": scores, "judged_by": {"parser": judge.card["metrics"]}}
-    print(write(args.page, "Does the picture show what the prompt says?", command, data, text))
+    print(write(args.page, "Does the picture show what the prompt says?", data, text))
 
 
 def page(model: str, reports: dict, scores: dict) -> str:

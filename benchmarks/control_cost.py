@@ -108,8 +108,7 @@ def main() -> None:
         "(full, text, null) else, unless said otherwise.\n\n" + table(head, rows)
     )
     data = {"tflop": counted, "milliseconds": measured}
-    title, command = "Cost of control", "python benchmarks/control_cost.py"
-    print(write("control_cost", title, command, data, text))
+    print(write("control_cost", "Cost of control", data, text))
 
 
 if __name__ == "__main__":

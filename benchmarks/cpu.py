@@ -177,12 +177,10 @@ def main() -> None:
     rows.append((f"var-base, {IMAGES} images, 8 in a batch", together, alone, together / alone))
     data = [dict(zip(HEAD, row, strict=False)) for row in rows]
     data += [dict(zip(FORMATS, row, strict=True)) for row in formats]
-    command = f"python benchmarks/cpu.py --threads {args.threads} --runs {args.runs} --images "
-    command += " ".join(map(str, args.images))
     padded = [(*row, *[""] * (len(HEAD) - len(row))) for row in rows]
     tables = table(HEAD, padded), table(FORMATS, sorted(formats))
     text = "\n\n".join((*tables, (__doc__ or "").split("\n\n", 2)[2].strip()))
-    print(write("cpu", "The CPU path", command, data, text))
+    print(write("cpu", "The CPU path", data, text))
 
 
 def _row(name: str, ways: dict[str, Way], images: int = 1) -> tuple[Any, ...]:

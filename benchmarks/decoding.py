@@ -1,6 +1,7 @@
 """Decoding strategies side by side: quality, time and memory on the same classes and seeds.
 
     python benchmarks/decoding.py --images 128
+    python benchmarks/decoding.py --images 128 --lineup ten
 
 Quality is the Frechet distance over features of the embedded CLIP between generated images and
 real scenes (small N, so compare within this page only), the share that the embedded judge names
@@ -17,14 +18,15 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from decoding_cost import Cost, full_size
-from decoding_page import EQUAL_STEPS, page, pareto
+from decoding_lineups import LINEUPS, Lineup
+from decoding_page import page, pareto
 from image_metrics import frechet
 from report import FOLDER, fingerprint, write
 
@@ -44,61 +46,25 @@ from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
 from var_spaces.training.recipes.class_base import EVAL_SEED, ClassRecipe, ClassTraining
-from var_spaces.zoo.cards import known
+from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.residency import ZOO
 
-BRIDGE, BATCH, TIMED, ROUNDS = 3, 32, 4, 3
+BATCH, TIMED, ROUNDS = 32, 4, 3
 CPU = torch.device("cpu")
-
-
-def cases() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name -> (model of the run, decoding), the most telling first."""
-    found = {"plain base": ("var-base", {"name": "plain"})}
-    found["plain small"] = "var-small", {"name": "plain"}
-    nets = {"untrained": "var-base", "supernet": "var-supernet"}
-    found |= supernets(nets, (2, 3))
-    found["VARiant d=6 supernet"] = "var-supernet", {"name": "plain"}
-    pairs = {"training-free": ("var-base", "var-small"), "tuned": ("var-drafter", "var-refiner")}
-    for drafted in (4, 3, 5, 2, 1):
-        for state, (drafter, refiner) in pairs.items():
-            pair = {"name": "collaborative", "refiner": refiner, "drafted": drafted}
-            found[f"CoDe N={drafted} {state}"] = drafter, pair
-    found |= supernets(nets, (4, 5))
-    for state, model in EQUAL_STEPS.items():
-        found |= supernets({state: model}, (2, 3, 4))
-        found[f"VARiant d=6 {state}"] = model, {"name": "plain"}
-    here = known("generator")
-    return {
-        name: (model, decoding)
-        for name, (model, decoding) in found.items()
-        if {model, decoding.get("refiner", model)} <= here.keys()
-    }
-
-
-def supernets(models: dict[str, str], depths: Sequence[int]) -> dict[str, tuple[str, dict]]:
-    """Cases of models by what they are called, at several depths."""
-    return {
-        f"VARiant d={depth} {state}": (
-            model,
-            {"name": "supernet", "depth": depth, "bridge": BRIDGE},
-        )
-        for depth in depths
-        for state, model in models.items()
-    }
 
 
 def weights(model: str, decoding: dict[str, Any]) -> str:
     """What the numbers of a case depend on: its models, and who judges."""
-    names = dict.fromkeys((model, decoding.get("refiner", model), "vq-tokenizer"))
+    names = dict.fromkeys((model, decoding.get("refiner", model), get_card(model).tokenizer))
     judges = (read_card(EVALUATORS / name)["weights_sha256"] for name in ("judge", "clip"))
     return fingerprint(*(ZOO.model(name).weights_sha256 for name in names), *judges)
 
 
 class Bench:
-    """All cases see the same classes, styles and seeds."""
+    """All cases of a line-up see the same classes, styles and seeds."""
 
-    def __init__(self, images: int) -> None:
-        base = ZOO.model("var-base")
+    def __init__(self, images: int, lineup: Lineup) -> None:
+        self.lineup, base = lineup, ZOO.model(lineup.base)
         self.recipe = ClassRecipe(
             base.tokenizer, ClassTraining(eval_images=64), 0, CPU, base.backbone
         )
@@ -122,7 +88,7 @@ class Bench:
 
     def setup(self, model: str, decoding: dict[str, Any], first: int, count: int) -> RunSetup:
         method = methods.parse("decoding", decoding)
-        loaded, usual = ZOO.model(model), ZOO.model("var-base").card.defaults
+        loaded, usual = ZOO.model(model), get_card(self.lineup.base).defaults
         part = slice(first, first + count)
         return RunSetup(
             tokenizer=loaded.tokenizer,
@@ -179,21 +145,24 @@ class Bench:
     def nats_of(self, model: str, depth: int) -> list[float]:
         if (model, depth) not in self.losses:
             backbone = ZOO.model(model).backbone
-            routing = {"blocks": sub_network(len(backbone.blocks), depth), "bridge": BRIDGE}
+            routing = {
+                "blocks": sub_network(len(backbone.blocks), depth),
+                "bridge": self.lineup.bridge,
+            }
             losses = self.recipe.losses(backbone, "train", **routing)
             self.losses[model, depth] = loss_per_scale(losses, backbone.schedule)
         return self.losses[model, depth]
 
     @torch.no_grad()
     def probe(self) -> dict[str, list[float]]:
-        """Loss per scale of var-base with half of its blocks at some scales only (VARiant, §3)."""
-        base = ZOO.model("var-base").backbone
+        """Loss per scale of the base with half of its blocks at some scales only (VARiant, §3)."""
+        base = ZOO.model(self.lineup.base).backbone
         half = sub_network(len(base.blocks), len(base.blocks) // 2)
         train = SceneSampler(self.recipe.atlas, replace(self.recipe.recipe, split="train"))
         labels, styles, ids, tokens = self.recipe.batch(train, EVAL_SEED, 0, 64)
         inputs = [None, *tokens.split(base.schedule.lengths[1:], dim=1)]
         setup = replace(
-            self.setup("var-base", {"name": "plain"}, 0, len(labels)),
+            self.setup(self.lineup.base, {"name": "plain"}, 0, len(labels)),
             conditioning=ClassConditioning(tuple(labels.tolist()), tuple(styles.tolist())),
             images=tuple(range(len(labels))),
             guidance=LinearGuidance(scale=0.0),
@@ -243,6 +212,7 @@ def once(path: Path, what: str, measure: Callable[[], Any]) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=256, help="generated images per case")
+    parser.add_argument("--lineup", choices=LINEUPS, default="six", help="models by their scales")
     parser.add_argument("--models", default="", help="folder of further models")
     parser.add_argument("--cells", type=Path, default=Path("decoding_cells.jsonl"))
     parser.add_argument("--minutes", type=float, default=60, help="start no case after these")
@@ -250,7 +220,8 @@ def main() -> None:
     if args.models:
         os.environ["VAR_SPACES_MODELS"] = args.models
     limit = time.monotonic() + 60 * args.minutes
-    bench, wanted = Bench(args.images), cases()
+    lineup = LINEUPS[args.lineup]
+    bench, wanted = Bench(args.images, lineup), lineup.cases()
     same = {name: weights(*case) for name, case in wanted.items()}
     cells = {
         c["case"]: c
@@ -268,15 +239,14 @@ def main() -> None:
             spent.append(bench.seconds(*wanted[name]))
     for name, spent in rounds.items():
         cells[name] |= {"seconds": statistics.median(spent), "rounds": spent}
-    probe = once(args.cells, "probe", bench.probe)
+    probe = once(args.cells, f"probe {args.lineup}", bench.probe)
     counted = once(args.cells, "counted", lambda: {k: asdict(c) for k, c in full_size().items()})
     costs = {name: Cost(**cost) for name, cost in counted.items()}
-    text = page(cells, probe, costs)
+    text = page(lineup, cells, probe, costs)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    pareto(cells).save(FOLDER / "decoding.png")
-    command = f"python benchmarks/decoding.py --images {args.images}"
+    pareto(lineup, cells).save(FOLDER / f"{lineup.page}.png")
     data = {"embedded": list(cells.values()), "probe": probe, "full_size": counted}
-    print(write("decoding", "Decoding strategies", command, data, text))
+    print(write(lineup.page, lineup.title, data, text))
 
 
 if __name__ == "__main__":

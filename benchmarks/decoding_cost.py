@@ -134,8 +134,7 @@ def describe(costs: dict[str, Cost]) -> str:
 def main() -> None:
     costs = full_size()
     data = {name: asdict(c) for name, c in costs.items()}
-    title, command = "Decoding strategies at full size", "python benchmarks/decoding_cost.py"
-    print(write("decoding_cost", title, command, data, describe(costs)))
+    print(write("decoding_cost", "Decoding strategies at full size", data, describe(costs)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from decoding_cost import Cost, describe
+from decoding_lineups import Lineup
 from PIL import Image
 from report import table
 
@@ -12,13 +13,6 @@ from var_spaces.training.images.charts import COLOURS, Panel
 from var_spaces.zoo.cards import get_card
 
 GROUPS = ("plain", "CoDe", "VARiant")
-# supernets that were trained from var-base for equally many steps, by what they are called
-EQUAL_STEPS = {
-    "phases": "var-supernet-phases",
-    "p=0.5": "var-supernet-p50",
-    "p=0.1": "var-supernet-p10",
-    "p=1": "var-supernet-p100",
-}
 HEAD = (
     "case",
     "Frechet (CLIP)",
@@ -34,7 +28,7 @@ HEAD = (
 
 EQUAL = """## Three phases or a fixed ratio
 
-Supernets trained from var-base for equally many steps, by the same recipe but for the share p of \
+Supernets trained from {base} for equally many steps, by the same recipe but for the share p of \
 sub-network iterations: three phases, or a fixed share.
 
 {table}
@@ -42,13 +36,10 @@ sub-network iterations: three phases, or a fixed share.
 """
 
 
-def of_equal_steps(name: str) -> bool:
-    return name.rpartition(" ")[2] in EQUAL_STEPS
-
-
-def probed(probe: dict[str, list[float]]) -> str:
+def probed(base: str, probe: dict[str, list[float]]) -> str:
     """Which scales need their depth."""
-    lengths, plain = get_card("var-base").schedule.lengths, probe["none"]
+    card, plain = get_card(base), probe["none"]
+    lengths, blocks = card.schedule.lengths, card.architecture["depth"]
     rows = []
     for name, nats in probe.items():
         halved = [int(word) - 1 for word in name.split() if word.isdigit()]
@@ -58,15 +49,19 @@ def probed(probe: dict[str, list[float]]) -> str:
     head = ("half of the blocks at", "nats per token of each scale")
     head += ("more nats of the image per halved token",)
     return (
-        "## Which scales need their depth\n\nvar-base, untrained for it, with 3 of 6 blocks at two "
-        f"scales only, on ground-truth tokens.\n\n{table(head, rows)}\n\n"
+        f"## Which scales need their depth\n\n{base}, untrained for it, with {blocks // 2} of "
+        f"{blocks} blocks at two scales only, on ground-truth tokens.\n\n{table(head, rows)}\n\n"
     )
 
 
 def page(
-    cells: dict[str, dict[str, Any]], probe: dict[str, list[float]], costs: dict[str, Cost]
+    lineup: Lineup,
+    cells: dict[str, dict[str, Any]],
+    probe: dict[str, list[float]],
+    costs: dict[str, Cost],
 ) -> str:
     """All tables with what they show."""
+    scales = get_card(lineup.base).schedule.num_scales
     base = cells["plain base"]
     rows = {
         name: [
@@ -82,22 +77,24 @@ def page(
         ]
         for name, c in cells.items()
     }
-    equal = [rows.pop(name) for name in cells if of_equal_steps(name)]
+    equal = [rows.pop(name) for name in cells if lineup.of_equal_steps(name)]
     return (
         f"## Embedded models\n\n{base['images']} images per case, the same classes, styles and "
-        "seeds; sampling and guidance are those of var-base's card. The bridge of VARiant is the "
-        "first 3 of 6 scales; its d=6 is the whole supernet. Parameters count every model of a "
-        f"case.\n\n{table(HEAD, rows.values())}\n\n![Quality against time](decoding.png)\n\n"
-        + (EQUAL.format(table=table(HEAD, equal)) if equal else "")
-        + probed(probe)
+        f"seeds; sampling and guidance are those of {lineup.base}'s card. The bridge of VARiant is "
+        f"the first {lineup.bridge} of {scales} scales. Parameters count every model of a case."
+        f"\n\n{table(HEAD, rows.values())}\n\n![Quality against time]({lineup.page}.png)\n\n"
+        + (EQUAL.format(base=lineup.base, table=table(HEAD, equal)) if equal else "")
+        + probed(lineup.base, probe)
         + f"## Full size, counted\n\n{describe(costs)}"
     )
 
 
-def pareto(cells: dict[str, dict[str, Any]]) -> Image.Image:
+def pareto(lineup: Lineup, cells: dict[str, dict[str, Any]]) -> Image.Image:
     """Frechet distance against processor time: lower left is better."""
     points = {
-        name: (c["seconds"], c["frechet"]) for name, c in cells.items() if not of_equal_steps(name)
+        name: (c["seconds"], c["frechet"])
+        for name, c in cells.items()
+        if not lineup.of_equal_steps(name)
     }
     xs, ys = zip(*points.values(), strict=True)
     panel = Panel(

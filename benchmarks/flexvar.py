@@ -128,9 +128,8 @@ def main() -> None:
     text += "\n\n![Share named right against steps](../flexvar/steps.png)\n\nPixels outside the "
     text += "painted part that changed when asked to composite: "
     text += ", ".join(f"{name} {count}" for name, count in changed.items()) + "."
-    command = f"python benchmarks/flexvar.py --per-class {args.per_class}"
     data = {"steps": rows, "changed": changed, "sizes": SIZES, "grid_steps": STEPS}
-    print(write("flexvar", "FlexVAR: sizes, steps, edits", command, data, text))
+    print(write("flexvar", "FlexVAR: sizes, steps, edits", data, text))
 
 
 if __name__ == "__main__":

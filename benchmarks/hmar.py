@@ -255,8 +255,7 @@ def main() -> None:
         )
     )
     data = {"quality": cells, "cost": cost, "full_size": sizes}
-    command = f"python benchmarks/hmar.py --limit {args.limit} --repeats {args.repeats}"
-    print(write("hmar", "HMAR against VAR", command, data, text))
+    print(write("hmar", "HMAR against VAR", data, text))
 
 
 PICTURE = (

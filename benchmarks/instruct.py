@@ -159,14 +159,11 @@ def main() -> None:
         picture = FOLDER / "instruct.png"
         sheet(images[f"`{options.model[0]}`"], numbers, picture)
         text += f"\n\n![source, edit, truth: the first pairs of every operation]({picture.name})"
-    command = "python benchmarks/instruct.py"
-    command += f" --model {' '.join(options.model)}" if options.model else ""
-    command += f" --every {options.every}" if options.every > 1 else ""
     data = {
         name: {key: [float(v) if np.isfinite(v) else None for v in row[key]] for key in row}
         for name, row in rows.items()
     }
-    print(write("instruct", "Editing by instruction", command, data, text))
+    print(write("instruct", "Editing by instruction", data, text))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def main() -> None:
             data.append({"model": model, "case": name, "seconds": seconds})
             print(rows[-1], flush=True)
     text = table(["model", "case", "median s", "min s", "max s"], rows)
-    print(write("latency", "Time to an image", "python benchmarks/latency.py", data, text))
+    print(write("latency", "Time to an image", data, text))
 
 
 if __name__ == "__main__":

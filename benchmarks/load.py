@@ -232,14 +232,11 @@ def main() -> None:
         ["memory of the server before, MB", round(before / 1e6)],
         ["memory of the server after, MB", round(after / 1e6)],
     ]
-    command = f"python benchmarks/load.py --visitors {args.visitors} --seconds {args.seconds:.0f}"
-    command += f" --model {args.model}"
     name, title, about = "load", "Many visitors at once", [TEXT]
     if args.replicas:
         name, title, about = "load_engine", f"{title}, drawn by an engine", [TEXT, ENGINE]
-        command += f" --replicas {args.replicas}"
     text = "\n\n".join([*about, table(["what", "value"], rows), *map(str, errors)])
-    print(write(name, title, command, {**dict(rows), "messages": errors}, text))
+    print(write(name, title, {**dict(rows), "messages": errors}, text))
 
 
 if __name__ == "__main__":

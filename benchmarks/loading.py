@@ -85,8 +85,7 @@ def main() -> None:
                 rows.append([args.model, kind, dtype, found["seconds"], *sizes, found["ratio"]])
                 print(rows[-1], flush=True)
     head = ["model", "file (float32)", "loaded as", "s", "weights MB", "peak MB", "peak / weights"]
-    command = f"python benchmarks/loading.py --model {args.model}"
-    print(write("loading", "Loading a full-size model", command, data, table(head, rows)))
+    print(write("loading", "Loading a full-size model", data, table(head, rows)))
 
 
 if __name__ == "__main__":

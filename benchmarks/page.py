@@ -262,12 +262,11 @@ def main() -> None:
 
 def write(table: str, data: Any, chosen: argparse.Namespace) -> None:
     """The page of results; what people wrote below the table stays."""
-    command = "python benchmarks/page.py" + (" --against BEFORE" if chosen.against else "")
     path = report.FOLDER / "page.md"
     notes = path.read_text("utf-8") if path.exists() else ""
     kept = re.search(r"\n## .*", notes, re.DOTALL)
     text = TEXT.format(repeats=chosen.repeats, table=table)
-    report.write("page", "The page", command, data, text)
+    report.write("page", "The page", data, text)
     if kept:
         path.write_text(path.read_text("utf-8") + kept[0], "utf-8")
 

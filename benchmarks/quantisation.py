@@ -76,9 +76,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["var-small", "var-base"])
     args = parser.parse_args()
     data = [row for name in args.models for row in measure(get_card(name))]
-    command = f"python benchmarks/quantisation.py --models {' '.join(args.models)}"
     text = table(HEAD, [[row[key] for key in HEAD] for row in data])
-    print(write("quantisation", "What weights of few bits cost in quality", command, data, text))
+    print(write("quantisation", "What weights of few bits cost in quality", data, text))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "docs" / "results"
+WHERE_AND_WHEN = ("--cells", "--minutes")  # of a run on this machine, and nothing of its numbers
 
 
 def hardware() -> dict[str, Any]:
@@ -41,10 +46,39 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write(name: str, title: str, command: str, data: Any, text: str) -> Path:
-    """Write the numbers and the page that shows them; returns the page."""
+def asked(argv: Sequence[str]) -> str:
+    """The command line that makes a page again, without what belongs to this machine.
+
+    Args:
+        argv: of the benchmark, its file first. Options with a path, or with the place of cells or
+            the time of a run, are left out with their values.
+    """
+    options: list[list[str]] = [[]]  # what stands before the first option, and each with its values
+    for word in argv[1:]:
+        if word.startswith("--"):
+            options.append([])
+        options[-1] += word.split("=", 1) if word.startswith("--") else [word]
+    said = [
+        words
+        for words in options
+        if not any(os.sep in word for word in words) and not {*words[:1]} & {*WHERE_AND_WHEN}
+    ]
+    return shlex.join(["python", f"benchmarks/{Path(argv[0]).name}", *chain(*said)])
+
+
+def write(name: str, title: str, data: Any, text: str) -> Path:
+    """Write the numbers, the command that was given, and the page that shows both.
+
+    Args:
+        name: of the page and of the file beside it.
+        data: all numbers.
+        text: of the page, in Markdown.
+
+    Returns:
+        The page.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    machine = hardware()
+    machine, command = hardware(), asked(sys.argv)
     record = {"command": command, "hardware": machine, "results": data}
     (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     where = ", ".join(f"{key} {value}" for key, value in machine.items())

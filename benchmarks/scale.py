@@ -97,9 +97,8 @@ def main() -> None:
         measured("Ray, 2 workers", args.model, 3),
     ]
     heads = ["what", "seconds in all", "images per second", "hash of the files"]
-    command = f"python benchmarks/scale.py --images {args.images} --model {args.model}"
     text = f"{TEXT}\n\n{table(heads, rows)}"
-    print(write("scale_jobs", "A benchmark on a cluster", command, rows, text))
+    print(write("scale_jobs", "A benchmark on a cluster", rows, text))
 
 
 if __name__ == "__main__":

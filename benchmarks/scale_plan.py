@@ -214,11 +214,9 @@ def main() -> None:
         data[name] = {"replicas": replicas, "without batches": alone, "pages": pages}
     heads = ["model", "s, first image", "s, each more", "GPUs", "GPUs, one image at once"]
     heads += ["page processes", "GPUs busy", "images of a batch"]
-    command = f"python benchmarks/scale_plan.py --visitors {args.visitors:g} --runs {args.runs:g}"
-    command += f" --peak {args.peak:g} --page-seconds {args.page_seconds:g}"
     text = TEXT.format(**vars(args), rate=rate, operations=OPERATIONS, launch=LAUNCH)
     text = f"{text}\n\n{table(heads, rows)}"
-    print(write("scale_plan", "How many computers", command, data, text))
+    print(write("scale_plan", "How many computers", data, text))
 
 
 if __name__ == "__main__":

@@ -93,9 +93,7 @@ def report(args: argparse.Namespace, rows: list, data: list) -> None:
     """Write the table."""
     head = ["schedule", "scales", "last map", "tokens", "seconds", "CPU seconds"]
     text = table([*head, "CPU ms per token", "KV MiB", "KV bytes per token"], rows)
-    command = f"python benchmarks/schedules.py --model {args.model} --repeats {args.repeats} "
-    command += f"--ratios {' '.join(args.ratios)} --presets {' '.join(args.presets)}"
-    write("schedules", "Cost of a run by schedule", command, data, text)
+    write("schedules", "Cost of a run by schedule", data, text)
 
 
 if __name__ == "__main__":

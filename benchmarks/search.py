@@ -155,9 +155,7 @@ def main() -> None:
         f"(ten times the cosine).\n\n{table(HEAD, rows)}\n\n![Composition against compute]"
         "(search.png)"
     )
-    command = f"python benchmarks/search.py --model {args.model}"
-    command += f" --per-category {args.per_category} --seeds {args.seeds}"
-    print(write("search", "Searches among candidates", command, list(cells.values()), text))
+    print(write("search", "Searches among candidates", list(cells.values()), text))
 
 
 if __name__ == "__main__":

@@ -263,20 +263,13 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     parts += [four(by_case), by_unseen(by_case)]
     if "full" in by_case:
         parts.append(sheet(options, by_case["full"]))
-    command = "python benchmarks/styles.py"
-    usual = {"pictures": 24, "steps": FULL.steps}
-    for name, value in usual.items():
-        if getattr(options, name) != value:
-            command += f" --{name} {getattr(options, name)}"
-    if tuple(options.cases) != CASES:
-        command += " --cases " + " ".join(f'"{case}"' for case in options.cases)
     means = {
         case: {c: interval(np.array([*of_pictures(found, c).values()])) for c in COLUMNS}
         | {"seconds": seconds(found)}
         for case, found in by_case.items()
     }
     data = {"means": means, "cells": rows}
-    write("styles", "Content and style apart", command, data, "\n\n".join(parts))
+    write("styles", "Content and style apart", data, "\n\n".join(parts))
 
 
 def seconds(rows: Sequence[dict[str, Any]]) -> float:

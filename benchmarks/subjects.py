@@ -187,10 +187,7 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         "seeds in all. Similarities are those of the embedded CLIP and the embedded judge, and "
         "comparable with no published number.\n\n" + order(rows)
     )
-    command = f"python benchmarks/subjects.py --subjects {options.subjects}"
-    if options.cases:
-        command += " --cases " + " ".join(f'"{case}"' for case in cases)
-    write("subjects", "Subjects", command, {"means": means, "cells": rows}, text)
+    write("subjects", "Subjects", {"means": means, "cells": rows}, text)
 
 
 def order(rows: list[dict[str, Any]]) -> str:
