@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from var_spaces.decoding.search.scoring import Asked, Reward, Score
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
+from var_spaces.zoo.source import Source
 
 if TYPE_CHECKING:
     import torch
 
-REPOSITORY, FILE = "xswu/HPSv2", "HPS_v2.1_compressed.pt"
+WEIGHTS = Source(repository="xswu/HPSv2", files=("HPS_v2.1_compressed.pt",))
 
 
 @lru_cache(maxsize=1)
@@ -23,25 +24,18 @@ def hps(device: torch.device) -> tuple[Any, Any, Any]:
     Raises:
         VarSpacesError: if the package or the weights cannot be had, before anything is built.
     """
-    import torch
-
     try:
         import open_clip
     except ImportError:
         raise VarSpacesError(
             "Reward 'hps' needs a package: pip install 'var-spaces[rewards]'."
         ) from None
-    from huggingface_hub import hf_hub_download
+    from var_spaces.zoo.hub import fetch
+    from var_spaces.zoo.weight_files import read_state
 
-    try:
-        weights = hf_hub_download(REPOSITORY, FILE)
-    except Exception as error:
-        raise VarSpacesError(
-            f"Reward 'hps' needs {FILE} of {REPOSITORY}, which could not be downloaded "
-            f"({type(error).__name__}): try again with a connection, or choose another reward."
-        ) from None
+    state = read_state(fetch(WEIGHTS), nested=[("state_dict",)])
     model, _, prepare = open_clip.create_model_and_transforms("ViT-H-14", device=device)
-    model.load_state_dict(torch.load(weights, device, weights_only=True)["state_dict"])
+    model.load_state_dict(state)
     return open_clip, model.eval(), prepare
 
 

@@ -14,18 +14,13 @@ from torch import Tensor, nn
 
 from var_spaces.tokenizers.winograd import Conv3x3
 
-# A convolution or norm by its own name, without the wrapper's segment behind it.
-_SHORT = re.compile(
-    r"(?:(?:en|de)coder\.)(?:.*\.)?"
-    r"(?P<name>conv_in|conv_out|norm_out|conv1|conv2|norm1|norm2|nin_shortcut|sample\.conv)"
-    r"\.(?P<kind>weight|bias)"
+# Convolutions and norms by their own names; published keys have one segment more behind them.
+_LAYER = (
+    r"(?P<name>(?:conv_in|conv_out|conv[12]|nin_shortcut|sample\.conv)"
+    r"|(?P<norm>norm_out|norm[12]))"
 )
-
-# The same with that segment.
-_FULL = re.compile(
-    r"(?P<name>(?:conv_in|conv_out|conv[12]|nin_shortcut|sample\.conv)(?=\.conv\.)"
-    r"|(?:norm_out|norm[12])(?=\.norm\.))\.(?:conv|norm)\.(?P<kind>weight|bias)$"
-)
+_SHORT = re.compile(rf"(?:(?:en|de)coder\.)(?:.*\.)?{_LAYER}\.(?P<kind>weight|bias)")
+_FULL = re.compile(rf"{_LAYER}\.(?(norm)norm|conv)\.(?P<kind>weight|bias)$")
 
 
 class Wrapped(nn.Module):
@@ -65,4 +60,4 @@ def _full(key: str) -> str:
     if not short:
         return key
     stem, _, kind = key.rpartition(".")
-    return f"{stem}.{'norm' if 'norm' in short['name'] else 'conv'}.{kind}"
+    return f"{stem}.{'norm' if short['norm'] else 'conv'}.{kind}"

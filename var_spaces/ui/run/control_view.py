@@ -84,7 +84,7 @@ def _preview(form: Form, **given: Any) -> Any:
     try:
         spec, pictures = form.request(form.shown(given))
         planned = plan(spec)
-        uri = handlers.before(planned, planned.task.read_pictures(pictures))
+        uri = handlers.before(planned, planned.read_pictures(pictures))
     except VarSpacesError:
         uri = ""
     words = "The map that the model will see"

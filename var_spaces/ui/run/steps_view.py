@@ -80,11 +80,12 @@ class StepsView:
         """
         try:
             spec, pictures = self.form.request(given)
-            task = plan(spec).task
-            handed = task.read_pictures(pictures)
+            planned = plan(spec)
+            handed = planned.read_pictures(pictures)
         except VarSpacesError:  # a form that has changed meanwhile
             return self.same()
-        source, image = handed[task.source], view.images[0]
+        task, image = planned.task, view.images[0]
+        source = handed[task.source]
         label = " · ".join(asked(view.spec)) or task.title
         steps = steps.grown(source, image, label, view.spec.id)
         height, width = image.shape[:2]

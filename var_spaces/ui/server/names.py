@@ -14,6 +14,8 @@ from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from var_spaces.ui.server.bodies import replayed, whole
+
 OUTSIDE = "/uploads"
 FILES = "/gradio_api/file="
 TOLD = ("application/json", "text/event-stream", "text/plain")
@@ -48,15 +50,14 @@ class Names:
         while more:
             message = await receive()
             if message["type"] != "http.request":  # the other side has left
-                return scope, _once(message, receive)
+                return scope, replayed(message, receive)
             body += message.get("body", b"")
             more = message.get("more_body", False)
         here = json.dumps(f"{self.folder}/")[1:-1].encode()
         found = _TAKEN.sub(lambda match: match[1] + here, body)
         headers = MutableHeaders(raw=list(scope["headers"]))
         headers["content-length"] = str(len(found))
-        whole = {"type": "http.request", "body": found, "more_body": False}
-        return {**scope, "headers": headers.raw}, _once(whole, receive)
+        return {**scope, "headers": headers.raw}, replayed(whole(found), receive)
 
     def _hide(self, data: bytes) -> bytes:
         for text in self.inside:
@@ -90,16 +91,3 @@ class _Outgoing:
             else:
                 message = {**message, "body": self.hide(message.get("body", b""))}
         await self.send(message)
-
-
-def _once(message: Message, receive: Receive) -> Receive:
-    told = False
-
-    async def replay() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return message
-
-    return replay

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from var_spaces.errors import did_you_mean
 from var_spaces.ui.queue.limits import MIB
+from var_spaces.ui.server.bodies import replayed, whole
 from var_spaces.ui.server.refusing import Refused, answered
 from var_spaces.ui.server.uploads import UPLOAD
 from var_spaces.validation import shorten
@@ -105,7 +106,7 @@ class Checked:
         if refused is not None:
             await refused(scope, receive, send)
             return
-        await self.app(scope, receive if body is None else _again(body, receive), send)
+        await self.app(scope, receive if body is None else replayed(whole(body), receive), send)
 
     def _check(self, scope: Scope) -> Callable[[gr.Blocks, bytes], Response | None] | None:
         path, method = scope["path"].rstrip("/"), scope["method"]
@@ -199,20 +200,6 @@ def _long_session(body: bytes) -> Response | None:
 
 def _too_long() -> Response:
     return _refused(422, f"{' and '.join(NAMES)} have at most {LONGEST} characters.")
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The body once more, then what follows: whether the other side has left."""
-    told = False
-
-    async def replay() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
