@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import torch
 
 import var_spaces
 from var_spaces import methods
+from var_spaces.api import make_spec
 from var_spaces.decoding.search.scoring import Asked
 from var_spaces.errors import VarSpacesError
 from var_spaces.rewards.dinov2 import DINOv2Features
+from var_spaces.tasks.plan import plan
 
 CPU = torch.device("cpu")
 
@@ -83,3 +86,17 @@ def test_rewards_say_what_they_cannot_score():
         methods.parse("reward", "clip").load([Asked()], CPU)
     with pytest.raises(VarSpacesError, match="cannot tell the class 'goldfish'"):
         methods.parse("reward", "judge").load([Asked("goldfish", "goldfish")], CPU)
+
+
+@pytest.mark.parametrize(
+    ("decoding", "said"),
+    [
+        ({"name": "best-of-n", "reward": "judge"}, "cannot tell the class None"),
+        ({"name": "tts-var"}, "asks for nothing"),
+        ({"name": "best-of-n", "candidates": 1}, None),  # nothing is compared
+    ],
+)
+def test_what_a_reward_cannot_score_is_refused_before_weights_are_read(decoding, said):
+    spec, _ = make_spec("var-small", decoding=decoding)
+    with pytest.raises(VarSpacesError, match=said) if said else nullcontext():
+        plan(spec)

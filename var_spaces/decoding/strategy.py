@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from var_spaces.decoding.base import Drawn
+    from var_spaces.decoding.search.scoring import Asked
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.events import Candidates
     from var_spaces.schedule import ScaleSchedule
@@ -146,6 +147,13 @@ class DecodingStrategy(Part):
 
         Raises:
             VarSpacesError: saying which two things differ.
+        """
+
+    def check_asked(self, asked: Asked, schedule: ScaleSchedule) -> None:
+        """Refuse what images are to show if it looks at that and cannot read it.
+
+        Raises:
+            VarSpacesError: saying what it can read.
         """
 
     def work(self, schedule: ScaleSchedule, depth: int) -> tuple[ScaleWork, ...]:

@@ -1,16 +1,15 @@
-"""Where evaluators live, and how one is read."""
+"""Where evaluators live, and how one is read; torch is imported only to read weights."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from var_spaces.errors import VarSpacesError
-from var_spaces.int8_rows import unpacked
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 EVALUATORS = Path(__file__).resolve().parents[2] / "assets" / "evaluators"
 
@@ -33,6 +32,10 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def fill(network: nn.Module, folder: Path) -> nn.Module:
     """Weights of a folder as float32; the network is ready for use and not trained further."""
+    from safetensors.torch import load_file
+
+    from var_spaces.int8_rows import unpacked
+
     weights: dict[str, Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
         weights |= load_file(path)

@@ -23,14 +23,18 @@ class ClipReward(Reward):
     title = "Embedded CLIP: image and words"
     paper = "https://arxiv.org/abs/2104.08718"
 
-    def load(self, asked: Sequence[Asked], device: torch.device) -> Score:
-        from var_spaces.evaluators.clip import embedded
-
-        if not all(one.text for one in asked):
+    def check(self, asked: Asked) -> None:
+        if not asked.text:
             raise VarSpacesError(
                 "Reward 'clip' compares an image with words, and this run asks for nothing: give a "
                 "prompt or a class, or choose another decoding."
             )
+
+    def load(self, asked: Sequence[Asked], device: torch.device) -> Score:
+        from var_spaces.evaluators.clip import embedded
+
+        for one in asked:
+            self.check(one)
         clip = embedded(device)
         texts = clip.texts([one.text for one in asked])
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +38,18 @@ class JudgeReward(Reward):
     def needs(self) -> dict[str, str]:
         return {"class-labels": "the judge names classes"}
 
+    def check(self, asked: Asked) -> None:
+        from var_spaces.evaluators.folder import EVALUATORS, read_card
+
+        _numbers(asked, read_card(EVALUATORS / "judge"))
+
     def load(self, asked: Sequence[Asked], device: torch.device) -> Score:
         import torch
 
         from var_spaces.evaluators.pixels import as_batch
 
         model, card = judge(device)
-        labels = [_number("class", one.label, card["classes"]) for one in asked]
-        styles = [one.style and _number("style", one.style, card["styles"]) for one in asked]
+        labels, styles = zip(*(_numbers(one, card) for one in asked), strict=True)
 
         @torch.no_grad()
         def score(images: Any, which: Sequence[int]) -> torch.Tensor:
@@ -57,6 +61,12 @@ class JudgeReward(Reward):
             return right * torch.where(asked_for, in_style, 1.0)
 
         return score
+
+
+def _numbers(asked: Asked, card: Mapping[str, Any]) -> tuple[int, int | None]:
+    """Class and style as the judge counts them."""
+    style = asked.style and _number("style", asked.style, card["styles"])
+    return _number("class", asked.label, card["classes"]), style
 
 
 def _number(what: str, name: str | None, names: Sequence[str]) -> int:

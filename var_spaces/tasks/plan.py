@@ -78,6 +78,7 @@ def plan(spec: RunSpec) -> Plan:
             parts["cache"].check(schedule, *layout)
             for scale in range(schedule.num_scales):  # refuses layers that the model lacks
                 parts["guidance"].hidden_weights(scale, schedule, layout[0])
+    parts["decoding"].check_asked(task.asked(card), schedule)
     adapter = adapter_of(card)
     check_rows(parts["guidance"], schedule, adapter.rows if adapter else ("full", "null"))
     return Plan(

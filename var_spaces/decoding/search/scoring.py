@@ -36,6 +36,13 @@ class Reward(Part):
 
     kind = "reward"
 
+    def check(self, asked: Asked) -> None:
+        """Refuse what it cannot score, before any weight is read.
+
+        Raises:
+            VarSpacesError: saying what it can score.
+        """
+
     @abstractmethod
     def load(self, asked: Sequence[Asked], device: torch.device) -> Score:
         """Get ready to score images of a run; what follows from ``asked`` is computed once.

@@ -60,9 +60,7 @@ class SearchSession(PlainSession):
             self.run.gather_rows(rows.repeat_interleave(stages.start))
         self.setup, self.stages, self.criteria = setup, stages, criteria
         self.last = setup.schedule.num_scales - 1
-        batch = stages.batch(setup.schedule)
-        self.selecting = {*stages.clusters, *stages.resampling}
-        self.selecting |= {self.last} if batch[-1] > 1 else set()
+        self.selecting = stages.selecting(setup.schedule)
         self.rewarded = rewarded(stages, criteria.potential) | (self.selecting & {self.last})
         self.history = torch.empty(len(self.owner), 0)
         if self.selecting:

@@ -28,6 +28,11 @@ class Stages:
             left = {**self.clusters, **self.resampling}.get(scale, left)
         return tuple(batch)
 
+    def selecting(self, schedule: ScaleSchedule) -> set[int]:
+        """Scales after which candidates are chosen; none where one is drawn from first to last."""
+        chosen = {*self.clusters, *self.resampling}
+        return chosen | {schedule.num_scales - 1} if self.batch(schedule)[-1] > 1 else chosen
+
     def compute(self, schedule: ScaleSchedule) -> float:
         """Tokens that are drawn, as a multiple of one plain image; decodes are not in it."""
         drawn = zip(schedule.lengths, self.batch(schedule), strict=True)

@@ -21,7 +21,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
-    from var_spaces.decoding.search.scoring import Features, Reward
+    from var_spaces.decoding.search.scoring import Asked, Features, Reward
     from var_spaces.decoding.search.session import SearchSession
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
@@ -55,6 +55,10 @@ class RewardedSearch(DecodingStrategy):
         batch = stages.batch(schedule)
         looks = {*stages.clusters, *stages.resampling, schedule.num_scales - 1}
         return tuple(ScaleWork(rows=rows, looks=k in looks) for k, rows in enumerate(batch))
+
+    def check_asked(self, asked: Asked, schedule: ScaleSchedule) -> None:
+        if self.stages(schedule).selecting(schedule):
+            self.rewards().check(asked)
 
     def rewards(self) -> Reward:
         """The reward, with default parameters."""
