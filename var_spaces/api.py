@@ -153,10 +153,12 @@ def stream(
         planned = plan(spec if isinstance(spec, RunSpec) else RunSpec(**spec))
     handed = planned.read_pictures(handed)
 
+    from var_spaces.remote.address import address
     from var_spaces.remote.engine import engine
+    from var_spaces.remote.turns import in_turn
 
-    here = device is not None or is_personal(planned.card)
-    if not here and (elsewhere := engine()):
+    own = is_personal(planned.card)
+    if device is None and not own and (elsewhere := engine()):
         return elsewhere.stream(planned, handed, previews, observe)
 
     from var_spaces.tasks.run import run
@@ -164,7 +166,8 @@ def stream(
     from var_spaces.zoo.residency import ZOO
 
     place = resolve(device)
-    return run(planned, ZOO, pictures=handed, previews=previews, device=place, observe=observe)
+    events = run(planned, ZOO, pictures=handed, previews=previews, device=place, observe=observe)
+    return in_turn(events) if own and address() else events
 
 
 def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Barrier
 
 import pytest
@@ -16,6 +17,7 @@ import torch
 
 from var_spaces import api, methods
 from var_spaces.errors import VarSpacesError
+from var_spaces.remote import turns
 from var_spaces.training.styles.recombine import recombine
 from var_spaces.ui.own import shelf
 from var_spaces.ui.own.visitors import Visitors
@@ -206,6 +208,20 @@ def test_killed_while_it_is_written_nothing_is_there(folder):
     with personal([folder]):
         assert cards.problems() == []
     assert list(shelf.models(folder)) == [] and teach(folder) in shelf.models(folder)
+
+
+def test_where_an_engine_draws_own_models_take_turns_here(folder, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_ENGINE", "ray://127.0.0.1:1")  # which nobody asks for them
+    monkeypatch.setattr(turns, "PATIENCE", 0.01)
+    name = teach(folder)
+    settings = {"model": name, "prompt": "a dog", "previews": False}
+    with personal([folder]):
+        with closing(api.stream(**settings)) as first:
+            next(first)
+            with pytest.raises(VarSpacesError, match="one run at a time"):
+                next(api.stream(**settings))
+        with closing(api.stream(**settings)) as second:
+            assert type(next(second)).__name__ == "Started"
 
 
 def test_content_of_one_and_style_of_another(folder):
