@@ -60,6 +60,8 @@ def test_a_short_step_has_the_loss_of_the_first_scales(folder):
         end = short.model.schedule.offsets[scales]
         whole = cross_entropy(logits[:, :end].flatten(0, 1), ids[:, :end].ravel())
         torch.testing.assert_close(loss, whole)
+    short.widen(replace(config, full=0.01, shortest=1, longest=1))  # a stage of its own
+    assert {short.prefixes.draw(0, step) for step in range(8)} == {1}
     with pytest.raises(VarSpacesError, match="1 to 4"):
         TransformerRecipe(tokenizer, replace(config, shortest=5), 0, CPU)
 

@@ -28,7 +28,7 @@ class TransformerConfig(NetworkConfig):
         start: id of a trained model whose weights training begins with, where names and shapes are
             the same; empty for none.
         full, shortest, longest: share of steps that see all scales, and the least and the most that
-            the others see, see :class:`Prefixes`.
+            the others see, see :class:`Prefixes`; they may change in the middle of a run.
     """
 
     start: str = ""
@@ -48,6 +48,7 @@ class TransformerRecipe(ClassRecipe):
     name, title = "transformer", "class-conditional next-scale transformer"
     paper = "https://arxiv.org/abs/2404.02905"
     settings = TransformerConfig
+    changing = ("full", "shortest", "longest")
 
     def __init__(
         self,
@@ -61,7 +62,11 @@ class TransformerRecipe(ClassRecipe):
         if start is not None:
             hint = "give both the same depth, width and heads"
             take_matching(self.model, start.state_dict(), "class-conditional model", hint)
-        self.prefixes = Prefixes(self.model.schedule, config.full, config.shortest, config.longest)
+        self.widen(config)
+
+    def widen(self, config: TransformerConfig) -> None:
+        self.config = config
+        self.prefixes = Prefixes(self.schedule, config.full, config.shortest, config.longest)
 
     @classmethod
     def build(cls, plan: Plan) -> TransformerRecipe:
