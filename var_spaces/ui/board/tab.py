@@ -264,8 +264,9 @@ def _submissions(
         form = SubmitForm(model, protocol)
     filters.protocol.input(form.suite_in_view, filters.protocol, form.suite, **CAREFUL)
     with gr.Accordion("Submissions", open=False, elem_id="board-submissions") as holder:
-        listed = gr.HTML(_list(), elem_id="board-requests")
-    timer = gr.Timer(REFRESH, active=_open())
+        text, waiting = _listed()
+        listed = gr.HTML(text, elem_id="board-requests")
+    timer = gr.Timer(REFRESH, active=waiting)
 
     hourly = shared("max_submissions_per_hour", "submission")
 
@@ -276,10 +277,11 @@ def _submissions(
             hourly.take(address(visitor))
             request = data.submit(*entry)
         said = f"Request {request.id} waits. Its state is in the list below."
-        return [said, _list(), gr.Timer(active=True), gr.Accordion(open=True)]
+        return [said, _listed()[0], gr.Timer(active=True), gr.Accordion(open=True)]
 
     def tick() -> list[Any]:
-        return [_list(), gr.Timer(active=_open())]
+        text, waiting = _listed()
+        return [text, gr.Timer(active=waiting)]
 
     form.go.click(
         submit, None, [form.said, listed, timer, holder], inputs_kwargs=form.inputs, **CAREFUL
@@ -288,9 +290,7 @@ def _submissions(
     ticked.then(look, None, outputs, inputs_kwargs=filters.named, **CAREFUL)
 
 
-def _list() -> str:
-    return html.submissions(data.newest(), time.time())
-
-
-def _open() -> bool:
-    return any(request.is_open for request in data.newest())
+def _listed() -> tuple[str, bool]:
+    """The list of submissions, and whether one of them is not done."""
+    newest = data.newest()
+    return html.submissions(newest, time.time()), any(request.is_open for request in newest)
