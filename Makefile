@@ -2,7 +2,7 @@
 # make test    run the tests             (make test ARGS="-k spec" runs some)
 # make test-scale  install Ray (0.7 GB) and run the tests of clusters
 # make lint    check style and format    (make format repairs)
-# make bench   run the benchmarks
+# make bench   run a benchmark         (make bench NAME=decoding ARGS="--images 8"; without: latency)
 #
 # The environment is made once in $(VENV), and again when a requirements file changes.
 
@@ -33,9 +33,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.app
-	@for script in $(sort $(wildcard benchmarks/*.py)); do \
-		echo "$$script"; PYTHONPATH=. $(BIN)/python "$$script" $(ARGS) || exit 1; \
-	done
+	PYTHONPATH=. $(BIN)/python benchmarks/$(or $(NAME),latency).py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -71,7 +71,7 @@ def sheet(prompts: Sequence[Prompt], images: Tensor, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="t2i-fine")
-    parser.add_argument("--per-category", type=int, default=100, help="prompts of each, up to 100")
+    parser.add_argument("--per-category", type=int, default=20, help="prompts of each, up to 100")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--page", default="compose", help="name of the page in docs/results")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """Decoding strategies side by side: quality, time and memory on the same classes and seeds.
 
-    python benchmarks/decoding.py --images 128
-    python benchmarks/decoding.py --images 128 --lineup ten
+    python benchmarks/decoding.py
+    python benchmarks/decoding.py --lineup ten
 
 Quality is the Frechet distance over features of the embedded CLIP between generated images and
 real scenes (small N, so compare within this page only), the share that the embedded judge names
@@ -211,7 +211,7 @@ def once(path: Path, what: str, measure: Callable[[], Any]) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=256, help="generated images per case")
+    parser.add_argument("--images", type=int, default=96, help="generated images per case")
     parser.add_argument("--lineup", choices=LINEUPS, default="six", help="models by their scales")
     parser.add_argument("--models", default="", help="folder of further models")
     parser.add_argument("--cells", type=Path, default=Path("decoding_cells.jsonl"))

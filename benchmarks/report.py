@@ -50,19 +50,16 @@ def asked(argv: Sequence[str]) -> str:
     """The command line that makes a page again, without what belongs to this machine.
 
     Args:
-        argv: of the benchmark, its file first. Options with a path, or with the place of cells or
-            the time of a run, are left out with their values.
+        argv: of the benchmark, its file first. The place of cells and the time of a run are left
+            out; of other places it says that there is one.
     """
     options: list[list[str]] = [[]]  # what stands before the first option, and each with its values
     for word in argv[1:]:
         if word.startswith("--"):
             options.append([])
-        options[-1] += word.split("=", 1) if word.startswith("--") else [word]
-    said = [
-        words
-        for words in options
-        if not any(os.sep in word for word in words) and not {*words[:1]} & {*WHERE_AND_WHEN}
-    ]
+        words = word.split("=", 1) if word.startswith("--") else [word]
+        options[-1] += ["FOLDER" if os.sep in part else part for part in words]
+    said = [words for words in options if not {*words[:1]} & {*WHERE_AND_WHEN}]
     return shlex.join(["python", f"benchmarks/{Path(argv[0]).name}", *chain(*said)])
 
 

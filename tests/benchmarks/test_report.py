@@ -14,8 +14,8 @@ from benchmarks.report import asked
         (["control", "--steps", "300"], " control --steps 300"),
         (["--models", "var-ten", "var-base", "--budgets", "0.1"], None),
         (["--cells", "a.jsonl", "--images", "8", "--minutes=3"], " --images 8"),
-        (["--models", "runs/models", "--every=2", "--write"], " --every 2 --write"),
-        (["--cases", "no words", "--repo=runs/old"], " --cases 'no words'"),
+        (["--models", "runs/models", "--every=2"], " --models FOLDER --every 2"),
+        (["--cases", "no words", "--repo=runs/old"], " --cases 'no words' --repo FOLDER"),
     ],
 )
 def test_a_page_names_what_was_asked_for_and_no_place_of_the_machine(given, said):

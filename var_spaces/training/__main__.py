@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         )
     for name, command in PERSONAL.items():
         command.add_arguments(kinds.add_parser(name, help=f"train {command.TITLE}"))
-    every = kinds.add_parser("all", help="train every embedded model, most valuable first")
+    every = kinds.add_parser("all", help="train every embedded model, each after what it stands on")
     add_options(every)
     return top
 

@@ -178,7 +178,7 @@ def test_stopped_and_resumed_equals_uninterrupted(name, tmp_path, monkeypatch):
 
     def stop_after_three(self: Trainer) -> dict:
         logs = step(self)
-        self.stopping = self.at.step == 3
+        self.asked = self.at.step == 3
         return logs
 
     monkeypatch.setattr(Trainer, "_step", stop_after_three)

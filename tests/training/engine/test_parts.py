@@ -95,7 +95,7 @@ def test_a_part_is_resumed_bit_for_bit(tmp_path):
 
     def two(self):
         logs = step(self)
-        self.stopping = self.at.step == 2
+        self.asked = self.at.step == 2
         return logs
 
     Trainer._step = two

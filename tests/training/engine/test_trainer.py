@@ -91,7 +91,7 @@ def test_stopped_and_resumed_equals_uninterrupted(folder, monkeypatch):
 
     def stop_after_three(self: Trainer) -> dict:
         logs = step(self)
-        self.stopping = self.at.step == 3
+        self.asked = self.at.step == 3
         return logs
 
     monkeypatch.setattr(Trainer, "_step", stop_after_three)
@@ -220,17 +220,34 @@ def test_budget_and_rate():
     assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
 
 
+def side_by_side(folder: Path, module: str, *flags: str, code: int = 0) -> None:
+    """A training of the tiny tokenizer by two processes, which end with ``code``."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--standalone", "-m", *module.split(), "tokenizer"]
+    command += ["--config", str(folder / "tok.toml"), "--device", "cpu", "--threads", "1"]
+    command += ["--models", str(folder / "models"), "--no-export", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == code, done.stderr.decode()[-2000:]
+
+
 def test_two_processes_equal_one(folder):
     """Two processes of half a batch take the steps of one process with the whole batch."""
     config = str(folder / "tok.toml")
     train(config, options(folder, 4, "one", export=False))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command += ["--standalone", "-m", "var_spaces.training", "tokenizer"]
-    command += ["--config", config, "--steps", "4", "--device", "cpu", "--threads", "1"]
-    command += ["--runs", str(folder / "two"), "--models", str(folder / "models"), "--no-export"]
-    root = Path(__file__).parents[3]
-    subprocess.run(command, check=True, cwd=root, capture_output=True)
+    side_by_side(folder, "var_spaces.training", "--steps", "4", "--runs", str(folder / "two"))
     one, two = weights(folder / "one" / "tok"), weights(folder / "two" / "tok")
     assert two["images"] == one["images"] == 16
     for key, value in one["model"].items():
         torch.testing.assert_close(two["model"][key], value, atol=2e-3, rtol=0.0)
+
+
+def test_two_processes_go_by_one_clock(folder, tmp_path):
+    """The same steps at the same learning rate, to the end of the time or until one is stopped."""
+    module = f"tests.training.engine.two_clocks {tmp_path}"
+    runs = ("--runs", str(folder / "clocks"))
+    side_by_side(folder, module, "--minutes", "0.02", *runs)
+    first, second = ((tmp_path / f"steps-{rank}").read_text() for rank in (0, 1))
+    assert first == second != ""
+    (tmp_path / "stop").touch()
+    side_by_side(folder, module, "--steps", "6", "--fresh", *runs)
+    assert weights(folder / "clocks" / "tok")["step"] == 3

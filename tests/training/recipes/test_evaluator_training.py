@@ -33,6 +33,7 @@ from var_spaces.training.recipes.parser import truth as parser_truth
 from var_spaces.zoo.writer import save_model
 
 ATLAS = Atlas.load()
+ASSETS = Path(__file__).parents[3] / "assets"
 BITS = {"ch": 16, "ch_mult": [1, 1], "num_res_blocks": 1, "stem_patch": 4, "norm_groups": 8}
 BITS |= {"bits": 4, "patch_nums": [1, 2, 8]}
 PARSER = """
@@ -117,9 +118,12 @@ def test_all_trains_every_embedded_model():
             assert data["id"] == name
             assert data["kind"] in recipes()
     order = list(embedded())
+    shipped = {path.parent.name for path in ASSETS.glob("*/*/card.json")}
+    assert shipped <= {*order}
+    stands_on = ("tokenizer", "autoencoder", "start", "base", "teacher")
     for name in embedded():
         settings = read_config(name).get("recipe", {})
-        others = (settings[key] for key in ("tokenizer", "start", "base") if key in settings)
+        others = (settings[key] for key in stands_on if settings.get(key))
         for needed in [*settings.get("tokenizers", []), *others]:
             assert order.index(needed) <= order.index(name)
 

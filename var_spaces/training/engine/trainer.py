@@ -81,7 +81,7 @@ class Trainer:
         self.ema = average_of(recipe.model)
         self.at, self.stage = Progress(), 0
         self.metrics: dict[str, Any] = {}
-        self.stopping = False
+        self.asked = self.stopping = False  # told to stop, and what all processes know of it
 
     def _distribute(self) -> None:
         """Wrap the network for several processes (torchrun, accelerate launch) or compile it."""
@@ -120,11 +120,11 @@ class Trainer:
         clock = time.monotonic()
         last_eval = last_save = self.at.elapsed
         evaluated = saved = -1
+        self._agree()
         while not self.stopping and self._progress() < 1.0:
             logs = self._step()
-            now = time.monotonic()
-            self.at.elapsed += now - clock
-            clock = now
+            self.at.elapsed += time.monotonic() - clock
+            self._agree()
             if self.at.step % self.train.log_every == 0:
                 self._log(logs)
             if self.at.elapsed - last_eval >= self.train.eval_minutes * 60:
@@ -138,6 +138,16 @@ class Trainer:
             self.save()
         if not self.stopping and evaluated != self.at.step:
             self.evaluate()
+
+    def _agree(self) -> None:
+        """All processes go by the clock of the first one, which alone draws samples and writes
+        checkpoints, and stop when any of them is told to."""
+        if self.world > 1:
+            told = [self.at.elapsed if self.main else 0.0, float(self.asked)]
+            told = torch.tensor(told, dtype=torch.float64, device=self.device)
+            torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+            self.at.elapsed, self.asked = told[0].item(), bool(told[1])
+        self.stopping = self.asked
 
     def _progress(self) -> float:
         return self.budget.progress(self.at.step, self.at.elapsed)
@@ -328,7 +338,7 @@ class Trainer:
         """Finish the current step and save when asked to stop (Ctrl-C, SIGTERM)."""
 
         def ask(_number: int, _frame: object) -> None:
-            self.stopping = True
+            self.asked = True
 
         try:
             before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
