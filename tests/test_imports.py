@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # package must be placed here. The same picture is in docs/architecture.md.
 LAYERS = [
     {"errors"},
-    {"cpu", "schedule", "validation", "discovery", "codecs", "notes", "paths"},
+    {"console", "cpu", "schedule", "validation", "discovery", "codecs", "notes", "paths"},
     {"aspect", "depth", "methods", "pictures", "steps"},
     {"spec"},
     {"checkout"},

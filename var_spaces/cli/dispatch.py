@@ -6,14 +6,13 @@ Refusals are one ``error: ...`` line and exit code 2.
 
 from __future__ import annotations
 
-import io
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import var_spaces
-from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean, printable
+from var_spaces.console import reporting
+from var_spaces.errors import UnknownName, did_you_mean
 
 
 def run_command(
@@ -36,41 +35,6 @@ def run_command(
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     return reporting(lambda: _dispatch(program, package, commands, given, more))
-
-
-def reporting(command: Callable[[], int | None]) -> int:
-    """Run a program; its refusals become one line.
-
-    Returns:
-        As :func:`run_command`.
-    """
-    speak_anywhere()
-    try:
-        code = command()
-        sys.stdout.flush()
-    except VarSpacesError as error:
-        print("error:", printable(" ".join(str(error).split())), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.filename is None:
-            raise
-        place = str(error.filename)[:200]
-        print("error:", printable(f"{place}: {error.strerror}."), file=sys.stderr)
-        return 2
-    return code or 0
-
-
-def speak_anywhere() -> None:
-    """Spell out what a console cannot show (one that is not UTF-8, a file name that is no text)."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(

@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from var_spaces.cli.arguments import Parser
-from var_spaces.cli.dispatch import reporting
+from var_spaces.console import reporting
 from var_spaces.errors import VarSpacesError
 
 if TYPE_CHECKING:

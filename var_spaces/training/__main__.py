@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import io
-import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from var_spaces.console import reporting
 from var_spaces.cpu import without_denormals
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine.recipe import recipes
@@ -85,20 +83,24 @@ def setting(text: str) -> tuple[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code (2 for refused input)."""
-    for stream in (sys.stdout, sys.stderr):  # names of files and folders may be any bytes
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    """Run a command; returns the exit code: 0 done, 2 refused, 130 stopped before its end."""
     args = parser().parse_args(arguments)
+    return reporting(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int | None:
     import torch
 
     from var_spaces.training.engine.plan import Options
     from var_spaces.training.engine.runs import train, train_all
 
-    if args.threads:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise VarSpacesError(f"--threads {args.threads}: give at least 1.")
         torch.set_num_threads(args.threads)
     if args.command in PERSONAL:
-        return attempted(lambda: PERSONAL[args.command].run(args))
+        with without_denormals():
+            return PERSONAL[args.command].run(args)
     options = Options(
         minutes=args.minutes,
         steps=args.steps,
@@ -118,20 +120,12 @@ def main(arguments: list[str] | None = None) -> int:
         ratio=getattr(args, "ratio", None),
         settings=dict(getattr(args, "set", ())),
     )
-    if args.command == "all":
-        return attempted(lambda: train_all(options))
-    return attempted(lambda: train(args.config, options, kind=args.command))
-
-
-def attempted(work: Callable[[], object]) -> int:
-    """Exit code of some work; a refusal is one line."""
-    try:
-        with without_denormals():
-            work()
-    except VarSpacesError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    with without_denormals():
+        if args.command == "all":
+            done = train_all(options)
+        else:
+            done = train(args.config, options, kind=args.command) is not None
+    return None if done else 130
 
 
 if __name__ == "__main__":

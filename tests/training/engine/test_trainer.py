@@ -226,7 +226,7 @@ def side_by_side(folder: Path, module: str, *flags: str, code: int = 0) -> None:
     command += ["--standalone", "-m", *module.split(), "tokenizer"]
     command += ["--config", str(folder / "tok.toml"), "--device", "cpu", "--threads", "1"]
     command += ["--models", str(folder / "models"), "--no-export", *flags]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, check=False)
     assert done.returncode == code, done.stderr.decode()[-2000:]
 
 
@@ -249,5 +249,63 @@ def test_two_processes_go_by_one_clock(folder, tmp_path):
     first, second = ((tmp_path / f"steps-{rank}").read_text() for rank in (0, 1))
     assert first == second != ""
     (tmp_path / "stop").touch()
-    side_by_side(folder, module, "--steps", "6", "--fresh", *runs)
+    side_by_side(folder, module, "--steps", "6", "--fresh", *runs, code=1)
     assert weights(folder / "clocks" / "tok")["step"] == 3
+
+
+def test_a_broken_network_does_not_replace_a_good_checkpoint(folder, monkeypatch, capsys):
+    train(str(folder / "tok.toml"), options(folder, 2, "broken", export=False))
+    good = (folder / "broken" / "tok" / "checkpoint.pt").read_bytes()
+    step = Trainer._step
+
+    def broken(self: Trainer) -> dict:
+        logs = step(self)
+        next(self.recipe.model.parameters()).data.fill_(torch.nan)
+        return logs
+
+    monkeypatch.setattr(Trainer, "_step", broken)
+    with pytest.raises(VarSpacesError, match=r"not finite.*Lower"):
+        train(str(folder / "tok.toml"), options(folder, 4, "broken", export=False))
+    assert (folder / "broken" / "tok" / "checkpoint.pt").read_bytes() == good
+
+
+def test_stopping_ends_a_run_of_all(folder, monkeypatch):
+    """Models after the one that was stopped are not begun, and the program says so."""
+    step, begun = Trainer._step, []
+
+    def stop(self: Trainer) -> dict:
+        begun.append(self.folder.name)
+        self.asked = True
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "_step", stop)
+    flags = [
+        "--steps",
+        "3",
+        "--tiny",
+        "--quiet",
+        "--device",
+        "cpu",
+        "--models",
+        str(folder / "new"),
+    ]
+    assert main(["all", *flags, "--runs", str(folder / "all")]) == 130
+    assert begun == ["vq-tokenizer"]
+
+
+def test_what_cannot_be_is_refused_before_the_first_step(folder, capsys, monkeypatch):
+    monkeypatch.setattr(Trainer, "_step", None)
+    text = (folder / "tok.toml").read_text().replace("batch_size = 4", "batch_size = 5")
+    (folder / "odd.toml").write_text(text)
+    config, common = str(folder / "tok.toml"), ["--no-export", "--runs", str(folder / "refused")]
+    for flags, said in (
+        (["--minutes", "nan"], "above zero"),
+        (["--minutes", "inf"], "above zero"),
+        (["--device", "bogus"], "--device bogus"),
+        (["--threads", "-2"], "at least 1"),
+    ):
+        assert main(["tokenizer", "--config", config, *common, *flags]) == 2
+        assert said in capsys.readouterr().err
+    monkeypatch.setattr(Trainer, "_distribute", lambda self: setattr(self, "world", 2))
+    with pytest.raises(VarSpacesError, match="5 images cannot be shared evenly by 2"):
+        train(str(folder / "odd.toml"), options(folder, 1, "odd", export=False))

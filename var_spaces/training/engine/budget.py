@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from var_spaces.errors import VarSpacesError
@@ -21,8 +22,8 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise VarSpacesError("Give either --minutes or --steps as the budget of a run.")
-        if (self.minutes or self.steps or 0) <= 0:
-            raise VarSpacesError("The budget of a run must be above zero.")
+        if not 0 < (self.steps if self.minutes is None else self.minutes) < math.inf:
+            raise VarSpacesError("The budget of a run must be a number above zero.")
 
     def part(self, share: float) -> Budget:
         """A share of this budget, 0..1; at least one step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,9 +72,25 @@ class Options:
 
     @property
     def torch_device(self) -> torch.device:
-        if self.device != "auto":
-            return torch.device(self.device)
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        """Where this process trains; of several on one computer each has a GPU of its own.
+
+        Raises:
+            VarSpacesError: for a device that is not here.
+        """
+        name = self.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        own = os.environ.get("LOCAL_RANK", "")
+        try:
+            device = torch.device(f"cuda:{own}" if own and name == "cuda" else name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0][:120]
+            raise VarSpacesError(
+                f"--device {self.device}: nothing can be computed there ({reason}). Give auto, "
+                "cpu, cuda or cuda:1."
+            ) from None
+        return device
 
 
 class Kind(Protocol):
@@ -222,3 +239,12 @@ def digest(content: Any) -> str:
     """SHA-256 of plain data."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of the numbers of a network."""
+    found = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()

@@ -106,6 +106,16 @@ class Recipe:
         """Go on with other settings: a curriculum has reached its next stage."""
         self.config = config
 
+    def try_out(self, stages: Sequence[Any]) -> None:
+        """Refuse settings of stages to come before the first one begins; the last are the final
+        ones, with which it was built.
+
+        Raises:
+            VarSpacesError: for settings that cannot be.
+        """
+        for settings in stages:
+            self.widen(settings)
+
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
         """Numbers about a network, on data that is never trained on."""
         raise NotImplementedError

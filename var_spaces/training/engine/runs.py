@@ -15,10 +15,11 @@ from var_spaces.training.engine.budget import Budget
 from var_spaces.training.engine.config import embedded, read_config
 from var_spaces.training.engine.curriculum import Curriculum
 from var_spaces.training.engine.export import check_target, export
-from var_spaces.training.engine.plan import Options, Plan, digest
+from var_spaces.training.engine.plan import Options, Plan, weights_digest
+from var_spaces.training.engine.plan import digest as digest_of
 from var_spaces.training.engine.recipe import Recipe
 from var_spaces.training.engine.tiny import tiny
-from var_spaces.training.engine.trainer import Progress, Trainer
+from var_spaces.training.engine.trainer import CHECKPOINT, Progress, Trainer
 
 TOP_LEVEL = (
     "kind", "id", "title", "minutes", "embedded", "model", "recipe", "codebook", "stages", "train",
@@ -27,7 +28,7 @@ TOP_LEVEL = (
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-def train(config: str, options: Options, kind: str | None = None) -> dict[str, Any]:
+def train(config: str, options: Options, kind: str | None = None) -> dict[str, Any] | None:
     """Run one recipe and, unless told otherwise, export the averaged weights.
 
     Args:
@@ -35,22 +36,23 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
         kind: refuse recipes of another kind.
 
     Returns:
-        The metrics of the last evaluation.
+        The metrics of the last evaluation; None if it was stopped, and goes on when it is repeated.
     """
     plan = make_plan(config, options, kind)
+    minutes, steps = options.minutes, options.steps
+    if minutes is None and steps is None:
+        minutes = plan.data.get("minutes", 30)
+    budget = Budget(minutes=minutes, steps=steps)
     if options.export:
         check_target(plan)
     if options.images:
         show_report(plan)
-    minutes, steps = options.minutes, options.steps
-    if minutes is None and steps is None:
-        minutes = plan.data.get("minutes", 30)
     curriculum = Curriculum(plan.settings, plan.data.get("stages", []), plan.recipe.changing)
     recipe = plan.recipe.build(plan)
-    budget = Budget(minutes=minutes, steps=steps)
+    recipe.try_out([settings for _, settings in curriculum.stages])
     recipe, trainer, model = run_stages(recipe, plan, budget, curriculum)
     if trainer.stopping:
-        return {}
+        return None
     model, metrics = recipe.finish(model), trainer.metrics
     if options.export and trainer.main:
         export(plan, recipe, model, metrics, trainer)
@@ -115,6 +117,8 @@ def run_stages(
         The last recipe, its trainer (which counts time and steps of all) and the averaged weights.
     """
     spent: list[Progress] = []
+    digest, fresh = plan.digest(), plan.options.fresh
+    stale = sorted(plan.folder.glob(f"*/{CHECKPOINT}")) if fresh else []  # of stages to come
     while True:
         staged = hasattr(recipe, "following")
         place = plan.folder / recipe.stage if staged else plan.folder
@@ -125,8 +129,9 @@ def run_stages(
             place,
             plan.device,
             quiet=plan.options.quiet,
-            digest=plan.digest(),
-            fresh=plan.options.fresh,
+            digest=digest,
+            fresh=fresh,
+            stale=stale,
             compiled=plan.options.compile and recipe.compiles,
             curriculum=curriculum,
         )
@@ -135,7 +140,9 @@ def run_stages(
         following = recipe.following(model) if staged and not trainer.stopping else None
         if following is None:
             break
-        recipe = following
+        # what a stage learned goes with the weights that it began with
+        recipe, stale = following, []
+        digest = digest_of({"run": plan.digest(), "begins": weights_digest(model)})
     trainer.at = Progress(
         step=sum(at.step for at in spent),
         elapsed=sum(at.elapsed for at in spent),
@@ -166,7 +173,7 @@ def identity(plan: Plan) -> dict[str, str]:
         if not options.name:
             # Names of folders say nothing about what is in them, and many have no Latin letter.
             said = slug(folder)[:24].strip("-")
-            of = digest({"images": images, **plan.sections})[:8]
+            of = digest_of({"images": images, **plan.sections})[:8]
             name = "-".join(part for part in (name, said, of) if part)
     if not ID.fullmatch(name):
         raise _no_id(name)
@@ -185,8 +192,12 @@ def _no_id(name: str) -> VarSpacesError:
     )
 
 
-def train_all(options: Options) -> None:
-    """Train every embedded model inside one budget, each after what it stands on."""
+def train_all(options: Options) -> bool:
+    """Train every embedded model inside one budget, each after what it stands on.
+
+    Returns:
+        False if one was stopped: those after it were not begun.
+    """
     suffix = "-gpu" if options.torch_device.type == "cuda" else ""
     every = embedded()
     whole = sum(every.values())
@@ -195,4 +206,6 @@ def train_all(options: Options) -> None:
         part = replace(options, minutes=minutes)
         if not options.quiet:
             print(f"== {name}", flush=True)
-        train(name + suffix, part)
+        if train(name + suffix, part) is None:
+            return False
+    return True

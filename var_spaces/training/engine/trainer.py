@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,7 @@ class Trainer:
         quiet: bool = False,
         digest: str = "",
         fresh: bool = False,
+        stale: Sequence[Path] = (),
         compiled: bool = False,
         curriculum: Curriculum | None = None,
     ) -> None:
@@ -62,12 +63,14 @@ class Trainer:
         Args:
             digest: of recipe and data; a checkpoint of another one is refused.
             fresh: start over where there is a checkpoint.
+            stale: checkpoints of what follows, which are thrown away then, too.
             compiled: compile the blocks of the network, see :func:`compile_blocks`.
             curriculum: settings of the recipe by progress; None: they stay.
         """
         self.recipe, self.train, self.budget = recipe, train, budget
         self.folder, self.device, self.quiet = folder, device, quiet
         self.digest, self.fresh, self.curriculum = digest, fresh, curriculum
+        self.stale = stale
         self.rank, self.world = 0, 1
         recipe.model.to(device).train()
         still_frozen_norms(recipe.model)
@@ -77,6 +80,11 @@ class Trainer:
         if compiled:
             compile_blocks(recipe.model)
         self._distribute()
+        if train.batch_size % self.world:
+            raise VarSpacesError(
+                f"A batch of {train.batch_size} images cannot be shared evenly by {self.world} "
+                "processes: start as many as divide it, or change [train] batch_size."
+            )
         self._names = {n for n, p in recipe.model.named_parameters() if p.requires_grad}
         self.ema = average_of(recipe.model)
         self.at, self.stage = Progress(), 0
@@ -110,8 +118,10 @@ class Trainer:
         """
         with alone_in(self.folder if self.main else None), self._stop_on_signal():
             if self.fresh and self.main:
-                for name in (CHECKPOINT, METRICS):
-                    (self.folder / name).unlink(missing_ok=True)
+                for path in (self.folder / CHECKPOINT, self.folder / METRICS, *self.stale):
+                    path.unlink(missing_ok=True)
+            if self.world > 1:
+                torch.distributed.barrier()  # nobody reads what the first one throws away
             self.resume()
             self._train()
         return self.ema
@@ -163,6 +173,8 @@ class Trainer:
             if settings is not self.recipe.config:
                 self.recipe.widen(settings)
         self.recipe.before_step(at.step, progress, self.optimizer)
+        # whatever draws from torch's own generator does the same after a resume
+        torch.manual_seed((train.seed * 1_000_003 + at.step) * 1_009 + self.rank)
         local = train.batch_size // self.world
         start = at.step * train.batch_size + self.rank * local
         logs: dict[str, Any] = {}
@@ -254,10 +266,16 @@ class Trainer:
         """Write a checkpoint; a killed process never leaves half a file behind.
 
         Raises:
-            VarSpacesError: if it cannot be written; the checkpoint before it stays.
+            VarSpacesError: if it cannot be written, or the network is broken; the checkpoint before
+                it stays.
         """
         if not self.main:
             return
+        if not all(_finite(model) for model in (self.recipe.model, self.ema)):
+            raise VarSpacesError(
+                f"After step {self.at.step} the network has numbers that are not finite; the "
+                "checkpoint before it is kept. Lower [train] lr and start over with --fresh."
+            )
         state = {
             "digest": self.digest,
             "model": self._part(self.recipe.model),
@@ -349,6 +367,12 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _finite(model: nn.Module) -> bool:
+    """Whether all that a network learns are finite numbers."""
+    norms = torch._foreach_norm([p.detach() for p in model.parameters()])
+    return bool(torch.stack([norm.float() for norm in norms]).isfinite().all())
 
 
 def in_bfloat16(precision: str, device: torch.device) -> bool:

@@ -7,7 +7,8 @@ no picture, so the refiner learns it in minutes (:mod:`var_spaces.training.data.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -73,6 +74,9 @@ class TextReaderStage(Recipe):
         refiner = text.model.text_refiner
         nn.init.normal_(refiner.leave.weight, std=SPREAD)
         self.model = WordTags(refiner)
+
+    def try_out(self, stages: Sequence[Any]) -> None:
+        self.text.try_out(stages)
 
     def following(self, model: WordTags) -> Captioned:
         """The text model, with the averaged weights of the refiner."""
