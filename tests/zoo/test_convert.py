@@ -93,6 +93,7 @@ def test_weights_of_the_card_itself(use_tiny_models, tmp_path):
         ("tiny-tokenizer", "new", {}, "is not a state dict of tensors"),
         ("tiny-var", "Not An Id", {}, "gives the model its id"),
         ("tiny-var", "taken", {}, "holds no model"),
+        ("tiny-var", "tiny-tokenizer", {}, "There is a model 'tiny-tokenizer' in .* choose another"),
         ("tiny-var", "new", {"dtype": "int3"}, "choose float32, bfloat16, float16"),
         ("tiny-var", "new", {"origin": "no/such/file.pth"}, "No weights at 'no/such/file.pth'"),
     ],
@@ -104,3 +105,16 @@ def test_refusals(trained, tmp_path, model, name, changes, reason):
         convert(get_card(model), tmp_path / name, **settings)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_model_that_is_there_goes_as_a_whole_and_only_if_told(trained, tmp_path, capsys):
+    out = tmp_path / "mine" / "my-var"
+    arguments = ["convert", "tiny-var", "--from", str(trained[0]), "--out", str(out)]
+    assert cli.main(arguments) == 0
+    (out / "README.md").write_text("of another model")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert cli.main(arguments) == 2
+    assert "exists: choose another folder, or --replace it" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert cli.main([*arguments, "--dtype", "float16", "--replace"]) == 0
+    assert not (out / "README.md").exists()

@@ -18,13 +18,16 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", required=True, metavar="FOLDER", help="its name is the new id")
     types = "float32 (default), bfloat16, float16, int8"
     parser.add_argument("--dtype", metavar="TYPE", help=types)
+    parser.add_argument("--replace", action="store_true", help="replace a model that is there")
     options = parser.read(arguments)
     card, out = get_card(options["model"]), Path(options["out"])
     from var_spaces.zoo.convert import convert
 
     notes: list[str] = []
     dtype = options.get("dtype", "float32")
-    digest = convert(card, out, options.get("origin"), dtype, notes=notes)
+    digest = convert(
+        card, out, options.get("origin"), dtype, notes=notes, replace=options.get("replace", False)
+    )
     for note in notes:
         print(f"note: {printable(note)}", file=sys.stderr)
     print(f"{out}: weights {digest[:16]}; set {FOLDERS_VARIABLE}={out.parent} to use '{out.name}'")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from var_spaces.errors import VarSpacesError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
     from var_spaces.zoo.residency import LoadedModel
 
 SHOWN = 20  # steps between lines
-ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 S = TypeVar("S")
 # name of a setting -> its type and help
 Flags = Mapping[str, tuple[type, str]]
@@ -92,23 +88,6 @@ def tell(out: Path, *prompts: str) -> None:
     print(f"{out}: draw it with VAR_SPACES_MODELS={out.parent} in the environment:")
     for prompt in prompts:
         print(f'  python -m var_spaces generate --model {out.name} --prompt "{prompt}"')
-
-
-def check_out(out: Path, replaced: bool) -> None:
-    """Refuse a folder that cannot be a new model.
-
-    Raises:
-        VarSpacesError: if its name is no id, or something is there.
-    """
-    if not ID.fullmatch(out.name):
-        raise VarSpacesError(
-            f"'{out.name}' cannot be the id of a model: lower-case letters, digits, '.', '_' and "
-            "'-', at most 64."
-        )
-    if out.exists() and not replaced:
-        raise VarSpacesError(f"{out} exists: choose another --out, or --replace it.")
-    if out.exists() and not (out / "card.json").is_file():
-        raise VarSpacesError(f"{out} is no model folder: choose another --out.")
 
 
 def as_batch(pictures: list[Any], side: int) -> Tensor:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,13 +28,13 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from var_spaces import codecs, methods
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
-from var_spaces.paths import expanded
+from var_spaces.paths import expanded, made_folder
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.validation import FrozenDict, FrozenModel, freeze, shorten
 from var_spaces.zoo import hub
 from var_spaces.zoo.families import FAMILIES, Family
-from var_spaces.zoo.folders import CARD
+from var_spaces.zoo.folders import CARD, MODEL_ID
 from var_spaces.zoo.source import Source, Terms, optional
 
 # What an adapter takes over from its base.
@@ -99,7 +100,7 @@ class Card(FrozenModel):
     model_config = ConfigDict(extra="ignore")
 
     format: Literal[1]
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    id: str = Field(pattern=f"^{MODEL_ID}$")
     title: Text = Field(min_length=1, max_length=200)
     family: str
     role: Literal["generator", "tokenizer"]
@@ -369,6 +370,35 @@ def may_download(card: Card) -> bool:
         offered = may_use(card) and bool(_patterns() or card.added)
         return offered or any(may_use(user) and may_download(user) for user in users)
     return bool(_patterns() or card.added) or any(user.added for user in users)
+
+
+def check_new(folder: Path, replace: bool) -> None:
+    """Refuse a folder that cannot become a new model, before the work whose result it takes.
+
+    Args:
+        folder: its name is the id.
+        replace: whether a model that is there may go.
+
+    Raises:
+        VarSpacesError: if the name is no id or that of a model elsewhere, something is there, or
+            nothing can be written.
+    """
+    if not re.fullmatch(MODEL_ID, folder.name):
+        raise VarSpacesError(
+            f"The folder '{folder.name[:80]}' gives the model its id: lower-case letters, digits, "
+            "'.', '_' and '-', at most 64."
+        )
+    if folder.exists() and not (folder / CARD).is_file():
+        raise VarSpacesError(f"{folder} exists and holds no model: choose another folder.")
+    if folder.exists() and not replace:
+        raise VarSpacesError(f"{folder} exists: choose another folder, or --replace it.")
+    other = known().get(folder.name)
+    if other is not None and other.folder.resolve() != folder.resolve():
+        raise VarSpacesError(
+            f"There is a model '{folder.name}' in {other.folder.parent} already, and one of them "
+            "would hide the other: choose another name."
+        )
+    made_folder(folder.parent)
 
 
 def is_personal(card: Card) -> bool:

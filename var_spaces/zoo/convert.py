@@ -11,7 +11,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.int8_rows import packed
 from var_spaces.paths import expanded
 from var_spaces.zoo import hub
-from var_spaces.zoo.cards import CARD, Card
+from var_spaces.zoo.cards import Card, check_new
 from var_spaces.zoo.checkpoints import fitting_state
 from var_spaces.zoo.environment import TYPES, known_dtype
 from var_spaces.zoo.locate import files_of, weight_files
@@ -30,38 +30,36 @@ def convert(
     dtype: str = "float32",
     max_shard: int = SHARD_BYTES,
     notes: list[str] | None = None,
+    replace: bool = False,
 ) -> str:
     """Write a model folder of the layout of ``card``; its name becomes the id of the new model.
 
     Args:
         card: says what the weights must look like; title, classes and defaults are taken over.
-        out: the folder; a model that is there already is replaced.
+        out: the folder.
         origin: a weight file, a folder of them, or ``owner/name:file`` on the Hub; None takes the
             weights of the card itself.
         dtype: of floating-point weights on disk: float32, bfloat16, float16, or int8 (matrices in
             eight bits with a factor per row, the rest in float16).
         max_shard: largest file in bytes.
         notes: gets a line for every wrapper of a trainer that was taken off.
+        replace: let it take the place of a model that is there, with all its files.
 
     Returns:
         The digest of the new weights.
 
     Raises:
-        VarSpacesError: if the weights are not there or do not have the layout of the card.
+        VarSpacesError: if the weights are not there or do not have the layout of the card, or the
+            folder cannot be a new model.
     """
     small = dtype == "int8"
     kind = torch.float16 if small else TYPES[known_dtype(dtype)]
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", out.name):
-        raise VarSpacesError(
-            f"The folder '{out.name}' gives the model its id: use small letters, digits, - . _"
-        )
-    if out.exists() and not (out / CARD).is_file():
-        raise VarSpacesError(f"{out} exists and holds no model: choose another folder.")
+    check_new(out, replace)
     files = files_of(card) if origin is None else find(origin)
     state = fitting_state(card, build(card), files, notes)
     described = {name: value for name, value in card.as_json().items() if name not in OWN}
     state = packed(state) if small else state
-    return save_model(out, {**described, "id": out.name}, state, max_shard, kind)
+    return save_model(out, {**described, "id": out.name}, state, max_shard, kind, others=False)
 
 
 def find(origin: str) -> list[Path]:

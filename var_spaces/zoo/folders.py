@@ -16,6 +16,7 @@ from pathlib import Path
 CARD = "card.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+MODEL_ID = r"[a-z0-9][a-z0-9._-]{0,63}"  # which is the name of its folder, too
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's fcntl.h and stdio.h
 
 

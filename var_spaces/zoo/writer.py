@@ -35,12 +35,12 @@ def save_model(
     state_dict: Mapping[str, Tensor],
     max_shard: int = MAX_SHARD,
     dtype: torch.dtype | None = torch.float16,
+    others: bool = True,
 ) -> str:
     """Write weights and card; the same input gives the same bytes.
 
     All is written to a new folder that then takes the place of the old one, so a killed process
-    leaves either the old model or the new one. Files of the old folder that are neither weights nor
-    card (README.md, samples.png) are kept.
+    leaves either the old model or the new one.
 
     Args:
         folder: where the model lives, e.g. ``assets/models/var-small``.
@@ -48,6 +48,8 @@ def save_model(
         state_dict: tensors by published key.
         max_shard: largest file in bytes.
         dtype: floating-point type on disk; None keeps every tensor's own.
+        others: keep files of the old folder that are neither weights nor card (README.md,
+            samples.png).
 
     Returns:
         The digest written into the card (see :func:`weights_digest`).
@@ -65,7 +67,8 @@ def save_model(
         digest = weights_digest(temporary / name for name in names)
         text = json.dumps({**card, "weights_sha256": digest}, indent=2, ensure_ascii=False)
         (temporary / CARD).write_text(text + "\n", "utf-8")
-        keep_other_files(folder, temporary)
+        if others:
+            keep_other_files(folder, temporary)
         temporary.chmod(0o755)
         replace_folder(folder, temporary)
     finally:

@@ -53,7 +53,7 @@ def test_from_pictures_to_a_picture(folders, capsys):
     card = json.loads((folders / "own" / "my-dog" / "card.json").read_text("utf-8"))
     assert card["training"]["pictures"] == 2
     assert main(command(folders, "--quiet")) == 2
-    assert "exists: choose another --out, or --replace it" in capsys.readouterr().err
+    assert "exists: choose another folder, or --replace it" in capsys.readouterr().err
     before = card["weights_sha256"]
     assert main(command(folders, "--quiet", "--replace", "--seed", "1")) == 0
     after = json.loads((folders / "own" / "my-dog" / "card.json").read_text("utf-8"))
@@ -86,7 +86,7 @@ def test_stopped_in_the_middle_keeps_what_there_is(folders, monkeypatch, capsys)
         (["--word", " "], "Give a word for the thing"),
         (["--layers", "ca,head"], "No layers 'head': choose of ca, ffn, sa"),
         (["--prior", "soft"], "allowed: joint, per-bit, hard, none"),
-        (["--out", "My Dog"], "cannot be the id of a model"),
+        (["--out", "My Dog"], "gives the model its id"),
         (["--pictures", "own"], "No pictures in"),
         (["--pictures", "none"], "No folder of images"),
     ],

@@ -20,12 +20,12 @@ from var_spaces.training.engine.plan import digest as digest_of
 from var_spaces.training.engine.recipe import Recipe
 from var_spaces.training.engine.tiny import tiny
 from var_spaces.training.engine.trainer import CHECKPOINT, Progress, Trainer
+from var_spaces.zoo.folders import MODEL_ID
 
 TOP_LEVEL = (
     "kind", "id", "title", "minutes", "embedded", "model", "recipe", "codebook", "stages", "train",
     "stored",
 )  # fmt: skip
-ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def train(config: str, options: Options, kind: str | None = None) -> dict[str, Any] | None:
@@ -155,7 +155,7 @@ def identity(plan: Plan) -> dict[str, str]:
     """Id and title of the model. Variants never have the id of the model that the recipe names."""
     data, options = plan.data, plan.options
     name, title = options.name or data["id"], data.get("title", data["id"])
-    if options.name and not ID.fullmatch(options.name):
+    if options.name and not re.fullmatch(MODEL_ID, options.name):
         raise _no_id(options.name)
     if options.ratio is not None:
         title = f"{title}, {100 * options.ratio:.4g}% sub-networks"
@@ -175,7 +175,7 @@ def identity(plan: Plan) -> dict[str, str]:
             said = slug(folder)[:24].strip("-")
             of = digest_of({"images": images, **plan.sections})[:8]
             name = "-".join(part for part in (name, said, of) if part)
-    if not ID.fullmatch(name):
+    if not re.fullmatch(MODEL_ID, name):
         raise _no_id(name)
     return {"id": name, "title": title}
 

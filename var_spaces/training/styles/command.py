@@ -44,11 +44,11 @@ def run(args: argparse.Namespace) -> None:
     """
     from var_spaces.pictures import read
     from var_spaces.training.styles.tuning import StyleTuning
-    from var_spaces.zoo.cards import get_card
+    from var_spaces.zoo.cards import check_new, get_card
 
     settings = settings_of(args)
     card = get_card(args.base, "generator")
-    personal.check_out(args.out, args.replace)
+    check_new(args.out, args.replace)
     picture = personal.as_batch([read(args.picture)], card.resolution)
     with personal.leased(card, args.device) as base:
         tuning = StyleTuning(base, picture, args.content, args.style, settings)

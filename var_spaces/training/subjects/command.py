@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> None:
         VarSpacesError: before any work, if something cannot be used.
     """
     from var_spaces.training.subjects.tuning import SubjectTuning
-    from var_spaces.zoo.cards import get_card
+    from var_spaces.zoo.cards import check_new, get_card
 
     settings = settings_of(args)
     card = get_card(args.base, "generator")
-    personal.check_out(args.out, args.replace)
+    check_new(args.out, args.replace)
     pictures = read_pictures(args.pictures, card, args.quiet)
     with personal.leased(card, args.device) as base:
         tuning = SubjectTuning(base, pictures, args.word, settings)
