@@ -93,7 +93,12 @@ def test_weights_of_the_card_itself(use_tiny_models, tmp_path):
         ("tiny-tokenizer", "new", {}, "is not a state dict of tensors"),
         ("tiny-var", "Not An Id", {}, "gives the model its id"),
         ("tiny-var", "taken", {}, "holds no model"),
-        ("tiny-var", "tiny-tokenizer", {}, "There is a model 'tiny-tokenizer' in .* choose another"),
+        (
+            "tiny-var",
+            "tiny-tokenizer",
+            {},
+            "There is a model 'tiny-tokenizer' in .* choose another",
+        ),
         ("tiny-var", "new", {"dtype": "int3"}, "choose float32, bfloat16, float16"),
         ("tiny-var", "new", {"origin": "no/such/file.pth"}, "No weights at 'no/such/file.pth'"),
     ],

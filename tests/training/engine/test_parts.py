@@ -137,6 +137,8 @@ def test_settings_widen_with_the_progress_and_resume_in_their_stage(tmp_path):
         ([{"until": 0.5}, {"until": 0.4}], "must rise"),
         ([{"scenes": "x"}], "until is None"),
         ([{"until": 1.0}], "below 1"),
+        ([{"until": 0.5, "scenes": 3}], r"scenes = '3' must be text"),
+        (3, "must be tables"),
     ],
 )
 def test_wrong_stages_are_refused(stages, message):

@@ -303,6 +303,8 @@ def test_what_cannot_be_is_refused_before_the_first_step(folder, capsys, monkeyp
         (["--minutes", "inf"], "above zero"),
         (["--device", "bogus"], "--device bogus"),
         (["--threads", "-2"], "at least 1"),
+        (["--set", "eval_images=abc"], "eval_images = 'abc' must be a whole number"),
+        (["--set", "l1=nan"], "l1 = 'nan' must be a number"),
     ):
         assert main(["tokenizer", "--config", config, *common, *flags]) == 2
         assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.training.engine.models import load
 from var_spaces.training.engine.runs import train
+from var_spaces.training.engine.trainer import Trainer
 from var_spaces.training.losses.tokens import position_weights
 from var_spaces.training.recipes.hmar import HMARRecipe, HMARTraining, masked_positions
 
@@ -94,3 +96,28 @@ def test_masked_positions():
 def test_unknown_loss_weights():
     with pytest.raises(VarSpacesError, match="uniform, equal or lognorm"):
         position_weights("log", ScaleSchedule.square((1, 2)))
+
+
+def test_what_a_stage_began_with_is_not_exchanged(folder, monkeypatch):
+    """Started afresh, stopped in the first stage and repeated, the second one begins anew, too."""
+    config = str(folder / "hmar.toml")
+    train(config, options(folder, 3, "again", export=False))
+    steps = [
+        (folder / "again/hmar" / stage / "checkpoint.pt") for stage in ("next-scale", "masked")
+    ]
+    step = Trainer._step
+
+    def stop(self):
+        logs = step(self)
+        self.asked = True
+        return logs
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_step", stop)
+        fresh = replace(options(folder, 3, "again", export=False), fresh=True)
+        assert train(config, fresh) is None
+    assert [path.is_file() for path in steps] == [True, False]
+    seen = []
+    monkeypatch.setattr(Trainer, "_step", lambda self: seen.append(self.folder.name) or step(self))
+    train(config, options(folder, 3, "again", export=False))
+    assert seen == ["next-scale", "masked"]

@@ -6,10 +6,12 @@ name. Bundled recipes live in ``var_spaces/training/configs`` and go by their fi
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from var_spaces.errors import VarSpacesError, did_you_mean
 
@@ -65,10 +67,10 @@ class TrainConfig:
                     f"train.{name} is '{value}'; allowed: {', '.join(allowed)}."
                     + did_you_mean(str(value), allowed)
                 )
-        if self.batch_size < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
+        if min(self.batch_size, self.log_every) < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
             raise VarSpacesError(
-                "train needs batch_size >= 1, lr > 0 and 0 <= ema < 1, not "
-                f"{self.batch_size}, {self.lr} and {self.ema}."
+                "train needs batch_size >= 1, log_every >= 1, lr > 0 and 0 <= ema < 1, not "
+                f"{self.batch_size}, {self.log_every}, {self.lr} and {self.ema}."
             )
 
 
@@ -113,7 +115,7 @@ def read_config(name_or_path: str) -> dict[str, Any]:
 
 
 def build(section: type[T], values: dict[str, Any], where: str) -> T:
-    """Build a dataclass from a TOML table; unknown keys are refused."""
+    """Build a dataclass from a TOML table; unknown keys and values of another type are refused."""
     known = {field.name for field in fields(section)}
     for key in values:
         if key not in known:
@@ -121,8 +123,55 @@ def build(section: type[T], values: dict[str, Any], where: str) -> T:
                 f"Unknown setting '{key}' in {where}. Known: {', '.join(sorted(known))}."
                 + did_you_mean(key, known)
             )
+    check_types(section, values, where)
     cleaned = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     try:
         return section(**cleaned)
     except TypeError as error:
         raise VarSpacesError(f"Bad value in {where}: {error}.") from None
+
+
+def check_types(section: type, values: Mapping[str, Any], where: str) -> None:
+    """Refuse values that are not of the type of their field in a dataclass.
+
+    Raises:
+        VarSpacesError: naming the field and what it takes.
+    """
+    types = get_type_hints(section)
+    for key, value in values.items():
+        if not _fits(value, types[key]):
+            must = _said(types[key])
+            raise VarSpacesError(f"{where} {key} = {str(value)[:60]!r} must be {must}.")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value of a TOML file is of the type of a field."""
+    parts = get_args(kind)
+    if get_origin(kind) is Literal:
+        return value in parts
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            return False
+        kinds = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if parts:
+        return isinstance(value, Mapping) and all(_fits(one, parts[1]) for one in value.values())
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, kind)
+
+
+def _said(kind: Any) -> str:
+    """What a type is in words."""
+    parts = get_args(kind)
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, parts))}"
+    if get_origin(kind) is tuple:
+        number = "" if parts[-1] is Ellipsis else f"{len(parts)} "
+        return f"a list of {number}values, each {_said(parts[0])}"
+    if parts:
+        return f"a table of values, each {_said(parts[1])}"
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return words[kind]

@@ -22,6 +22,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.training.engine.config import check_types
 
 
 class Curriculum:
@@ -45,6 +46,8 @@ class Curriculum:
         known = [field.name for field in fields(settings)]
         self.stages: list[tuple[float, Any]] = []
         before = 0.0
+        if not isinstance(stages, list) or not all(isinstance(one, Mapping) for one in stages):
+            raise VarSpacesError("[[stages]] must be tables, one for each stage.")
         for stage in stages:
             changes = {key: value for key, value in stage.items() if key != "until"}
             for key in changes:
@@ -59,6 +62,7 @@ class Curriculum:
                         f"[[stages]] change '{key}', but of the settings of this recipe {may} "
                         "change in the middle of a run: set it in [recipe]."
                     )
+            check_types(type(settings), changes, "[[stages]]")
             until = stage.get("until")
             if not isinstance(until, int | float) or not before < until < 1:
                 raise VarSpacesError(

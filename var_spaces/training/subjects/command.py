@@ -108,14 +108,19 @@ def read_pictures(folder: Path, card: Card, quiet: bool = False) -> Tensor:
     Raises:
         VarSpacesError: if there is none, or more than 100.
     """
+    import torch
+
     report = ScanReport(str(folder))
     found = []
-    for _, _, image in scan(folder, report):
+    for path, _, image in scan(folder, report):
         if len(found) == MOST_PICTURES:
             raise VarSpacesError(f"{folder} has more than {MOST_PICTURES} pictures: take some out.")
-        found.append(image)
+        try:  # small at once: a hundred large ones would not fit into memory
+            found.append(personal.as_batch([image], card.resolution))
+        except VarSpacesError as error:
+            report.refused.append((path.relative_to(folder).as_posix(), str(error)))
     for name, reason in report.refused if not quiet else ():
         print(f"left out {name}: {reason}")
     if not found:
         raise VarSpacesError(f"No pictures in {folder}: give a folder with some of one thing.")
-    return personal.as_batch(found, card.resolution)
+    return torch.cat(found)
