@@ -11,7 +11,8 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from var_spaces.errors import VarSpacesError, did_you_mean
 
@@ -149,6 +150,8 @@ def _fits(value: Any, kind: Any) -> bool:
     parts = get_args(kind)
     if get_origin(kind) is Literal:
         return value in parts
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             return False
@@ -168,10 +171,13 @@ def _said(kind: Any) -> str:
     parts = get_args(kind)
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, parts))}"
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_said(part) for part in parts)
     if get_origin(kind) is tuple:
         number = "" if parts[-1] is Ellipsis else f"{len(parts)} "
         return f"a list of {number}values, each {_said(parts[0])}"
     if parts:
         return f"a table of values, each {_said(parts[1])}"
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    words[NoneType] = "nothing"
     return words[kind]
