@@ -11,7 +11,7 @@ from var_spaces.training.engine.recipe import Recipe
 # Largest values of a tiny run, by the name of the setting.
 SETTINGS = {
     "eval_images": 4, "usage_images": 64, "fit_images": 64, "samples": 4, "compose": 0,
-    "warmup_steps": 1, "branch": 1,
+    "warmup_steps": 1, "branch": 1, "depths": 2,
 }  # fmt: skip
 SIZES = {"depth": 2, "width": 48, "heads": 2, "hidden": 32}
 NETWORK = {"ch": 16, "num_res_blocks": 1}
@@ -35,11 +35,14 @@ def tiny(data: Mapping[str, Any], recipe: type[Recipe]) -> dict[str, Any]:
     return small
 
 
-def _limited(section: type, given: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, int]:
-    """The settings of a section that are above their limit, at it."""
-    defaults = {field.name: field.default for field in fields(section)}
-    return {
-        name: limit
-        for name, limit in limits.items()
-        if name in defaults and given.get(name, defaults[name]) > limit
-    }
+def _limited(section: type, given: Mapping[str, Any], limits: Mapping[str, int]) -> dict[str, Any]:
+    """The settings of a section that are above their limit, at it; of lists each value."""
+    values = {field.name: field.default for field in fields(section)} | dict(given)
+    small = {}
+    for name, limit in limits.items():
+        value = values.get(name, limit)
+        if isinstance(value, list | tuple):
+            small[name] = sorted({min(one, limit) for one in value})
+        elif value > limit:
+            small[name] = limit
+    return small
