@@ -37,6 +37,7 @@ from var_spaces.ui.own.tab import build_lesson
 from var_spaces.ui.own.visitors import bind
 from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.ui.queue.line import Guard
+from var_spaces.ui.queue.sessions import CAPACITY
 from var_spaces.ui.run import handlers
 from var_spaces.ui.run.missing import also_missing, is_missing, missing
 from var_spaces.ui.run.recall import Place, add_recall
@@ -51,7 +52,6 @@ from var_spaces.ui.server.uploads import own_folder
 from var_spaces.ui.tabs import COMPARE
 from var_spaces.ui.theme import ICON, css, theme
 
-MAX_SESSIONS = 1000  # pages whose state is kept, the latest
 CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
@@ -138,7 +138,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "footer_links": ["api", "settings"],
         "ssr_mode": False,
-        "state_session_capacity": MAX_SESSIONS,
+        "state_session_capacity": CAPACITY,
         "_frontend": False,  # else a busy computer that answers late does not start at all
     }
 

@@ -49,8 +49,10 @@ def test_limits_reach_the_page(models, monkeypatch):
 def guard(**limits: int) -> tuple[Guard, SimpleNamespace]:
     """A guard of an empty line, and its clock."""
     clock = SimpleNamespace(now=0.0)
-    queue = SimpleNamespace(push=None, active_jobs=[], event_queue_per_concurrency_id={})
-    page = SimpleNamespace(_queue=queue, fns={})
+    queue = SimpleNamespace(
+        push=print, process_events=print, active_jobs=[], event_queue_per_concurrency_id={}
+    )
+    page = SimpleNamespace(_queue=queue, fns={}, process_api=print)
     return Guard(page, Limits(**limits), lambda: clock.now), clock
 
 

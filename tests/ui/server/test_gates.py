@@ -88,6 +88,7 @@ def test_every_answer_tells_browsers_to_be_careful(served, place):
         "gradio_api/custom_component/1/client/component/index.js",
         "monitoring",
         "monitoring/summary",
+        "pwa_icon/512",
     ],
 )
 def test_what_the_page_does_not_use_is_closed(served, place):

@@ -14,10 +14,10 @@ from typing import Any
 import gradio as gr
 from fastapi import HTTPException, Request
 from gradio.queueing import Event, EventQueue
-from gradio.route_utils import FnIndexInferError, get_fn
 
 from var_spaces.remote.address import ENGINE_VARIABLE
 from var_spaces.ui.queue.limits import Limits
+from var_spaces.ui.queue.sessions import LOST, Sessions, asked_for
 from var_spaces.ui.server.address import address
 from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
@@ -68,28 +68,28 @@ class Guard:
         self.starts = Hourly(limits.max_runs_per_hour, "run", clock)
         self.clock = clock
         self._unread: dict[str, tuple[Any, float]] = {}
+        self.sessions = Sessions(page)
         self._push = page._queue.push
         page._queue.push = self._join
 
     async def _join(self, body: Any, request: Request, username: str | None) -> tuple:
         self.forget()
-        function = self._function(body)
-        if function is not None:
-            refused = misplaced(function.inputs, body.data)
-            if refused:
-                raise HTTPException(422, refused)
-        if function is not None and function.concurrency_id in LANES:
-            refused = self.refusal(body.session_hash, address(request))
+        if body.fn_index is None:
+            raise HTTPException(400, "Say which event is meant: fn_index.")
+        function = asked_for(self.page, body.session_hash, body.fn_index)
+        if function is None:
+            raise HTTPException(404, LOST)
+        place = address(request)
+        if body.session_hash:
+            self.sessions.note(body.session_hash, place)
+        refused = misplaced(function.inputs, body.data)
+        if refused:
+            raise HTTPException(422, refused)
+        if function.concurrency_id in LANES:
+            refused = self.refusal(body.session_hash, place)
             if refused:
                 raise HTTPException(429, refused)
         return await self._push(body=body, request=request, username=username)
-
-    def _function(self, body: Any) -> Any:
-        """What is asked for; tabs that a visitor opened have functions of their own."""
-        try:
-            return get_fn(self.page, None, body)
-        except (KeyError, TypeError, FnIndexInferError):
-            return None  # gradio refuses it
 
     def refusal(self, session: str | None, place: str) -> str | None:
         """Why somebody has to wait before joining; None if not, and then it counts."""
