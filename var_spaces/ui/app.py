@@ -36,7 +36,7 @@ from var_spaces.ui.own.subject import build_subject
 from var_spaces.ui.own.tab import build_lesson
 from var_spaces.ui.own.visitors import bind
 from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
-from var_spaces.ui.queue.line import Guard
+from var_spaces.ui.queue.line import OTHERS, Guard, at_once
 from var_spaces.ui.queue.sessions import CAPACITY
 from var_spaces.ui.run import handlers
 from var_spaces.ui.run.missing import also_missing, is_missing, missing
@@ -87,7 +87,7 @@ def build_app() -> gr.Blocks:
         gr.HTML(API_HEADER, js_on_load="varSpaces.endpoints(element)")
         add_endpoints([first, *others])
     limits = Limits.from_environment()
-    page.queue(max_size=limits.max_waiting, api_open=False)
+    page.queue(max_size=limits.max_waiting + OTHERS, api_open=False)
     Guard(page, limits)
     bind(page)
     return page
@@ -138,6 +138,7 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "footer_links": ["api", "settings"],
         "ssr_mode": False,
+        "max_threads": at_once(),
         "state_session_capacity": CAPACITY,
         "_frontend": False,  # else a busy computer that answers late does not start at all
     }

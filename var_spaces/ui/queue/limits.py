@@ -32,6 +32,7 @@ class Limits:
     max_waiting: int = _limit(32, 10_000, "runs that wait at once")
     max_waiting_each: int = _limit(3, 10_000, "of these, runs of one visitor, the active one too")
     max_waiting_address: int = _limit(8, 10_000, "of these, runs from one address")
+    max_requests_address: int = _limit(32, 10_000, "all else that one address asks for at once")
     max_runs_per_hour: int = _limit(600, 10**9, "runs that start from one address in an hour")
     max_votes_per_hour: int = _limit(120, 10**9, "votes from one address in an hour")
     max_submissions_per_hour: int = _limit(12, 10**9, "submissions from one address in an hour")

@@ -27,12 +27,21 @@ LANES = (LANE_ID, HERE_ID)
 # Runs of all tabs and of the API wait in one line: for the one device that there is, or for an
 # engine elsewhere, which has a line of its own.
 ELSEWHERE = 64  # runs at once
+BESIDE = 40  # all other events at once
+OTHERS = 1000  # of them that may wait, whoever asks: gradio's own bound counts them and the runs
 MOST_UNREAD = 64  # sessions whose results nobody comes for, the latest; of them
 UNREAD_SECONDS, FEWEST_SECONDS = 600.0, 5.0  # those for so long at most, all others at least
 _engine = bool(os.environ.get(ENGINE_VARIABLE))
 LANE = {"concurrency_id": LANE_ID, "concurrency_limit": ELSEWHERE if _engine else 1}
 # Trainings are never sent elsewhere: one at a time, in the line of runs if these are drawn here.
 HERE = {"concurrency_id": HERE_ID, "concurrency_limit": 1} if _engine else LANE
+
+
+def at_once() -> int:
+    """Events that may be worked on at once: each takes a thread and one of gradio's places for
+    jobs, so that runs, however many an engine draws, leave room for everything else."""
+    lanes = {lane["concurrency_id"]: lane["concurrency_limit"] for lane in (LANE, HERE)}
+    return sum(lanes.values()) + BESIDE
 
 
 def waiting(page: gr.Blocks) -> list[Event]:
@@ -74,8 +83,6 @@ class Guard:
 
     async def _join(self, body: Any, request: Request, username: str | None) -> tuple:
         self.forget()
-        if body.fn_index is None:
-            raise HTTPException(400, "Say which event is meant: fn_index.")
         function = asked_for(self.page, body.session_hash, body.fn_index)
         if function is None:
             raise HTTPException(404, LOST)
@@ -87,8 +94,10 @@ class Guard:
             raise HTTPException(422, refused)
         if function.concurrency_id in LANES:
             refused = self.refusal(body.session_hash, place)
-            if refused:
-                raise HTTPException(429, refused)
+        else:
+            refused = self.other(place)
+        if refused:  # not 503, for which gradio's script has words of its own
+            raise HTTPException(429, refused)
         return await self._push(body=body, request=request, username=username)
 
     def refusal(self, session: str | None, place: str) -> str | None:
@@ -105,7 +114,27 @@ class Guard:
                 f"{plural(most, 'run')} from your address are in the line already: wait for one, "
                 "or stop it."
             )
+        most = self.limits.max_waiting
+        if len(waiting(self.page)) >= most:
+            return (
+                f"{plural(most, 'run')} of all visitors are in the line already, and it is full: "
+                "try again in a minute."
+            )
         return self.starts.refusal(place)
+
+    def other(self, place: str) -> str | None:
+        """The same for what is no run: it has no line, so it is counted by address alone."""
+        queue, most = self.page._queue, self.limits.max_requests_address
+        there = [
+            event for lane in queue.event_queue_per_concurrency_id.values() for event in lane.queue
+        ]
+        there += [event for job in queue.active_jobs if job for event in job]
+        mine = (e for e in there if e.concurrency_id not in LANES and address(e.request) == place)
+        if sum(1 for _ in mine) >= most:
+            return (
+                f"{plural(most, 'request')} from your address are not answered yet: wait for one."
+            )
+        return None
 
     def forget(self) -> None:
         """Let go of what nobody comes for: results of runs that have ended, with their pictures.

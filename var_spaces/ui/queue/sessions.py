@@ -23,7 +23,7 @@ CAPACITY = 2 * MOST  # what gradio is told, which would drop the oldest of all
 LOST = "This page was left alone for too long, or asks for what is not there: reload it."
 
 
-def asked_for(page: gr.Blocks, session: str | None, number: int) -> BlockFunction | None:
+def asked_for(page: gr.Blocks, session: str | None, number: int | None) -> BlockFunction | None:
     """What an event means; tabs that a visitor opened have functions of their own.
 
     Gradio's own way to look makes a session, and raises what nobody answers.
