@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.events import Started
 from var_spaces.spec import RunSpec
 from var_spaces.ui.app import build_app, launch_options, main
 from var_spaces.ui.compare import grid
@@ -158,7 +159,20 @@ def test_a_run_ends_when_its_time_is_over(models, monkeypatch):
     *views, last = handlers.run(FORM, values)
     assert last.phase == "failed"
     assert "stopped after 70 seconds" in last.message
-    assert [view.phase for view in views] == ["loading", "running", "running"]
+    assert [view.phase for view in views] == ["loading", "running", "running", "running"]
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_waiting_for_a_run_to_begin_is_no_time_of_it(monkeypatch, paired):
+    begins, goes_on = Started.__new__(Started), object()  # whatever they hold
+    clock = iter([0, 900, 960, 1900, 1960, 2010])
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    events = [begins, goes_on, begins, goes_on, goes_on]
+    events = list(enumerate(events)) if paired else events
+    heard = []
+    with pytest.raises(VarSpacesError, match="stopped after 120 seconds"):
+        heard.extend(limits.in_time(events))
+    assert heard == events[:4]
 
 
 def test_a_grid_has_the_time_of_one_run(models, monkeypatch):

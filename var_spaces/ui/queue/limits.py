@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.events import Started
 
 Event = TypeVar("Event")
 
@@ -71,15 +72,25 @@ def train_seconds() -> int:
 
 
 def in_time(events: Iterable[Event]) -> Iterator[Event]:
-    """The same events, as long as the run takes no longer than it may.
+    """The same events, as long as the runs take no longer than one may.
+
+    Waiting for a run to begin, for a model or in the line of an engine, is no time of the run; it
+    has bounds of its own (``remote/patience.py``, ``remote/turns.py``).
+
+    Args:
+        events: of a run or of several, then perhaps in pairs after their numbers.
 
     Raises:
         VarSpacesError: in place of the first event that comes too late.
     """
     most = Limits.from_environment().max_run_seconds
-    ending = time.monotonic() + most
+    spent, before = 0.0, time.monotonic()
     for event in events:
-        if time.monotonic() > ending:
+        now = time.monotonic()
+        if not isinstance(event[1] if isinstance(event, tuple) else event, Started):
+            spent += now - before
+        before = now
+        if spent > most:
             raise VarSpacesError(
                 f"The run was stopped after {most} seconds, the most that is allowed here: ask for "
                 "fewer pictures or a smaller model."
