@@ -52,8 +52,6 @@ from var_spaces.ui.server.uploads import own_folder
 from var_spaces.ui.tabs import COMPARE
 from var_spaces.ui.theme import ICON, css, theme
 
-CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
-
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
 <p>Next-scale prediction: a model draws the whole picture again and again, each time with more
 detail, from a single token to the finished image.</p></div>
@@ -70,7 +68,7 @@ parameters and what they answer. <a href="./">Back to the page</a></p></div></he
 
 def build_app() -> gr.Blocks:
     """The page, ready to launch with :func:`launch_options`."""
-    with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
+    with gr.Blocks(title="VAR Spaces", analytics_enabled=False) as page:
         gr.HTML(HEADER)
         first, *others = visible_tabs()
         later = tabs.ordered([*others, *taught_tabs()])
