@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from types import SimpleNamespace
 
 import gradio as gr
@@ -63,6 +64,18 @@ def test_what_a_program_asked_leaves_no_session(page):
     finished(page._queue.process_events([opened], False))
     assert ended == [1, 1]
     assert list(page.state_holder.session_data) == ["opened"]
+
+
+def test_tabs_of_who_is_gone_are_let_go(page):
+    sessions, times = Sessions(page), page._queue.process_time_per_fn
+    (shared,) = page.fns.values()
+    own = copy(shared)
+    page.state_holder["gone"].blocks_config.fns[77] = own
+    for function in (shared, own):
+        times[function].add(1.0)
+    sessions.drop("gone")
+    assert list(times) == [shared]
+    sessions.drop("never was")
 
 
 def test_looking_for_an_event_makes_no_session(page):

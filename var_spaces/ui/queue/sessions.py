@@ -63,9 +63,15 @@ class Sessions:
         """Forget a session and all that it holds."""
         holder = self.page.state_holder
         with holder.lock:
-            holder.session_data.pop(session, None)
+            state = holder.session_data.pop(session, None)
             holder.time_last_used.pop(session, None)
         self._places.pop(session, None)
+        if state is None:
+            return
+        # Gradio remembers for ever how long each function took, and with it the tab that it is of.
+        own = state.blocks_config.fns
+        for number in own.keys() - self.page.fns.keys():
+            self.page._queue.process_time_per_fn.pop(own[number], None)
 
     def _noted(self, real: Callable) -> Callable:
         @wraps(real)
