@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from gradio.data_classes import ImageData
 from gradio.utils import get_upload_folder
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from tests.coroutines import finished
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.server import sites, uploads
+from var_spaces.ui.server.files import NO_UPLOAD, misplaced
 from var_spaces.ui.server.port import port
 from var_spaces.ui.server.sites import OwnSite
 from var_spaces.ui.server.uploads import UploadTotals
@@ -269,6 +271,48 @@ def test_a_file_is_no_text(served, name, body):
     answer = call(served, name, body)
     assert answer.status_code == 422
     assert "A file was given where a text or a number is asked for." in answer.text
+
+
+PICTURES = {
+    "text": "x",
+    "number": 5,
+    "list": [1],
+    "truth": True,
+    "inside the request": "data:image/png;base64,xx",
+    "file of the server": FILE,
+    "beside the uploads": {**FILE, "path": "/uploads/../../etc/passwd"},
+    "another server": {**FILE, "path": "http://127.0.0.1:1/x", "url": "http://127.0.0.1:1/x"},
+    "no path": {**FILE, "path": 5},
+    "null byte": {**FILE, "path": "/uploads/a\0b"},
+}
+
+
+@pytest.mark.parametrize("given", PICTURES.values(), ids=PICTURES)
+def test_a_picture_is_an_upload(served, given):
+    run = {"model": "tiny-styled", "inputs": {"class": "cat"}}
+    for name, body in (
+        ("edit", {"model": "tiny-styled", "source": given}),
+        ("edit", {"model": "tiny-styled", "source": None, "mask": given}),
+        ("compare", {"runs": [run, run], "source": given}),
+    ):
+        answer = call(served, name, body)
+        assert (answer.status_code, answer.json()) == (422, {"detail": NO_UPLOAD})
+
+
+def test_what_is_done_at_once_takes_no_foreign_file_either(page_of):
+    quick = next(n for n, f in page_of.fns.items() if f.fn and not f.queue and f.inputs)
+    body = {"data": [FILE] * len(page_of.fns[quick].inputs), "fn_index": quick}
+    answer = httpx.post(f"{page_of.local_url}gradio_api/run/predict", json=body, timeout=60)
+    assert answer.status_code == 422
+
+
+def test_an_address_is_no_path(monkeypatch, tmp_path):
+    """Whatever it would be as one."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    image = [SimpleNamespace(data_model=ImageData)]
+    for path, refused in (("a.png", None), (None, None), ("http://127.0.0.1:1/x", NO_UPLOAD)):
+        assert misplaced(image, [{**FILE, "path": path}]) == refused
 
 
 # --- the port -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -19,6 +19,7 @@ from var_spaces.remote.address import ENGINE_VARIABLE
 from var_spaces.ui.queue.limits import Limits
 from var_spaces.ui.queue.sessions import LOST, Sessions, asked_for
 from var_spaces.ui.server.address import address
+from var_spaces.ui.server.files import misplaced
 from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
 
@@ -162,26 +163,3 @@ class Guard:
     @property
     def together(self) -> int:
         return max(self.limits.max_waiting_address, self.limits.max_waiting_each)
-
-
-def misplaced(inputs: Sequence[Any], data: Sequence[Any]) -> str | None:
-    """Why values are refused before gradio looks for files in them: a file where none is taken."""
-    for block, value in zip(inputs, data, strict=False):
-        if getattr(block, "data_model", None) is None and _holds_file(value):
-            return "A file was given where a text or a number is asked for."
-    return None
-
-
-def _holds_file(value: Any) -> bool:
-    """As gradio tells: by ``_type`` in ``meta``. Deeper than a request may be is none."""
-    stack = [value]
-    while stack:
-        found = stack.pop()
-        if isinstance(found, dict):
-            meta = found.get("meta")
-            if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData":
-                return True
-            stack += found.values()
-        elif isinstance(found, list):
-            stack += found
-    return False

@@ -19,6 +19,7 @@ from var_spaces.errors import did_you_mean
 from var_spaces.ui.queue.limits import MIB
 from var_spaces.ui.queue.sessions import LOST, asked_for
 from var_spaces.ui.server.bodies import replayed, whole
+from var_spaces.ui.server.files import misplaced
 from var_spaces.ui.server.refusing import Refused, answered
 from var_spaces.ui.server.uploads import UPLOAD
 from var_spaces.validation import shorten
@@ -143,7 +144,10 @@ class Checked:
         function = asked_for(page, given.session_hash, given.fn_index)
         if function is None:
             return _refused(404, LOST)
-        return _refused(404, QUEUED) if function.queue else None
+        if function.queue:
+            return _refused(404, QUEUED)
+        refused = misplaced(function.inputs, given.data)
+        return _refused(422, refused) if refused else None
 
     def _known(self, page: gr.Blocks, name: str) -> Response | None:
         found = self._endpoints(page)
