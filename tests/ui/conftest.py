@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from threading import Condition
 from threading import Event as Signal
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ class Gate:
 
 
 @pytest.fixture(scope="session")
-def _served(only_tiny_models, tmp_path_factory) -> Iterator[tuple[str, Gate]]:
+def _served(only_tiny_models, tmp_path_factory) -> Iterator[tuple[str, Gate, Any]]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from var_spaces.ui.app import build_app, launch_options
     from var_spaces.ui.run import handlers
@@ -113,7 +114,7 @@ def _served(only_tiny_models, tmp_path_factory) -> Iterator[tuple[str, Gate]]:
         options = {**launch_options(), "server_name": "127.0.0.1"}
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **options)
         try:
-            yield url, gate
+            yield url, gate, page
         finally:
             gate.open()
             page.close()
@@ -122,7 +123,7 @@ def _served(only_tiny_models, tmp_path_factory) -> Iterator[tuple[str, Gate]]:
 @pytest.fixture
 def served(_served) -> Iterator[str]:
     """Address of the page."""
-    url, gate = _served
+    url, gate, _ = _served
     gate.open()
     yield url
     gate.open()
@@ -131,6 +132,12 @@ def served(_served) -> Iterator[str]:
 @pytest.fixture
 def gate(_served) -> Gate:
     return _served[1]
+
+
+@pytest.fixture
+def page_of(_served) -> Any:
+    """The page itself, a ``gr.Blocks``."""
+    return _served[2]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import var_spaces
 from var_spaces.errors import VarSpacesError
 from var_spaces.remote.cluster import connect
 from var_spaces.remote.order import APP, ENGINE, Ended, Order, Watched
+from var_spaces.remote.patience import begun
 
 if TYPE_CHECKING:
     from var_spaces.decoding.setup import Observer
@@ -86,7 +87,7 @@ def _events(handle: Any, order: Order, observe: Observer | None) -> Iterator[Eve
     told = handle.draw.remote(order)
     done = False
     try:
-        for event in told:
+        for event in begun(told):
             match event:
                 case Watched(what, scale, tensor):
                     observe(what, scale, tensor)

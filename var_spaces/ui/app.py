@@ -36,7 +36,8 @@ from var_spaces.ui.own.subject import build_subject
 from var_spaces.ui.own.tab import build_lesson
 from var_spaces.ui.own.visitors import bind
 from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
-from var_spaces.ui.queue.line import Guard
+from var_spaces.ui.queue.line import OTHERS, Guard, at_once
+from var_spaces.ui.queue.sessions import CAPACITY
 from var_spaces.ui.run import handlers
 from var_spaces.ui.run.missing import also_missing, is_missing, missing
 from var_spaces.ui.run.recall import Place, add_recall
@@ -50,9 +51,6 @@ from var_spaces.ui.server.sites import friends
 from var_spaces.ui.server.uploads import own_folder
 from var_spaces.ui.tabs import COMPARE
 from var_spaces.ui.theme import ICON, css, theme
-
-MAX_SESSIONS = 1000  # pages whose state is kept, the latest
-CACHE_SECONDS = (3600, 86400)  # how often to look for old files, and how old they become
 
 HEADER = f"""<header class="vs-header">{mark()}<div><h1>VAR Spaces</h1>
 <p>Next-scale prediction: a model draws the whole picture again and again, each time with more
@@ -70,7 +68,7 @@ parameters and what they answer. <a href="./">Back to the page</a></p></div></he
 
 def build_app() -> gr.Blocks:
     """The page, ready to launch with :func:`launch_options`."""
-    with gr.Blocks(title="VAR Spaces", analytics_enabled=False, delete_cache=CACHE_SECONDS) as page:
+    with gr.Blocks(title="VAR Spaces", analytics_enabled=False) as page:
         gr.HTML(HEADER)
         first, *others = visible_tabs()
         later = tabs.ordered([*others, *taught_tabs()])
@@ -87,7 +85,7 @@ def build_app() -> gr.Blocks:
         gr.HTML(API_HEADER, js_on_load="varSpaces.endpoints(element)")
         add_endpoints([first, *others])
     limits = Limits.from_environment()
-    page.queue(max_size=limits.max_waiting, api_open=False)
+    page.queue(max_size=limits.max_waiting + OTHERS, api_open=False)
     Guard(page, limits)
     bind(page)
     return page
@@ -138,7 +136,8 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "footer_links": ["api", "settings"],
         "ssr_mode": False,
-        "state_session_capacity": MAX_SESSIONS,
+        "max_threads": at_once(),
+        "state_session_capacity": CAPACITY,
         "_frontend": False,  # else a busy computer that answers late does not start at all
     }
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.events import Started
 from var_spaces.spec import RunSpec
 from var_spaces.ui.app import build_app, launch_options, main
 from var_spaces.ui.compare import grid
@@ -22,7 +23,7 @@ from var_spaces.ui.compare.comparing import WHOLE
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.queue import limits
 from var_spaces.ui.queue.limits import MIB, Limits, variable
-from var_spaces.ui.queue.line import LANE_ID, Guard
+from var_spaces.ui.queue.line import LANE_ID, OTHERS, Guard
 from var_spaces.ui.run import handlers
 from var_spaces.ui.server.hourly import HOUR
 
@@ -42,15 +43,17 @@ def test_every_limit_has_its_variable(name, monkeypatch):
 def test_limits_reach_the_page(models, monkeypatch):
     monkeypatch.setenv("VAR_SPACES_MAX_WAITING", "5")
     monkeypatch.setenv("VAR_SPACES_MAX_UPLOAD_MB", "3")
-    assert build_app()._queue.max_size == 5
+    assert build_app()._queue.max_size == 5 + OTHERS  # runs are counted by the guard
     assert launch_options()["max_file_size"] == 3 * MIB
 
 
 def guard(**limits: int) -> tuple[Guard, SimpleNamespace]:
     """A guard of an empty line, and its clock."""
     clock = SimpleNamespace(now=0.0)
-    queue = SimpleNamespace(push=None, active_jobs=[], event_queue_per_concurrency_id={})
-    page = SimpleNamespace(_queue=queue, fns={})
+    queue = SimpleNamespace(
+        push=print, process_events=print, active_jobs=[], event_queue_per_concurrency_id={}
+    )
+    page = SimpleNamespace(_queue=queue, fns={}, process_api=print)
     return Guard(page, Limits(**limits), lambda: clock.now), clock
 
 
@@ -77,6 +80,41 @@ def test_pages_of_one_address_share_the_line():
     assert watch.refusal("new", "10.0.0.1").startswith("4 runs from your address")
     assert watch.refusal("new", "10.0.0.2") is None
     assert watch.refusal("x", "10.0.0.2").startswith("You have 2 runs in the line")
+
+
+def waiting_event(lane: str, place: str) -> SimpleNamespace:
+    request = SimpleNamespace(headers={}, client=SimpleNamespace(host=place))
+    return SimpleNamespace(concurrency_id=lane, request=request, session_hash=place)
+
+
+def test_the_line_of_runs_is_full_by_runs_alone():
+    watch, _ = guard(max_waiting=3)
+    runs = [waiting_event(LANE_ID, f"10.0.0.{number}") for number in range(3)]
+    others = [waiting_event("other", f"10.0.1.{number}") for number in range(100)]
+    lanes = watch.page._queue.event_queue_per_concurrency_id
+    lanes["other"] = SimpleNamespace(queue=others)
+    lanes[LANE_ID] = SimpleNamespace(queue=runs[:2])
+    assert watch.refusal("s", "10.0.0.9") is None
+    lanes[LANE_ID].queue = runs
+    assert watch.refusal("s", "10.0.0.9") == (
+        "3 runs of all visitors are in the line already, and it is full: try again in a minute."
+    )
+
+
+def test_what_is_no_run_is_bounded_by_address():
+    watch, _ = guard(max_requests_address=4)
+    queue = watch.page._queue
+    queue.event_queue_per_concurrency_id["other"] = SimpleNamespace(
+        queue=[waiting_event("other", "10.0.0.1")] * 2
+    )
+    queue.active_jobs = [None, [waiting_event("another", "10.0.0.1")]]
+    queue.active_jobs += [[waiting_event(LANE_ID, "10.0.0.1")]] * 9
+    assert watch.other("10.0.0.1") is None
+    queue.active_jobs.append([waiting_event("other", "10.0.0.1")])
+    assert watch.other("10.0.0.1") == (
+        "4 requests from your address are not answered yet: wait for one."
+    )
+    assert watch.other("10.0.0.2") is None
 
 
 def test_results_that_nobody_comes_for_are_forgotten():
@@ -121,7 +159,20 @@ def test_a_run_ends_when_its_time_is_over(models, monkeypatch):
     *views, last = handlers.run(FORM, values)
     assert last.phase == "failed"
     assert "stopped after 70 seconds" in last.message
-    assert [view.phase for view in views] == ["loading", "running", "running"]
+    assert [view.phase for view in views] == ["loading", "running", "running", "running"]
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_waiting_for_a_run_to_begin_is_no_time_of_it(monkeypatch, paired):
+    begins, goes_on = Started.__new__(Started), object()  # whatever they hold
+    clock = iter([0, 900, 960, 1900, 1960, 2010])
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    events = [begins, goes_on, begins, goes_on, goes_on]
+    events = list(enumerate(events)) if paired else events
+    heard = []
+    with pytest.raises(VarSpacesError, match="stopped after 120 seconds"):
+        heard.extend(limits.in_time(events))
+    assert heard == events[:4]
 
 
 def test_a_grid_has_the_time_of_one_run(models, monkeypatch):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import httpx
 import pytest
+from gradio.data_classes import ImageData
 from gradio.utils import get_upload_folder
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from tests.coroutines import finished
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.server import sites, uploads
+from var_spaces.ui.server.files import NO_UPLOAD, misplaced
 from var_spaces.ui.server.port import port
 from var_spaces.ui.server.sites import OwnSite
 from var_spaces.ui.server.uploads import UploadTotals
@@ -88,6 +92,7 @@ def test_every_answer_tells_browsers_to_be_careful(served, place):
         "gradio_api/custom_component/1/client/component/index.js",
         "monitoring",
         "monitoring/summary",
+        "pwa_icon/512",
     ],
 )
 def test_what_the_page_does_not_use_is_closed(served, place):
@@ -121,9 +126,9 @@ def totals(**limits: int) -> UploadTotals:
 
 
 def test_uploads_have_totals(monkeypatch):
-    monkeypatch.setattr(uploads, "folder_bytes", lambda: 3 * MIB)
+    monkeypatch.setattr(uploads, "upload_bytes", lambda _: 3 * MIB)
     check = totals(max_upload_mb=2, max_uploads_mb=8, max_uploads_mb_per_hour=4)
-    finished(check.count())
+    finished(check.count(()))
     assert check.refusal("a", str(3 * MIB))[0] == 413
     assert check.refusal("a", "")[0] == 411
     assert check.refusal("a", "-1")[0] == 411
@@ -132,21 +137,6 @@ def test_uploads_have_totals(monkeypatch):
     assert check.refusal("a", str(MIB))[0] == 429
     assert check.refusal("b", str(2 * MIB))[0] == 507
     assert check.refusal("b", str(MIB)) is None
-
-
-def test_pieces_of_broken_uploads_go_in_the_end(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "whole" / "a.png").write_bytes(bytes(10))
-    (tmp_path / "tmpnew").write_bytes(bytes(5))
-    (tmp_path / "tmpold").write_bytes(bytes(7))
-    import os
-
-    os.utime(tmp_path / "tmpold", (0, 0))
-    assert uploads.folder_bytes() == 2 * uploads.FLOOR
-    (tmp_path / "whole" / "large.png").write_bytes(bytes(3 * uploads.FLOOR))
-    assert uploads.folder_bytes() == 5 * uploads.FLOOR
-    assert not (tmp_path / "tmpold").exists()
 
 
 def form(files: int, line: bytes = b"--x") -> bytes:
@@ -217,8 +207,7 @@ def test_an_upload_without_a_length_is_not_read(served):
     assert httpx.post(address, content=pieces(), headers=headers, timeout=60).status_code == 411
 
 
-def test_an_upload_in_chunks_is_not_read_whatever_length_it_says(monkeypatch):
-    monkeypatch.setattr(uploads, "folder_bytes", lambda: 0)
+def test_an_upload_in_chunks_is_not_read_whatever_length_it_says():
     names = ((b"content-length", b"10"), (b"transfer-encoding", b"chunked"))
     scope = {"type": "http", "method": "POST", "path": uploads.UPLOAD, "headers": names}
     sent = []
@@ -226,7 +215,8 @@ def test_an_upload_in_chunks_is_not_read_whatever_length_it_says(monkeypatch):
     async def send(message):
         sent.append(message)
 
-    asked = totals()({**scope, "client": ("10.0.0.1", 1)}, None, send)
+    app = SimpleNamespace(get_blocks=lambda: SimpleNamespace(upload_file_set=set()))
+    asked = totals()({**scope, "app": app, "client": ("10.0.0.1", 1)}, None, send)
     finished(asked)
     assert sent[0]["status"] == 411
 
@@ -281,6 +271,48 @@ def test_a_file_is_no_text(served, name, body):
     answer = call(served, name, body)
     assert answer.status_code == 422
     assert "A file was given where a text or a number is asked for." in answer.text
+
+
+PICTURES = {
+    "text": "x",
+    "number": 5,
+    "list": [1],
+    "truth": True,
+    "inside the request": "data:image/png;base64,xx",
+    "file of the server": FILE,
+    "beside the uploads": {**FILE, "path": "/uploads/../../etc/passwd"},
+    "another server": {**FILE, "path": "http://127.0.0.1:1/x", "url": "http://127.0.0.1:1/x"},
+    "no path": {**FILE, "path": 5},
+    "null byte": {**FILE, "path": "/uploads/a\0b"},
+}
+
+
+@pytest.mark.parametrize("given", PICTURES.values(), ids=PICTURES)
+def test_a_picture_is_an_upload(served, given):
+    run = {"model": "tiny-styled", "inputs": {"class": "cat"}}
+    for name, body in (
+        ("edit", {"model": "tiny-styled", "source": given}),
+        ("edit", {"model": "tiny-styled", "source": None, "mask": given}),
+        ("compare", {"runs": [run, run], "source": given}),
+    ):
+        answer = call(served, name, body)
+        assert (answer.status_code, answer.json()) == (422, {"detail": NO_UPLOAD})
+
+
+def test_what_is_done_at_once_takes_no_foreign_file_either(page_of):
+    quick = next(n for n, f in page_of.fns.items() if f.fn and not f.queue and f.inputs)
+    body = {"data": [FILE] * len(page_of.fns[quick].inputs), "fn_index": quick}
+    answer = httpx.post(f"{page_of.local_url}gradio_api/run/predict", json=body, timeout=60)
+    assert answer.status_code == 422
+
+
+def test_an_address_is_no_path(monkeypatch, tmp_path):
+    """Whatever it would be as one."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    image = [SimpleNamespace(data_model=ImageData)]
+    for path, refused in (("a.png", None), (None, None), ("http://127.0.0.1:1/x", NO_UPLOAD)):
+        assert misplaced(image, [{**FILE, "path": path}]) == refused
 
 
 # --- the port -------------------------------------------------------------------------------------

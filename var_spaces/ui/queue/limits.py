@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.events import Started
 
 Event = TypeVar("Event")
 
@@ -32,12 +33,14 @@ class Limits:
     max_waiting: int = _limit(32, 10_000, "runs that wait at once")
     max_waiting_each: int = _limit(3, 10_000, "of these, runs of one visitor, the active one too")
     max_waiting_address: int = _limit(8, 10_000, "of these, runs from one address")
+    max_requests_address: int = _limit(32, 10_000, "all else that one address asks for at once")
     max_runs_per_hour: int = _limit(600, 10**9, "runs that start from one address in an hour")
     max_votes_per_hour: int = _limit(120, 10**9, "votes from one address in an hour")
     max_submissions_per_hour: int = _limit(12, 10**9, "submissions from one address in an hour")
     max_run_seconds: int = _limit(120, LONGEST, "time of a run, then it is stopped")
     max_upload_mb: int = _limit(20, 1000, "size of a file that is handed in")
-    max_uploads_mb: int = _limit(2000, 10**6, "size of all files that are kept at once")
+    max_uploads_mb: int = _limit(2000, 10**6, "size of all uploads that are kept at once")
+    max_downloads_mb: int = _limit(1000, 10**6, "size of all files that were made for visitors")
     max_uploads_mb_per_hour: int = _limit(400, 10**6, "size of files from one address in an hour")
     max_request_mb: int = _limit(4, 1000, "size of any other request")
     max_own_mb: int = _limit(1000, 10**6, "size of all models that visitors made or brought")
@@ -70,15 +73,25 @@ def train_seconds() -> int:
 
 
 def in_time(events: Iterable[Event]) -> Iterator[Event]:
-    """The same events, as long as the run takes no longer than it may.
+    """The same events, as long as the runs take no longer than one may.
+
+    Waiting for a run to begin, for a model or in the line of an engine, is no time of the run; it
+    has bounds of its own (``remote/patience.py``, ``remote/turns.py``).
+
+    Args:
+        events: of a run or of several, then perhaps in pairs after their numbers.
 
     Raises:
         VarSpacesError: in place of the first event that comes too late.
     """
     most = Limits.from_environment().max_run_seconds
-    ending = time.monotonic() + most
+    spent, before = 0.0, time.monotonic()
     for event in events:
-        if time.monotonic() > ending:
+        now = time.monotonic()
+        if not isinstance(event[1] if isinstance(event, tuple) else event, Started):
+            spent += now - before
+        before = now
+        if spent > most:
             raise VarSpacesError(
                 f"The run was stopped after {most} seconds, the most that is allowed here: ask for "
                 "fewer pictures or a smaller model."

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 from fastapi import HTTPException, Request
 from gradio.queueing import Event, EventQueue
-from gradio.route_utils import FnIndexInferError, get_fn
 
 from var_spaces.remote.address import ENGINE_VARIABLE
 from var_spaces.ui.queue.limits import Limits
+from var_spaces.ui.queue.sessions import LOST, Sessions, asked_for
 from var_spaces.ui.server.address import address
+from var_spaces.ui.server.files import misplaced
 from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.words import plural
 
@@ -27,12 +28,21 @@ LANES = (LANE_ID, HERE_ID)
 # Runs of all tabs and of the API wait in one line: for the one device that there is, or for an
 # engine elsewhere, which has a line of its own.
 ELSEWHERE = 64  # runs at once
+BESIDE = 40  # all other events at once
+OTHERS = 1000  # of them that may wait, whoever asks: gradio's own bound counts them and the runs
 MOST_UNREAD = 64  # sessions whose results nobody comes for, the latest; of them
 UNREAD_SECONDS, FEWEST_SECONDS = 600.0, 5.0  # those for so long at most, all others at least
 _engine = bool(os.environ.get(ENGINE_VARIABLE))
 LANE = {"concurrency_id": LANE_ID, "concurrency_limit": ELSEWHERE if _engine else 1}
 # Trainings are never sent elsewhere: one at a time, in the line of runs if these are drawn here.
 HERE = {"concurrency_id": HERE_ID, "concurrency_limit": 1} if _engine else LANE
+
+
+def at_once() -> int:
+    """Events that may be worked on at once: each takes a thread and one of gradio's places for
+    jobs, so that runs, however many an engine draws, leave room for everything else."""
+    lanes = {lane["concurrency_id"]: lane["concurrency_limit"] for lane in (LANE, HERE)}
+    return sum(lanes.values()) + BESIDE
 
 
 def waiting(page: gr.Blocks) -> list[Event]:
@@ -68,28 +78,28 @@ class Guard:
         self.starts = Hourly(limits.max_runs_per_hour, "run", clock)
         self.clock = clock
         self._unread: dict[str, tuple[Any, float]] = {}
+        self.sessions = Sessions(page)
         self._push = page._queue.push
         page._queue.push = self._join
 
     async def _join(self, body: Any, request: Request, username: str | None) -> tuple:
         self.forget()
-        function = self._function(body)
-        if function is not None:
-            refused = misplaced(function.inputs, body.data)
-            if refused:
-                raise HTTPException(422, refused)
-        if function is not None and function.concurrency_id in LANES:
-            refused = self.refusal(body.session_hash, address(request))
-            if refused:
-                raise HTTPException(429, refused)
+        function = asked_for(self.page, body.session_hash, body.fn_index)
+        if function is None:
+            raise HTTPException(404, LOST)
+        place = address(request)
+        if body.session_hash:
+            self.sessions.note(body.session_hash, place)
+        refused = misplaced(function.inputs, body.data)
+        if refused:
+            raise HTTPException(422, refused)
+        if function.concurrency_id in LANES:
+            refused = self.refusal(body.session_hash, place)
+        else:
+            refused = self.other(place)
+        if refused:  # not 503, for which gradio's script has words of its own
+            raise HTTPException(429, refused)
         return await self._push(body=body, request=request, username=username)
-
-    def _function(self, body: Any) -> Any:
-        """What is asked for; tabs that a visitor opened have functions of their own."""
-        try:
-            return get_fn(self.page, None, body)
-        except (KeyError, TypeError, FnIndexInferError):
-            return None  # gradio refuses it
 
     def refusal(self, session: str | None, place: str) -> str | None:
         """Why somebody has to wait before joining; None if not, and then it counts."""
@@ -105,7 +115,27 @@ class Guard:
                 f"{plural(most, 'run')} from your address are in the line already: wait for one, "
                 "or stop it."
             )
+        most = self.limits.max_waiting
+        if len(waiting(self.page)) >= most:
+            return (
+                f"{plural(most, 'run')} of all visitors are in the line already, and it is full: "
+                "try again in a minute."
+            )
         return self.starts.refusal(place)
+
+    def other(self, place: str) -> str | None:
+        """The same for what is no run: it has no line, so it is counted by address alone."""
+        queue, most = self.page._queue, self.limits.max_requests_address
+        there = [
+            event for lane in queue.event_queue_per_concurrency_id.values() for event in lane.queue
+        ]
+        there += [event for job in queue.active_jobs if job for event in job]
+        mine = (e for e in there if e.concurrency_id not in LANES and address(e.request) == place)
+        if sum(1 for _ in mine) >= most:
+            return (
+                f"{plural(most, 'request')} from your address are not answered yet: wait for one."
+            )
+        return None
 
     def forget(self) -> None:
         """Let go of what nobody comes for: results of runs that have ended, with their pictures.
@@ -133,26 +163,3 @@ class Guard:
     @property
     def together(self) -> int:
         return max(self.limits.max_waiting_address, self.limits.max_waiting_each)
-
-
-def misplaced(inputs: Sequence[Any], data: Sequence[Any]) -> str | None:
-    """Why values are refused before gradio looks for files in them: a file where none is taken."""
-    for block, value in zip(inputs, data, strict=False):
-        if getattr(block, "data_model", None) is None and _holds_file(value):
-            return "A file was given where a text or a number is asked for."
-    return None
-
-
-def _holds_file(value: Any) -> bool:
-    """As gradio tells: by ``_type`` in ``meta``. Deeper than a request may be is none."""
-    stack = [value]
-    while stack:
-        found = stack.pop()
-        if isinstance(found, dict):
-            meta = found.get("meta")
-            if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData":
-                return True
-            stack += found.values()
-        elif isinstance(found, list):
-            stack += found
-    return False

@@ -20,6 +20,7 @@ from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
 from var_spaces.ui.script import script_route
 from var_spaces.ui.server.address import Agents
 from var_spaces.ui.server.blobs import blob_routes
+from var_spaces.ui.server.folder import tidying
 from var_spaces.ui.server.names import Names
 from var_spaces.ui.server.requests import Checked, SmallRequests, closed_routes
 from var_spaces.ui.server.sites import OwnSite
@@ -37,6 +38,7 @@ def app_options(limits: Limits) -> dict[str, Any]:
         return JSONResponse(state, 200 if state["status"] == "ok" else 503)
 
     return {
+        "lifespan": tidying(limits.max_downloads_mb * MIB),
         "routes": [
             Route("/health", health),
             script_route(),

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from gradio.data_classes import PredictBody
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -15,7 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from var_spaces.errors import did_you_mean
 from var_spaces.ui.queue.limits import MIB
+from var_spaces.ui.queue.sessions import LOST, asked_for
 from var_spaces.ui.server.bodies import replayed, whole
+from var_spaces.ui.server.files import misplaced
 from var_spaces.ui.server.refusing import Refused, answered
 from var_spaces.ui.server.uploads import UPLOAD
 from var_spaces.validation import shorten
@@ -32,11 +36,13 @@ CLOSED = (
     f"{API}/runs",
     f"{API}/runs/",
     f"{API}/stream/{{rest:path}}",
+    "/pwa_icon/{rest:path}",
 )
 ANY = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
 # Names that clients give to what gradio keeps for them.
 NAMES = ("session_hash", "upload_id")
 LONGEST = 64  # characters of one
+QUEUED = "This is done in turn: ask for it through queue/join or call."
 SMALL = 4096  # bytes of a request that is not looked through for one
 
 
@@ -123,7 +129,25 @@ class Checked:
             return lambda page, body: self._called(page, name, body)
         if path.startswith(f"{API}/call/"):
             return lambda page, _: self._known(page, name)
+        if path.startswith((f"{API}/run/", f"{API}/api/")):
+            return lambda page, body: self._direct(page, name, body)
         return None
+
+    def _direct(self, page: gr.Blocks, name: str, body: bytes) -> Response | None:
+        """What does not go through the line: events of the page which are done at once."""
+        try:
+            given = PredictBody.model_validate_json(body)
+        except ValidationError:
+            return None  # gradio says what it asks for
+        if given.fn_index is None:
+            return self._known(page, name) or _refused(404, QUEUED)
+        function = asked_for(page, given.session_hash, given.fn_index)
+        if function is None:
+            return _refused(404, LOST)
+        if function.queue:
+            return _refused(404, QUEUED)
+        refused = misplaced(function.inputs, given.data)
+        return _refused(422, refused) if refused else None
 
     def _known(self, page: gr.Blocks, name: str) -> Response | None:
         found = self._endpoints(page)
@@ -144,7 +168,7 @@ class Checked:
         parameters = {p["parameter_name"]: p for p in self._endpoints(page)[name]["parameters"]}
         listed = ", ".join(parameters) or "none"
         for key in given:
-            if key not in (*parameters, "session_hash", "oauth_token"):
+            if key not in (*parameters, "oauth_token"):
                 near = did_you_mean(key, parameters)
                 return _refused(
                     422, f"/{name} has no parameter {shorten(key)}.{near} Parameters: {listed}."

@@ -1,6 +1,6 @@
 """Files that are handed in: bounded one by one, by address in an hour, and all together.
 
-Gradio bounds a file and deletes old ones; it bounds no sum.
+Gradio bounds a file; it bounds no sum.
 """
 
 from __future__ import annotations
@@ -9,14 +9,10 @@ import atexit
 import os
 import re
 import shutil
-import stat
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
-from gradio.utils import get_upload_folder
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -25,15 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from var_spaces.ui.queue.limits import MIB, Limits
 from var_spaces.ui.server.address import address
+from var_spaces.ui.server.folder import FLOOR, upload_bytes
 from var_spaces.ui.server.hourly import Hourly
 from var_spaces.ui.server.refusing import Refused, answered
 
 UPLOAD = "/gradio_api/upload"
 AROUND = 64 * 1024  # bytes of a form around its files
 MOST_FILES = 16  # in a form; the page takes five
-FLOOR = 64 * 1024  # bytes that a file counts as at least: it has a folder of its own
-AGAIN = 60.0  # seconds until the folder is counted anew
-BROKEN = 3600.0  # seconds after which a file that is still being written is a piece
+AGAIN = 60.0  # seconds until what is held is counted anew
 VARIABLE = "GRADIO_TEMP_DIR"
 FORM = re.compile(r'multipart/form-data; ?boundary="?(?P<boundary>[^\s";]{1,70})"?', re.IGNORECASE)
 NO_FORM = "Hand files in as a form: multipart/form-data with a boundary."
@@ -56,7 +51,7 @@ class UploadTotals:
         headers, place = Headers(scope=scope), address(HTTPConnection(scope))
         # A body in chunks has any length, whatever else its sender says.
         length = "" if "transfer-encoding" in headers else headers.get("content-length", "")
-        await self.count()
+        await self.count(scope["app"].get_blocks().upload_file_set)
         refused = self.refusal(place, length)
         if refused:
             await PlainTextResponse(refused[1], refused[0])(scope, receive, send)
@@ -101,12 +96,12 @@ class UploadTotals:
         self._held += size
         return None
 
-    async def count(self) -> None:
-        """Look what is in the folder of uploads, now and then; what has come since is known."""
+    async def count(self, uploads: Iterable[str]) -> None:
+        """Look what is still there of all uploads, now and then; what has come since is known."""
         now = self.clock()
         if now - self._counted >= AGAIN:
             self._counted, before = now, self._held
-            found = await run_in_threadpool(folder_bytes)
+            found = await run_in_threadpool(upload_bytes, frozenset(uploads))
             self._held += found - before
 
 
@@ -140,22 +135,6 @@ def _is_upload(scope: Scope) -> bool:
         and scope["method"] == "POST"
         and scope["path"].rstrip("/") == UPLOAD
     )
-
-
-def folder_bytes() -> int:
-    """Bytes of all files that gradio keeps for visitors, small ones as ``FLOOR``; pieces of broken
-    uploads are removed."""
-    total, folder = 0, Path(get_upload_folder())
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # it may just have been deleted
-            found = path.lstat()
-            if not stat.S_ISREG(found.st_mode):
-                continue
-            if path.parent == folder and found.st_mtime < time.time() - BROKEN:
-                path.unlink()  # whole files lie in folders of their own
-                continue
-            total += max(found.st_size, FLOOR)
-    return total
 
 
 def own_folder() -> None:
