@@ -291,6 +291,6 @@ def _submissions(
 
 
 def _listed() -> tuple[str, bool]:
-    """The list of submissions, and whether one of them is not done."""
-    newest = data.newest()
-    return html.submissions(newest, time.time()), any(request.is_open for request in newest)
+    """The list of submissions, and whether one is not done; what was left behind goes on."""
+    waiting = data.resume()
+    return html.submissions(data.newest(), time.time()), waiting
