@@ -25,6 +25,7 @@ from leaderboard.submissions.request import Request
 from leaderboard.submissions.verdict import Verdict
 from leaderboard.suites.base import get_suite
 from leaderboard.table.board import Board, Source, build
+from leaderboard.table.fitting import fitted
 from leaderboard.table.view import View
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
@@ -54,8 +55,12 @@ def _read(_heads: tuple[tuple[str, str], ...]) -> Source:
     return Source.of(reading_stores())
 
 
-def board(view: View) -> Board:
-    return build(source(), view)
+def board(view: View) -> tuple[Board, View, str]:
+    """What a view shows, what of the view that is, and a line if its protocol is another one; see
+    :func:`leaderboard.table.fitting.fitted`."""
+    rows = source()
+    view, told = fitted(rows, view)
+    return build(rows, view), view, told
 
 
 def row(id: str) -> tuple[Result, Verdict | None]:
