@@ -152,14 +152,14 @@ class FolderBackend:
 
     def _place(self, path: str) -> Path:
         """Where a checked path lies; refused if a link stands in the way."""
-        place = self.root
+        place = str(self.root)  # text: this is done for every file that is read
         for part in path.split("/"):
-            place = place / part
-            if place.is_symlink():
+            place = os.path.join(place, part)
+            if os.path.islink(place):
                 raise VarSpacesError(
                     f"{place} is a symbolic link: a store has none, so it is left as it is."
                 )
-        return place
+        return Path(place)
 
     def _walk(self, base: str = "") -> Iterator[tuple[str, str]]:
         """Paths of all visible files, each with what is odd about it, "" for a sound one."""

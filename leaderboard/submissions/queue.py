@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from calendar import timegm
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from leaderboard.entry import Entry
@@ -25,6 +26,7 @@ MOST_OPEN = 200  # requests that wait or run
 MOST_OF_ONE = 5  # of one submitter
 CLOCKS = 3600.0  # seconds by which two of them may differ
 LEASE = 90.0  # seconds without a sign of life after which a request is free again
+USUAL = 16 * 1024  # bytes of a request; larger ones are not kept in memory
 
 
 class Queue:
@@ -45,18 +47,22 @@ class Queue:
 
     def requests(self) -> list[Request]:
         """All requests, oldest first; damaged files are left out."""
-        found = (self._read(path) for path in self.store.list("requests/"))
-        return sorted(filter(None, found), key=lambda request: (request.created, request.id))
+        at = self.store.backend.head()
+        paths = self.store.backend.list("requests/", at)
+        found = [(path, request) for path in paths if (request := self._read(path, at))]
+        found.sort(key=lambda pair: (pair[1].created, _name(pair[0])))
+        return [request for _, request in found]
 
     def _read(self, path: str, at: str | None = None) -> Request | None:
         """The request of a path, None if there is no sound one; see ``leaderboard.sound``."""
         backend = self.store.backend
         try:
             data = backend.read(path, backend.head() if at is None else at)
-            request = None if data is None else Request.from_json(data)
         except VarSpacesError:
             return None
-        return request if request is not None and request.path == path else None
+        if data is None:
+            return None
+        return (_once if len(data) <= USUAL else _sound)(path, data)
 
     def get(self, id: str) -> Request:
         """One request.
@@ -244,6 +250,26 @@ class Queue:
 
         self.store.transact(changes, f"Request {request.id}")
         return held["after"]
+
+
+def _name(path: str) -> str:
+    """Of a file: the id of a request, which takes long to work out from its content."""
+    return path.rpartition("/")[2]
+
+
+def _sound(path: str, data: bytes) -> Request | None:
+    """The request that a file holds; None if it is damaged or under another name."""
+    try:
+        request = Request.from_json(data)
+    except VarSpacesError:
+        return None
+    return request if request.path == path else None
+
+
+@lru_cache(maxsize=8192)
+def _once(path: str, data: bytes) -> Request | None:
+    """Requests are frozen, so one that has not changed is parsed once: most of them are closed."""
+    return _sound(path, data)
 
 
 def _check_claim(request: Request, result: Result, samples: Samples, now: float) -> None:

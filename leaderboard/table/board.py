@@ -134,9 +134,11 @@ class Source:
 
 def _verdicts(store: Store) -> Iterator[tuple[str, Verdict | None]]:
     """All verdicts by path, None for what is damaged or under another name."""
-    for path in store.list("verdicts/"):
+    backend = store.backend
+    at = backend.head()
+    for path in backend.list("verdicts/", at):
         try:
-            verdict = Verdict.from_json(store.read(path) or b"")
+            verdict = Verdict.from_json(backend.read(path, at) or b"")
         except VarSpacesError:
             verdict = None
         yield path, verdict if verdict and path == path_of(verdict.result) else None

@@ -41,7 +41,7 @@ def test_strengths_solve_the_likelihood():
     """At the maximum, expected and counted wins are equal; here with the prior's two half votes."""
     a, b = np.array([0, 0, 1, 1, 2]), np.array([1, 2, 2, 0, 0])
     score = np.array([1.0, 1, 0.5, 0, 1])
-    points = strengths(a, b, score, 3)
+    points = strengths(a, b, score, 3, np.ones(5))
     theta = np.exp((points - MEAN) * np.log(10) / 400)
     wins, expected = np.full(3, 0.5), theta / (theta + 1)
     np.add.at(wins, a, score)
@@ -49,6 +49,59 @@ def test_strengths_solve_the_likelihood():
     np.add.at(expected, a, theta[a] / (theta[a] + theta[b]))
     np.add.at(expected, b, theta[b] / (theta[a] + theta[b]))
     assert np.allclose(wins - wins.mean(), expected - expected.mean(), atol=0.05)
+
+
+def one_by_one(votes, names) -> np.ndarray:
+    """Points by the update of Hunter 2004, vote for vote and player for player."""
+    strength = dict.fromkeys(names, 1.0)
+    for _ in range(2000):
+        new = {}
+        for name in names:
+            wins, played = 0.5, 1.0 / (strength[name] + 1)
+            for a, b, winner in votes:
+                if name in (a, b):
+                    other = b if name == a else a
+                    wins += 0.5 if winner == "tie" else float((winner == "a") == (name == a))
+                    played += 1 / (strength[name] + strength[other])
+            new[name] = wins / played
+        mean = np.exp(np.mean(np.log(list(new.values()))))
+        new = {name: value / mean for name, value in new.items()}
+        moved = max(abs(np.log(new[name] / strength[name])) for name in names)
+        strength = new
+        if moved < 1e-9:
+            break
+    return MEAN + 400 * np.log10([strength[name] for name in names])
+
+
+def test_all_resamples_are_fitted_as_each_of_them_alone():
+    names, votes = list(TRUTH), simulated(25)
+    assert len(names) == 4
+    kinds = sorted(set(votes))
+    dice = np.random.default_rng(5)
+    times = dice.multinomial(25, np.full(len(kinds), 1 / len(kinds)), size=6)
+    first, second = (np.array([names.index(k[side]) for k in kinds]) for side in (0, 1))
+    score = np.array([{"a": 1.0, "b": 0.0, "tie": 0.5}[k[2]] for k in kinds])
+    points = strengths(first, second, score, 4, times.reshape(2, 3, -1))
+    assert points.shape == (2, 3, 4)
+    for one, found in zip(times, points.reshape(6, 4), strict=True):
+        drawn = [kind for kind, count in zip(kinds, one, strict=True) for _ in range(count)]
+        assert np.allclose(found, one_by_one(drawn, names), atol=1e-5)
+
+
+def test_intervals_are_those_of_votes_drawn_with_replacement():
+    votes, names, dice = simulated(40), sorted(TRUTH), random.Random(2)
+    spread = [one_by_one(dice.choices(votes, k=40), names) for _ in range(60)]
+    low, high = np.percentile(spread, (2.5, 97.5), axis=0)
+    found = {rank.name: rank for rank in ranking(votes)}
+    width = np.mean(high - low)
+    assert np.mean([r.high - r.low for r in found.values()]) == pytest.approx(width, rel=0.2)
+    for name, a, b in zip(names, low, high, strict=True):
+        assert abs((found[name].low + found[name].high) / 2 - (a + b) / 2) < 0.25 * width
+
+
+def test_the_order_of_votes_says_nothing():
+    votes = simulated(50)
+    assert ranking(votes, rounds=20) == ranking(votes[::-1], rounds=20)
 
 
 def test_fewer_votes_are_less_sure():

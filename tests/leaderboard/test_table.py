@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from leaderboard.store.index import row
 from leaderboard.submissions.request import Request
 from leaderboard.table.board import Source, build, column_key, to_csv
+from leaderboard.table.fitting import fitted
 from leaderboard.table.view import View
 from tests.leaderboard.results import ENTRY, pair, score
 from var_spaces.errors import VarSpacesError
@@ -114,6 +115,57 @@ def test_filters():
     with pytest.raises(VarSpacesError, match="no protocol"):
         build(rows, View(protocol="mine v1 00000000"))
     assert build(source(), View()).protocol == ""
+
+
+def test_a_view_keeps_only_what_its_protocol_has():
+    """A filter that is no choice there would hide every row, and nobody would see it chosen."""
+    other = result(2, 20, 50, model="t2i", suite="text", protocol="text v1 0123abcd")
+    rows = source(result(1, 30, 100, budget=0.5), other)
+    asked = View(
+        protocol="text",
+        models=("var-small", "t2i"),
+        caches=("hack",),
+        decodings=("full", "gone"),
+        columns=(KV, "00000000"),
+        sort="00000000",
+        x="00000000",
+        y=PSNR,
+        search="t2i",
+    )
+    view, told = fitted(rows, asked)
+    assert told == ""
+    (decoding,) = build(rows, View(protocol="text")).choices["decoding"]
+    kept = (decoding,) if decoding in asked.decodings else ()
+    assert view == View(
+        protocol="text", models=("t2i",), decodings=kept, columns=(KV,), y=PSNR, search="t2i"
+    )
+    assert [line.id for line in build(rows, view).lines] == [other.id]
+    assert fitted(rows, view) == (view, "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        ("text v0 00000000", "text v2 0123abcd"),
+        ("gone v1 00000000", PROTOCOL),
+        ("gone", PROTOCOL),
+        ("text", "text v2 0123abcd"),
+        ("text v1 0123abcd", "text v1 0123abcd"),
+        ("", PROTOCOL),
+    ],
+)
+def test_a_protocol_that_is_gone_gives_way_to_another(wanted, shown):
+    rows = source(
+        result(1, 30, 100),
+        result(2, 31, 100, budget=0.5),
+        result(3, 20, 50, suite="text", protocol="text v1 0123abcd"),
+        result(4, 20, 50, suite="text", protocol="text v2 0123abcd"),
+    )
+    view, told = fitted(rows, View(protocol=wanted))
+    assert build(rows, view).protocol == shown
+    gone = wanted.startswith("gone") or "v0" in wanted
+    assert told == (f"There is no protocol '{wanted}' here: this is '{shown}'." if gone else "")
+    assert fitted(source(), View(protocol=wanted))[1] == ""
 
 
 def test_the_name_of_a_suite_is_its_newest_protocol():

@@ -33,6 +33,7 @@ PLACE = re.compile(r"(\{n?\})")
 PLACES = {"{}": "(.+?)", "{n}": "([\\d.,%]+)"}
 ROWS = ("board-table", "board-plot")
 SILENT = ("code", "pre", "script", "style", "svg")
+MONO = "vs-mono"  # class of elements that hold data
 # of the source: what programs and owners read, and prompts, which are English everywhere
 OTHERS = ("api", "server", "gallery", "languages.py", "limits.py", "form/examples.py", "app.py")
 # prompts, and what of_page looks at
@@ -70,29 +71,35 @@ INNER = {
     "Models of your own, {}",
     "The run link",
     "What the tab begins with",
+    "Submissions cannot be worked off: %s",
 }
 SENTENCE = re.compile(r"[A-Z][a-z]+\b.* .*[a-z]{2}|.*[a-z]+ [a-z]+ [a-z]+")
 
 
 class Texts(HTMLParser):
-    """Text nodes and spoken attributes of HTML, without code and drawings."""
+    """Text nodes and spoken attributes of HTML, without code, data and what is in drawings."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.found: list[str] = []
         self.silent = 0
+        self.mono: list[str] = []  # open elements, from one that holds data
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.silent += tag in SILENT
         if not self.silent:
             self.found += [value for name, value in attrs if name in SPOKEN and value]
+        self.silent += tag in SILENT
+        if self.mono or MONO in (dict(attrs).get("class") or "").split():
+            self.mono.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         self.silent -= tag in SILENT
+        if tag in self.mono:  # elements without an end stand after it
+            del self.mono[len(self.mono) - 1 - self.mono[::-1].index(tag) :]
 
     def handle_data(self, data: str) -> None:
-        if not self.silent and data.strip():
+        if not self.silent and not self.mono and data.strip():
             self.found.append(" ".join(data.split()))
 
 

@@ -7,6 +7,7 @@ odds of ten to one, and the mean of all is 1000.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 Winner = Literal["a", "b", "tie"]
+SCORES = {"a": 1.0, "b": 0.0, "tie": 0.5}  # of the first
 POINTS, MEAN = 400 / np.log(10), 1000.0
 ROUNDS, SEED, LEVELS = 500, 95, (2.5, 97.5)
 STEPS, TOLERANCE = 2000, 1e-9
@@ -56,14 +58,17 @@ def ranking(votes: Sequence[tuple[str, str, Winner]], rounds: int = ROUNDS) -> l
         return []
     names = sorted({name for a, b, _ in votes for name in (a, b)})
     index = {name: i for i, name in enumerate(names)}
-    first, second = (np.array([index[vote[side]] for vote in votes]) for side in (0, 1))
-    score = np.array([{"a": 1.0, "b": 0.0, "tie": 0.5}[vote[2]] for vote in votes])
-    points = strengths(first, second, score, len(names))
-    random = np.random.default_rng(SEED)
-    samples = random.integers(len(votes), size=(rounds, len(votes)))
-    spread = np.stack([strengths(first[s], second[s], score[s], len(names)) for s in samples])
+    kinds = Counter((index[a], index[b], SCORES[winner]) for a, b, winner in votes)
+    first, second, score = (np.array(part) for part in zip(*sorted(kinds), strict=True))
+    counts = np.array([kinds[kind] for kind in sorted(kinds)])
+    points = strengths(first, second, score, len(names), counts)
+    # As votes of a kind are alike, drawing votes with replacement is drawing how many of each.
+    samples = np.random.default_rng(SEED).multinomial(len(votes), counts / len(votes), rounds)
+    spread = strengths(first, second, score, len(names), samples)
     low, high = np.percentile(spread, LEVELS, axis=0)
-    played = np.bincount(np.concatenate([first, second]), minlength=len(names))
+    played = np.bincount(
+        np.concatenate([first, second]), np.concatenate([counts, counts]), minlength=len(names)
+    )
     rows = zip(names, points, low, high, played, strict=True)
     return sorted(
         (Rank(name, *map(float, row[:3]), int(row[3])) for name, *row in rows),
@@ -71,27 +76,32 @@ def ranking(votes: Sequence[tuple[str, str, Winner]], rounds: int = ROUNDS) -> l
     )
 
 
-def strengths(first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int) -> np.ndarray:
-    """Points of ``count`` players, ``(count,)``.
+def strengths(
+    first: np.ndarray, second: np.ndarray, score: np.ndarray, count: int, times: np.ndarray
+) -> np.ndarray:
+    """Points of ``count`` players, ``(..., count)``; all sets of votes are fitted at once.
 
     Args:
-        first, second: players of every vote, ``(V,)`` int.
+        first, second: players of every kind of vote, ``(K,)`` int.
         score: of the first, 1, 0.5 or 0.
+        times: how often each kind was cast in a set, ``(..., K)``.
     """
-    games = np.zeros((count, count))
-    wins = np.full(count, PRIOR)
-    np.add.at(games, (first, second), 1)
-    np.add.at(games, (second, first), 1)
-    np.add.at(wins, first, score)
-    np.add.at(wins, second, 1 - score)
-    strength = np.ones(count)
+    sets = times.reshape(-1, len(first)).astype(float)
+    wins = np.full((len(sets), count), PRIOR)
+    games = np.zeros((len(sets), count, count))
+    for one, other, part in ((first, second, score), (second, first, 1 - score)):
+        np.add.at(wins, (slice(None), one), sets * part)
+        np.add.at(games, (slice(None), one, other), sets)
+    fitted = np.ones_like(wins)
+    left = np.arange(len(sets))  # sets that still move
     for _ in range(STEPS):
-        shares = games / (strength[:, None] + strength[None, :])
+        strength = fitted[left]
+        shares = games[left] / (strength[:, :, None] + strength[:, None, :])
         # the prior is 2 * PRIOR votes against a player of strength 1
-        new = wins / (shares.sum(axis=1) + 2 * PRIOR / (strength + 1))
-        new /= np.exp(np.log(new).mean())
-        moved = np.abs(np.log(new / strength)).max()
-        strength = new
-        if moved < TOLERANCE:
+        new = wins[left] / (shares.sum(axis=2) + 2 * PRIOR / (strength + 1))
+        new /= np.exp(np.log(new).mean(axis=1, keepdims=True))
+        fitted[left] = new
+        left = left[np.abs(np.log(new / strength)).max(axis=1) >= TOLERANCE]
+        if not len(left):
             break
-    return MEAN + POINTS * np.log(strength)
+    return (MEAN + POINTS * np.log(fitted)).reshape(*times.shape[:-1], count)

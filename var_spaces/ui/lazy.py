@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -29,13 +30,19 @@ _numbers = itertools.count(1)  # what was asked for before is new again
 class Lazy:
     """A tab inside the current Blocks.
 
+    What it is to begin with may be refused; then it says so in a line and begins as if it were
+    opened empty.
+
     Args:
         name: of the tab.
-        build: lays it out inside the current Blocks; it gets the text, which comes from the browser
-            and is to be trusted as little as any, empty when there is none.
+        build: lays it out inside the current Blocks, to begin with what was read.
+        read: reads the text, which comes from the browser and is to be trusted as little as any;
+            empty when there is none. It raises ``VarSpacesError`` for what is refused.
     """
 
-    def __init__(self, name: str, title: str, build: Callable[[str], Any]) -> None:
+    def __init__(
+        self, name: str, title: str, build: Callable[[Any], Any], read: Callable[[str], Any]
+    ) -> None:
         with gr.Tab(title, id=name, elem_id=f"tab-{name}") as tab:
             self.wanted = gr.Textbox(
                 visible="hidden", label=f"{title}: begin with", elem_id=f"{name}-wanted"
@@ -44,7 +51,7 @@ class Lazy:
             @gr.render(inputs=self.wanted, triggers=[self.wanted.change], show_progress="minimal")
             def show(wanted: str) -> None:
                 with refusing(), building(name):
-                    build("" if wanted == OPEN else wanted or "")
+                    build(_begun(read, "" if wanted == OPEN else wanted or ""))
 
         tab.select(None, self.wanted, self.wanted, js=_WANTED.format(name=name), **QUICK)
 
@@ -68,8 +75,15 @@ class LazyRuns(Lazy):
         build: Callable[[list[RunSpec]], Any],
         check: Callable[[Sequence[RunSpec]], Any] = lambda _: None,
     ) -> None:
-        super().__init__(name, title, lambda text: build(runs_of(text)))
+        super().__init__(name, title, build, self.read)
         self.check = check
+
+    def read(self, text: str) -> list[RunSpec]:
+        """The runs of a text; see :func:`runs_of`."""
+        runs = runs_of(text)
+        if runs:
+            self.check(runs)
+        return runs
 
     def restore(self, *specs: RunSpec) -> list[Any]:
         """The tab built anew, filled with accepted specs.
@@ -80,6 +94,15 @@ class LazyRuns(Lazy):
         self.check(specs)
         runs = [json.loads(spec.to_json()) for spec in specs]
         return [json.dumps({"runs": runs, "number": next(_numbers)})]
+
+
+def _begun(read: Callable[[str], Any], text: str) -> Any:
+    """What a text says; a refusal is shown in the current Blocks, and it says nothing then."""
+    try:
+        return read(text)
+    except VarSpacesError as error:
+        gr.HTML(f'<p class="vs-note" role="status">{escape(str(error))}</p>')
+        return read("")
 
 
 def runs_of(text: str) -> list[RunSpec]:

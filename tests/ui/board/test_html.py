@@ -67,6 +67,16 @@ def test_table(board):
     assert "python -m leaderboard run" in html.table(build(Source((), {}), View()))
 
 
+def test_the_head_says_which_way_it_is_ranked():
+    rows = tuple(row(result(number, 30 - number, 100 - number)) for number in (1, 2))
+    psnr, memory = (column.key for column in build(Source(rows, {}), View()).columns)
+    for key, order in ((psnr, "descending"), (memory, "ascending")):
+        board = build(Source(rows, {}), View(sort=key))
+        values = [line.value(board.sort) for line in board.lines]
+        assert values == sorted(values, reverse=order == "descending")
+        assert re.findall('aria-sort="([a-z]+)"', html.table(board)) == [order]
+
+
 def test_what_is_ranked_and_plotted_comes_first():
     """Wherever it stands in the results: a small screen shows the first columns."""
     scores = [score(f"other-{n}@1", 1) for n in range(5)]

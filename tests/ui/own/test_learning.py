@@ -7,7 +7,7 @@ import pytest
 
 from var_spaces import api
 from var_spaces.errors import VarSpacesError
-from var_spaces.ui.own import html, learning, matrix, pictures, shelf
+from var_spaces.ui.own import html, learning, matrix, pictures, shelf, tab
 from var_spaces.ui.own.learning import LearnView, Wanted, learn
 from var_spaces.ui.own.lessons import LESSONS
 from var_spaces.zoo.cards import personal
@@ -45,9 +45,9 @@ def test_it_learns_and_shows_pictures_meanwhile(folder, pictures, lesson):
 
 def test_stopped_it_keeps_what_there_is(folder, pictures):
     views = learn(wanted(folder, pictures))
-    assert not shelf.ask_to_stop(folder)  # nothing runs yet
+    assert not shelf.ask_to_stop(folder, "")  # nothing runs yet
     seen = [next(views), next(views)]
-    assert shelf.ask_to_stop(folder)
+    assert shelf.ask_to_stop(folder, "")
     *_, last = [*seen, *views]
     assert (last.phase, last.step) == ("stopped", 2)
     assert shelf.models(folder)[last.model].training["steps"] == 2
@@ -60,7 +60,26 @@ def test_who_leaves_finds_it_after_a_reload(folder, pictures):
     views.close()
     (card,) = shelf.models(folder).values()
     assert card.training["steps"] == 1
-    assert not shelf.ask_to_stop(folder)
+    assert not shelf.ask_to_stop(folder, "")
+
+
+def test_stop_of_a_training_that_waits_ends_no_other(folder, pictures, monkeypatch):
+    """Subject trains, Style waits in line, on one page; and so does Subject on another page."""
+    pages = iter(["one", "two", "one", "one", "one"])
+    monkeypatch.setattr(tab, "own_folder", lambda: folder)
+    monkeypatch.setattr(tab, "session", lambda: next(pages))
+    subject, style = LESSONS["subject"], LESSONS["style"]
+    views = learn(wanted(folder, pictures, run=tab._run(subject)))
+    next(views), next(views)
+    assert not tab._stop(subject)[0]
+    assert not tab._stop(style)[0]
+    assert next(views).phase == "running"
+    assert tab._stop(subject)[0]
+    assert next(views).phase == "running"
+    assert [view.phase for view in views] == ["stopped"]
+    with shelf.filling(folder, "later"):  # what the last one was asked is not asked of the next
+        (folder / shelf.STOP).write_text(tab._run(subject))
+        assert not shelf.is_asked_to_stop(folder, "later")
 
 
 def test_the_time_of_a_training_is_limited(folder, pictures, monkeypatch):

@@ -254,7 +254,7 @@ def test_who_waits_for_a_training_is_not_away(monkeypatch):
     now = [0.0]
     visitors = Visitors(lambda: now[0])
     one = visitors.open("one")
-    with shelf.filling(one.folder):
+    with shelf.filling(one.folder, "run"):
         now[0] = 20 * 3600.0
         visitors.open("two")
         visitors.open("three")

@@ -52,9 +52,24 @@ def test_a_chain_with_a_branch():
         and "<b>" not in strip(steps)[300:].split("remove ", 1)[1].split("&gt;")[0]
     )
     assert strip(Steps()) == ""
-    for number in range(2 * MOST):
-        steps = steps.grown(picture(number), picture(number + 100), "", "run")
-    assert len(steps.steps) <= MOST
+
+
+def test_the_oldest_steps_go_when_there_are_too_many():
+    steps = Steps()
+    for number in range(MOST + 9):
+        steps = steps.grown(picture(number), picture(number + 1), f"edit {number}", f"run{number}")
+        kept = min(MOST, number + 2)  # with the picture that was handed in
+        assert [step.image[0, 0, 0] for step in steps.steps] == list(range(number + 2))[-kept:]
+        assert [step.parent for step in steps.steps] == list(range(-1, kept - 1))
+        assert steps.at == kept - 1 and steps.undone().at == kept - 2
+    first = steps.steps[0].image
+    branch = steps.to(0).grown(first, picture(200), "again", "other")
+    assert len(branch.steps) == MOST and branch.undone().at == 0
+    assert branch.steps[0].image is first  # it is the source of the new one, so the next one goes
+    assert [step.parent for step in branch.steps] == [-1, -1, *range(1, MOST - 2), 0]
+    other = branch.grown(picture(90), picture(91), "something else", "third")
+    assert [step.label for step in other.steps[-2:]] == ["your picture", "something else"]
+    assert len(other.steps) == MOST and other.undone().at == MOST - 2
 
 
 def test_what_changed_and_what_should_not_have():

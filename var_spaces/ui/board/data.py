@@ -5,11 +5,12 @@ Stores are read once and again when their head moves, however many visitors look
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 from filelock import FileLock
 
@@ -19,22 +20,28 @@ from leaderboard.reproduction import Reproduced, reproduced
 from leaderboard.result import Result
 from leaderboard.store import Store, open_store, reading_stores
 from leaderboard.store.folder import FolderBackend
-from leaderboard.submissions.queue import Queue
+from leaderboard.submissions.queue import LEASE, Queue
 from leaderboard.submissions.request import Request
 from leaderboard.submissions.verdict import Verdict
 from leaderboard.suites.base import get_suite
 from leaderboard.table.board import Board, Source, build
+from leaderboard.table.fitting import fitted
 from leaderboard.table.view import View
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
+from var_spaces.ui.once import once
 
 WORKER_VARIABLE = "VAR_SPACES_LEADERBOARD_WORKER"  # on, off; else on for a local folder
 NEWEST = 30  # submissions that are listed
+REST = 30.0  # seconds between two looks for what was left behind
+
+log = logging.getLogger(__name__)
 
 _lock = threading.Lock()
 _worker: threading.Thread | None = None
 _asked = False  # somebody wants the queue worked off, and the worker has not begun since
+_resumed = float("-inf")  # when what was left behind was taken up last
 
 
 def source() -> Source:
@@ -43,13 +50,17 @@ def source() -> Source:
     return _read(tuple((str(store.backend), store.backend.head()) for store in stores))
 
 
-@lru_cache(maxsize=2)
+@once(2)
 def _read(_heads: tuple[tuple[str, str], ...]) -> Source:
     return Source.of(reading_stores())
 
 
-def board(view: View) -> Board:
-    return build(source(), view)
+def board(view: View) -> tuple[Board, View, str]:
+    """What a view shows, what of the view that is, and a line if its protocol is another one; see
+    :func:`leaderboard.table.fitting.fitted`."""
+    rows = source()
+    view, told = fitted(rows, view)
+    return build(rows, view), view, told
 
 
 def row(id: str) -> tuple[Result, Verdict | None]:
@@ -91,7 +102,7 @@ def papers() -> tuple[Reproduced, ...]:
     return _papers(tuple((str(store.backend), store.backend.head()) for store in stores))
 
 
-@lru_cache(maxsize=1)
+@once(1)
 def _papers(_heads: tuple[tuple[str, str], ...]) -> tuple[Reproduced, ...]:
     rows = source().rows
     return tuple(reproduced(row, rows) for row in paper_rows().values())
@@ -119,13 +130,44 @@ def submit(suite: str, entry: Entry, submitter: str) -> Request:
 
 def newest() -> tuple[Request, ...]:
     """The newest submissions, newest first."""
+    return _requests(open_store())[::-1][:NEWEST]
+
+
+def _requests(store: Store) -> tuple[Request, ...]:
+    """All submissions, oldest first."""
+    return _listed((str(store.backend), store.backend.head()))
+
+
+@once(1)
+def _listed(_head: tuple[str, str]) -> tuple[Request, ...]:
+    return tuple(Queue(open_store()).requests())
+
+
+def resume() -> bool:
+    """Work off what was left behind: by a page that was started anew, or by a worker that died.
+
+    Whoever looks at the submissions calls this, so it does no more than look at what is known. What
+    a living worker runs is left to it; what fails at once is tried again after a rest.
+
+    Returns:
+        Whether any submission waits or runs.
+    """
     store = open_store()
-    return _newest((str(store.backend), store.backend.head()))
+    waiting = [request for request in _requests(store) if request.is_open]
+    if any(request.is_free(time.time(), LEASE) for request in waiting) and _rested():
+        ensure_worker(store)
+    return bool(waiting)
 
 
-@lru_cache(maxsize=1)
-def _newest(_head: tuple[str, str]) -> tuple[Request, ...]:
-    return tuple(Queue(open_store()).requests()[::-1][:NEWEST])
+def _rested() -> bool:
+    """Whether it is time to look again for what was left behind; true once for each time."""
+    global _resumed
+    with _lock:
+        now = time.monotonic()
+        rested = now - _resumed >= REST
+        if rested:
+            _resumed = now
+        return rested
 
 
 def ensure_worker(store: Store) -> None:
@@ -149,14 +191,17 @@ def works_here(store: Store) -> bool:
 
 
 def _work(store: Store) -> None:
-    """Until the queue is empty; the next submission starts it again."""
+    """Until nothing is free; the next submission starts it again, and so does :func:`resume`."""
     from leaderboard.submissions.worker import Worker
 
     worker = Worker(Queue(store))
-    with _alone(store):
-        while _is_asked():
-            while worker.once() is not None:
-                continue
+    try:
+        with _alone(store):
+            while _is_asked():
+                while worker.once() is not None:
+                    continue
+    except (VarSpacesError, OSError) as error:  # the store is out of reach for now
+        log.warning("Submissions cannot be worked off: %s", error)
 
 
 @contextmanager

@@ -23,13 +23,14 @@ IDENTICAL = "identical"
 STATES = {"queued": "Waiting", "running": "Running", "done": "Done", "failed": "Failed"}
 
 
-def table(board: Board, shown: Sequence[str] = ()) -> str:
+def table(board: Board, shown: Sequence[str] = (), said: str = "") -> str:
     """The lines of a board; a click on an entry selects it, one on a header ranks by it.
 
     Models as they come are pinned above, with the rank that they have.
 
     Args:
         shown: keys of the columns to show; empty shows all.
+        said: a line above them, as plain text.
     """
     if not board.columns:
         return (
@@ -44,8 +45,9 @@ def table(board: Board, shown: Sequence[str] = ()) -> str:
     others = [line for line in board.lines if not is_baseline(line)]
     rows = "".join(_row(line, columns) for line in (*pinned, *others))
     empty = '<tr><td colspan="99">No row passes the filters.</td></tr>'
+    above = f'<p class="vs-note" role="status">{escape(said)}</p>' if said else ""
     return (
-        f"{_caption(board)}"
+        f"{above}{_caption(board)}"
         '<div class="vs-scroll" tabindex="0" role="region" aria-label="Leaderboard">'
         '<table class="vs-table vs-board"><thead><tr><th scope="col">#</th>'
         f'<th scope="col">Entry</th><th scope="col">{term("verified", "Checked")}</th>{heads}</tr>'
@@ -88,7 +90,8 @@ def _skipped(board: Board) -> str:
 
 def _head(column: Column, sort: Column | None) -> str:
     arrow = "↑" if column.better == "higher" else "↓"
-    ranked = ' aria-sort="descending"' if column is sort else ""
+    order = "descending" if column.better == "higher" else "ascending"  # the best stands first
+    ranked = f' aria-sort="{order}"' if column is sort else ""
     unit = f", {column.unit}" if column.unit else ""
     return (
         f'<th scope="col" title="{escape(column.metric, quote=True)}"{ranked}>'

@@ -53,7 +53,7 @@ def add_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
     Returns:
         What lets a page open the tab from its address, given the page and the holder of its tabs.
     """
-    lazy = Lazy(TAB, "Leaderboard", build_board)
+    lazy = Lazy(TAB, "Leaderboard", build_board, View.from_query)
 
     def load(request: gr.Request) -> list[Any]:
         given = request.query_params
@@ -64,20 +64,19 @@ def add_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
     return lambda page, holder: page.load(load, None, [lazy.wanted, holder], **CAREFUL)
 
 
-def build_board(query: str = "") -> None:
+def build_board(view: View | None = None) -> None:
     """Lay out and wire the tab inside the current Blocks.
 
     Args:
-        query: of an address that chooses a view, else empty.
+        view: that an address asks for.
     """
-    view = View.from_query(query) if query else View()
-    first = data.board(view)
+    first, view, told = data.board(view or View())
     gr.HTML(ABOUT, apply_default_css=False)
     filters = Filters(first, view)
     picture = gr.HTML(
         plot.pareto(first), elem_id="board-plot", elem_classes="vs-card", js_on_load=PICK
     )
-    rows = gr.HTML(html.table(first, view.columns), elem_id="board-table", js_on_load=PICK)
+    rows = gr.HTML(html.table(first, view.columns, told), elem_id="board-table", js_on_load=PICK)
     with gr.Row(elem_classes="vs-actions"):
         csv = gr.Button("Download CSV", size="md", elem_id="board-csv")
     text = gr.JSON(visible=False)  # for the browser, which makes the file
@@ -87,9 +86,8 @@ def build_board(query: str = "") -> None:
 
     def look(**given: Any) -> list[Any]:
         with refusing():
-            view = Filters.view(given)
-            found = data.board(view)
-        shown = _shown(found, view)
+            found, view, told = data.board(Filters.view(given))
+        shown = _shown(found, view, told)
         shown[filters.outputs.index(filters.search)] = gr.skip()  # the visitor may still type
         return [*shown, _query(view)]
 
@@ -119,8 +117,9 @@ def build_board(query: str = "") -> None:
     _submissions(look, filters, [*shown, address], first.protocol)
 
 
-def _shown(board: Board, view: View) -> list[Any]:
-    return [*Filters.updates(board, view), plot.pareto(board), html.table(board, view.columns)]
+def _shown(board: Board, view: View, told: str) -> list[Any]:
+    table = html.table(board, view.columns, told)
+    return [*Filters.updates(board, view), plot.pareto(board), table]
 
 
 def _query(view: View) -> str:
@@ -140,7 +139,8 @@ def _details(event: gr.EventData) -> Any:
 def _csv(**given: Any) -> dict[str, str]:
     """The rows in view as a file that the browser makes: none of them stays here."""
     with refusing():
-        return {"name": "leaderboard.csv", "text": to_csv(data.board(Filters.view(given)))}
+        found, _, _ = data.board(Filters.view(given))
+        return {"name": "leaderboard.csv", "text": to_csv(found)}
 
 
 # controls of a view by its fields, in the order of their updates
@@ -204,7 +204,7 @@ class Filters:
 
     @staticmethod
     def updates(board: Board, view: View) -> list[dict[str, Any]]:
-        """What the controls show of a board."""
+        """What the controls show of a board and the view of it, which chooses what there is."""
         columns = [(column.title, column.key) for column in board.columns]
         names = board.choices
 
@@ -212,8 +212,7 @@ class Filters:
             return gr.update(choices=columns, value=found.key if found else None)
 
         def several(kind: str, chosen: tuple[str, ...]) -> dict[str, Any]:
-            choices = list(names.get(kind, ()))
-            return gr.update(choices=choices, value=[name for name in chosen if name in choices])
+            return gr.update(choices=list(names.get(kind, ())), value=list(chosen))
 
         protocols = list(data.source().suites)
         return [
@@ -226,10 +225,7 @@ class Filters:
             column(board.x),
             column(board.y),
             gr.update(value=view.verified),
-            gr.update(
-                choices=columns,
-                value=[key for key in view.columns if key in dict(columns).values()],
-            ),
+            gr.update(choices=columns, value=list(view.columns)),
         ]
 
 
@@ -291,6 +287,6 @@ def _submissions(
 
 
 def _listed() -> tuple[str, bool]:
-    """The list of submissions, and whether one of them is not done."""
-    newest = data.newest()
-    return html.submissions(newest, time.time()), any(request.is_open for request in newest)
+    """The list of submissions, and whether one is not done; what was left behind goes on."""
+    waiting = data.resume()
+    return html.submissions(data.newest(), time.time()), waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -22,7 +23,8 @@ from var_spaces.ui.compare.comparing import TAB, WHOLE, Board
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import Fields
-from var_spaces.ui.queue.wiring import CAREFUL, QUICK, fills, refusal, refusing, runs
+from var_spaces.ui.once import once
+from var_spaces.ui.queue.wiring import HIDDEN, QUICK, fills, refusal, refusing, runs
 from var_spaces.ui.run import handlers, pixels, stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.ui.run.view import RunView
@@ -39,6 +41,8 @@ WINNERS = {
     "both-bad": "Both bad",
 }
 ENOUGH = 10  # votes that an interval needs
+# A ranking is worked out for each vote, and takes a processor for a moment: one after another.
+VOTING = {**HIDDEN, "concurrency_id": "votes", "concurrency_limit": 1}
 HEADS = ("Configuration", "Points", "95 % interval", "Votes")
 ROUNDS = Rounds()
 READY = (
@@ -97,7 +101,7 @@ def build_battle(card: Card) -> None:
             _voting(winner),
             [ticket, seen],
             [status, table, ticket, seen, *buttons.values()],
-            **CAREFUL,
+            **VOTING,
         )
     for key in ("model", "task"):
         fills(
@@ -173,9 +177,15 @@ def _vote(
     )
     said = stage.line("done", f"Thank you. {names}", 1)
     alike = comparable(votes.decided(found), battle.a)
-    table = rank_table(ranking(alike), len(alike))
+    table = rank_table(_ranked(tuple(sorted(Counter(alike).items()))), len(alike))
     judged = seen | {frozenset((battle.a, battle.b))}
     return said, gr.update(value=table, visible=True), None, judged, *_switch(False)
+
+
+@once(8)
+def _ranked(cast: tuple[tuple[tuple[str, str, str], int], ...]) -> tuple[Rank, ...]:
+    """The ranking of votes, each with how often it was cast: their order says nothing."""
+    return tuple(ranking(list(Counter(dict(cast)).elements())))
 
 
 def _switch(on: bool) -> list[dict]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +23,7 @@ from var_spaces.ui.form.layout import Fields
 from var_spaces.ui.form.values import read_methods
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
-from var_spaces.ui.queue.wiring import QUICK, fills, refusal, refusing, runs
+from var_spaces.ui.queue.wiring import QUICK, UNEXPECTED, fills, refusal, refusing, runs
 from var_spaces.ui.run import handlers, pixels, stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.ui.words import SECTIONS, bytes_text, seconds_text
@@ -31,6 +32,8 @@ from var_spaces.zoo.cards import Card, get_card
 NOTHING = "none"
 KEPT = ("model", "task")
 ENDED = "{n} runs; each cell is the single run with its values."
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,18 +207,36 @@ def build_grid(card: Card) -> None:
 
 
 def _draw(x: str, x_values: str, y: str, y_values: str, **given: Any) -> Iterator[tuple[Any, Any]]:
+    down = None if y == NOTHING else (y, y_values)
+    yield from drawn(lambda: plan_grid(WHOLE.shown(given), (x, x_values), down), ENDED)
+
+
+def drawn(planned: Callable[[], Grid], ended: str) -> Iterator[tuple[Any, Any]]:
+    """Status and table while the runs of a grid are drawn, however that ends; closing it stops the
+    one that is drawn.
+
+    Args:
+        planned: gives the empty grid; what it refuses is shown as what a run refuses.
+        ended: see :func:`shown`.
+
+    Raises:
+        gradio.Error: after the status said that it failed; one line for the visitor.
+    """
     try:
-        down = None if y == NOTHING else (y, y_values)
-        grid = plan_grid(WHOLE.shown(given), (x, x_values), down)
-        yield shown(grid, "running", ENDED)
+        grid = planned()
+        yield shown(grid, "running", ended)
         with closing(run(grid)) as grids:
             for grid in grids:
-                yield shown(grid, "running", ENDED)
-        yield shown(grid, "done", ENDED)
+                yield shown(grid, "running", ended)
+        yield shown(grid, "done", ended)
+        return
     except VarSpacesError as error:
-        said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
-        yield said, gr.skip()
-        raise refusal(str(error)) from None
+        message = str(error)
+    except Exception:
+        log.exception("A grid failed.")
+        message = UNEXPECTED
+    yield stage.line("failed", f"<b>Not drawn.</b> {escape(message)}", 0), gr.skip()
+    raise refusal(message)
 
 
 def plan_grid(

@@ -80,6 +80,7 @@ class Wanted:
         base: id of the model that learns.
         start: name of the settings to begin with.
         steps: None for those of the settings.
+        run: name of this training, by which it can be asked to end.
     """
 
     lesson: str
@@ -89,6 +90,7 @@ class Wanted:
     base: str
     start: str = "embedded"
     steps: int | None = None
+    run: str = ""
 
 
 def check(wanted: Wanted) -> Card:
@@ -122,7 +124,7 @@ def learn(wanted: Wanted) -> Iterator[LearnView]:
     view = LearnView(wanted.lesson, "loading")
     try:
         card = check(wanted)
-        with shelf.filling(wanted.folder):
+        with shelf.filling(wanted.folder, wanted.run):
             yield view
             from var_spaces.zoo.residency import ZOO
 
@@ -151,7 +153,7 @@ def _taught(wanted: Wanted, base: LoadedModel, view: LearnView) -> Iterator[Lear
                 for name, loss in lesson.losses(at).items():
                     losses.setdefault(name, []).append(loss)
                 last, now = at.step == at.steps, time.monotonic()
-                if shelf.is_asked_to_stop(wanted.folder):
+                if shelf.is_asked_to_stop(wanted.folder, wanted.run):
                     phase, why = "stopped", "You stopped it"
                 elif now - began > most and not last:
                     phase, why = "stopped", f"{most} seconds are all that is allowed here"

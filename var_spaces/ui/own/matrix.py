@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
-from html import escape
-from typing import Any
 
 import gradio as gr
 
@@ -20,7 +18,7 @@ from var_spaces.ui.own.present import follow, holder, present
 from var_spaces.ui.own.prompts import plain, request
 from var_spaces.ui.own.shelf_view import ShelfView, named
 from var_spaces.ui.own.visitors import own_folder, own_models
-from var_spaces.ui.queue.wiring import QUICK, refusal, runs
+from var_spaces.ui.queue.wiring import QUICK, runs
 from var_spaces.ui.run import stage
 from var_spaces.ui.run.screen import LIVE
 from var_spaces.zoo.cards import get_card
@@ -28,6 +26,7 @@ from var_spaces.zoo.cards import get_card
 CONTENT, STYLE = "<content>", "<style>"
 THINGS, STYLES = "car, castle, dog, apple", "flat, soft, glossy, round"
 SAME = "the same picture"
+ENDED = "{n} pictures; click one to see it large."
 # A click on a picture of the table hands its prompt on.
 PICK = """element.addEventListener("click", event => {
   const image = event.target.closest("td[data-state=done] img");
@@ -109,20 +108,21 @@ def _listed(text: str) -> list[str]:
 def _draw(
     tell: bool, model: str | None, other: str | None, things: str, styles: str, seed: str
 ) -> Iterator[tuple]:
-    try:
+    """Draw the table.
+
+    Args:
+        tell: whether the last output is told which models the visitor has: a pair may be new.
+    """
+
+    def planned() -> Grid:
         number = request(model, CONTENT, seed).seed
-        if other and other != model:
-            model = _pair(model, other)
-        table = plan_table(model, things, styles, number)
-        yield (*_shown(table, "running"), *[gr.skip()] * tell)
-        with closing(grid.run(table)) as tables:
-            for table in tables:
-                yield (*_shown(table, "running"), *[gr.skip()] * tell)
-        yield (*_shown(table, "done"), *[present()] * tell)
-    except VarSpacesError as error:
-        said = stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0)
-        yield (gr.update(value=said, visible=True), gr.skip(), *[gr.skip()] * tell)
-        raise refusal(str(error)) from None
+        named = _pair(model, other) if other and other != model else model
+        return plan_table(named, things, styles, number)
+
+    with closing(grid.drawn(planned, ENDED)) as drawn:
+        for said, table in drawn:
+            yield (gr.update(value=said, visible=True), table, *[gr.skip()] * tell)
+    yield (gr.skip(), gr.skip(), *[present()] * tell)
 
 
 def _pair(content: str, style: str) -> str:
@@ -141,8 +141,3 @@ def _pair(content: str, style: str) -> str:
     one, two = known[content], known[style]
     title = f"{one.adapter.get('content')} in {two.adapter.get('style')}"
     return shelf.keep(folder, title, lambda out: recombine(one, two, out))
-
-
-def _shown(table: Grid, phase: str) -> tuple[Any, Any]:
-    said, shown = grid.shown(table, phase, "{n} pictures; click one to see it large.")
-    return gr.update(value=said, visible=True), shown

@@ -43,7 +43,7 @@ MAX_NOTES = 4096  # bytes of what a card tells of its training
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models make equal files
 _one = Lock()  # comes in at a time
 LOADING = 3600.0  # seconds before a training begins, at most
-BUSY, STOP = ".learning", ".stop"  # a training fills the shelf; it is asked to end
+BUSY, STOP = ".learning", ".stop"  # which training fills the shelf; which is asked to end
 
 
 def models(folder: Path, adapter: str = "") -> dict[str, Card]:
@@ -250,10 +250,14 @@ def _is_short(notes: Any) -> bool:
 
 
 @contextmanager
-def filling(folder: Path) -> Iterator[None]:
-    """Around a training: others see that there is one, and may ask it to end."""
+def filling(folder: Path, run: str) -> Iterator[None]:
+    """Around a training: others see that there is one, and may ask it to end.
+
+    Args:
+        run: name of the training; one of the same visitor may wait for it to end.
+    """
     (folder / STOP).unlink(missing_ok=True)
-    (folder / BUSY).touch()
+    (folder / BUSY).write_text(run, "utf-8")
     try:
         yield
     finally:
@@ -261,11 +265,11 @@ def filling(folder: Path) -> Iterator[None]:
         (folder / STOP).unlink(missing_ok=True)
 
 
-def ask_to_stop(folder: Path) -> bool:
-    """Ask the training that fills this shelf to end after its next step; whether there is one."""
-    busy = is_filled(folder)
+def ask_to_stop(folder: Path, run: str) -> bool:
+    """Ask a training to end after its next step; whether it is the one that fills this shelf."""
+    busy = is_filled(folder) and _told(folder / BUSY) == run
     if busy:
-        (folder / STOP).touch()
+        (folder / STOP).write_text(run, "utf-8")
     return busy
 
 
@@ -279,5 +283,13 @@ def is_filled(folder: Path) -> bool:
     return time.time() - began < train_seconds() + LOADING
 
 
-def is_asked_to_stop(folder: Path) -> bool:
-    return (folder / STOP).exists()
+def is_asked_to_stop(folder: Path, run: str) -> bool:
+    return _told(folder / STOP) == run
+
+
+def _told(path: Path) -> str | None:
+    """The training that a file names; None if there is no file."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None

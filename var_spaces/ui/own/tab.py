@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +21,7 @@ from var_spaces.ui.own.lessons import FEWEST_STEPS, LESSONS, MOST_STEPS, Lesson,
 from var_spaces.ui.own.present import holder, present
 from var_spaces.ui.own.shelf_view import ShelfView
 from var_spaces.ui.own.suggest import suggested
-from var_spaces.ui.own.visitors import own_folder
+from var_spaces.ui.own.visitors import own_folder, session
 from var_spaces.ui.queue.limits import train_seconds
 from var_spaces.ui.queue.line import HERE
 from var_spaces.ui.queue.wiring import CAREFUL, PICTURES, QUICK, refusal, refusing, runs
@@ -160,7 +161,7 @@ def build_lesson(name: str) -> None:
     )
     asked = gr.State(False)
     leave = CANCEL.format(name=name)
-    stopping = bench.stop.click(_stop, None, [asked, status], **CAREFUL)
+    stopping = bench.stop.click(partial(_stop, lesson), None, [asked, status], **CAREFUL)
     stopping.success(None, asked, None, js=leave, **QUICK)
     bench.cancel.click(lambda: stage.stopped(), None, status, cancels=[run], **QUICK)
     bench.files.change(
@@ -223,7 +224,9 @@ def _teach(lesson: Lesson, tell: bool, files: Any, crops: Any, *rest: Any) -> It
         cut = map(pictures.cut, found, pictures.chosen(crops, len(found)))
         named = {w.key: str(given).strip() for w, given in zip(lesson.words, words, strict=True)}
         steps = int(steps) if steps else None
-        wanted = Wanted(lesson.tab, own_folder(), tuple(cut), named, base, start, steps)
+        wanted = Wanted(
+            lesson.tab, own_folder(), tuple(cut), named, base, start, steps, _run(lesson)
+        )
         check(wanted)
     except VarSpacesError as error:
         view = LearnView(lesson.tab, "failed", message=str(error))
@@ -237,9 +240,14 @@ def _teach(lesson: Lesson, tell: bool, files: Any, crops: Any, *rest: Any) -> It
                 raise refusal(view.message)
 
 
-def _stop() -> tuple[bool, Any]:
+def _run(lesson: Lesson) -> str:
+    """Name of the training of a lesson on the present page, which has one at a time."""
+    return hashlib.sha256(f"{lesson.tab} {session()}".encode()).hexdigest()
+
+
+def _stop(lesson: Lesson) -> tuple[bool, Any]:
     """Ask the training to end, if it is running and not waiting; then it ends after its step."""
     with refusing():
-        busy = shelf.ask_to_stop(own_folder())
+        busy = shelf.ask_to_stop(own_folder(), _run(lesson))
         said = "<b>Stopping.</b> What has been learned so far is being kept."
         return busy, stage.line("running", said, 1.0) if busy else gr.skip()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from functools import partial
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -17,7 +15,7 @@ from var_spaces.ui.compare import grid
 from var_spaces.ui.compare.grid import Grid
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.form.layout import FormLayout
-from var_spaces.ui.queue.wiring import PICTURES, QUICK, refusal, runs
+from var_spaces.ui.queue.wiring import PICTURES, QUICK, runs
 from var_spaces.ui.run import handlers, stage
 from var_spaces.ui.run.screen import LIVE
 
@@ -112,13 +110,4 @@ def plan_prompts(form: Form, prompts: str, given: Mapping[str, Any]) -> Grid:
 
 
 def _draw_all(form: Form, prompts: str, **given: Any) -> Iterator[tuple[Any, Any]]:
-    try:
-        table = plan_prompts(form, prompts, form.shown(given))
-        yield grid.shown(table, "running", ENDED)
-        with closing(grid.run(table)) as tables:
-            for table in tables:
-                yield grid.shown(table, "running", ENDED)
-        yield grid.shown(table, "done", ENDED)
-    except VarSpacesError as error:
-        yield stage.line("failed", f"<b>Not drawn.</b> {escape(str(error))}", 0), gr.skip()
-        raise refusal(str(error)) from None
+    yield from grid.drawn(lambda: plan_prompts(form, prompts, form.shown(given)), ENDED)

@@ -5,7 +5,7 @@ Pure values; who shows them is ``steps_view.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
@@ -29,7 +29,7 @@ class Step:
         image: ``(H, W, 3)`` uint8.
         label: what was asked for.
         run: id of the run that drew it; empty for one that was handed in.
-        parent: number of the step that it was made from; -1: none.
+        parent: number of the step that it was made from; -1: none, or one that is not kept.
     """
 
     image: np.ndarray
@@ -56,12 +56,16 @@ class Steps:
         return equal[-1] if equal else -1
 
     def grown(self, source: np.ndarray, image: np.ndarray, label: str, run: str) -> Steps:
-        """One more picture, made from ``source``; the oldest chain goes when there are too many."""
-        found = self if len(self.steps) + 2 <= MOST else Steps()
-        number, steps = found._number(source), found.steps
+        """One more picture, made from ``source``; the oldest ones go when there are too many."""
+        number, steps = self._number(source), self.steps
         if number < 0:
             number, steps = len(steps), (*steps, Step(source, "your picture"))
-        return Steps((*steps, Step(image, label, run, number)), len(steps))
+        steps = (*steps, Step(image, label, run, number))
+        # what the new one was made from stays, however old: one can go back to it
+        gone = [n for n in range(len(steps)) if n != number][: max(0, len(steps) - MOST)]
+        places = {n: place for place, n in enumerate(n for n in range(len(steps)) if n not in gone)}
+        kept = (replace(steps[n], parent=places.get(steps[n].parent, -1)) for n in places)
+        return Steps(tuple(kept), len(places) - 1)
 
     def to(self, number: int) -> Steps:
         """Stand at a step; a number that there is not changes nothing."""
