@@ -214,13 +214,13 @@ def test_where_an_engine_draws_own_models_take_turns_here(folder, monkeypatch):
     monkeypatch.setenv("VAR_SPACES_ENGINE", "ray://127.0.0.1:1")  # which nobody asks for them
     monkeypatch.setattr(turns, "PATIENCE", 0.01)
     name = teach(folder)
-    settings = {"model": name, "prompt": "a dog", "previews": False}
     with personal([folder]):
-        with closing(api.stream(**settings)) as first:
+        spec, _ = api.make_spec(name, prompt="a dog")
+        with closing(api.stream(spec)) as first:
             next(first)
             with pytest.raises(VarSpacesError, match="one run at a time"):
-                next(api.stream(**settings))
-        with closing(api.stream(**settings)) as second:
+                next(api.stream(spec))
+        with closing(api.stream(spec)) as second:
             assert type(next(second)).__name__ == "Started"
 
 
