@@ -27,10 +27,10 @@ def run(arguments: Sequence[str]) -> None:
     )
     suite, settings = get_suite(given.get("suite", "embedded-style")), settings_of(args)
     words_of(suite)
-    from var_spaces.zoo.cards import get_card
+    from var_spaces.zoo.cards import check_new, get_card
 
     card = get_card(given.get("base", "t2i-bit"), "generator")
-    personal.check_out(args.out, given.get("replace", False))
+    check_new(args.out, given.get("replace", False))
     with personal.leased(card, given.get("device")) as base:
         progress = (lambda *_: None) if given.get("quiet") else show_progress
         learn(suite, base, settings, args.out, WORK, progress)

@@ -105,7 +105,7 @@ def test_the_command(folder, capsys, monkeypatch):
     assert main(["learn", *flags, "--all-scales", "--out", str(out)]) == 0
     assert "run --suite tiny-styles --model mine" in capsys.readouterr().out
     assert main(["learn", *flags, "--out", str(out)]) == 2
-    assert "exists: choose another --out" in capsys.readouterr().err
+    assert "exists: choose another folder" in capsys.readouterr().err
 
 
 def test_a_suite_without_pictures_is_refused():
