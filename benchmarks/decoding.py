@@ -46,7 +46,7 @@ from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
 from var_spaces.training.recipes.class_base import EVAL_SEED, ClassRecipe, ClassTraining
-from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.cards import get_card, known
 from var_spaces.zoo.residency import ZOO
 
 BATCH, TIMED, ROUNDS = 32, 4, 3
@@ -155,8 +155,9 @@ class Bench:
 
     @torch.no_grad()
     def probe(self) -> dict[str, list[float]]:
-        """Loss per scale of the base with half of its blocks at some scales only (VARiant, §3)."""
-        base = ZOO.model(self.lineup.base).backbone
+        """Loss per scale of the large model, untrained for it, with half of its blocks at some
+        scales only (VARiant, §3)."""
+        base = ZOO.model(self.lineup.untrained).backbone
         half = sub_network(len(base.blocks), len(base.blocks) // 2)
         train = SceneSampler(self.recipe.atlas, replace(self.recipe.recipe, split="train"))
         labels, styles, ids, tokens = self.recipe.batch(train, EVAL_SEED, 0, 64)
@@ -239,7 +240,9 @@ def main() -> None:
             spent.append(bench.seconds(*wanted[name]))
     for name, spent in rounds.items():
         cells[name] |= {"seconds": statistics.median(spent), "rounds": spent}
-    probe = once(args.cells, f"probe {args.lineup}", bench.probe)
+    probe = {}
+    if lineup.untrained in known("generator"):
+        probe = once(args.cells, f"probe {args.lineup}", bench.probe)
     counted = once(args.cells, "counted", lambda: {k: asdict(c) for k, c in full_size().items()})
     costs = {name: Cost(**cost) for name, cost in counted.items()}
     text = page(lineup, cells, probe, costs)

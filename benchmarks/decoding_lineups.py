@@ -19,7 +19,8 @@ class Lineup:
         page: name of the page in ``docs/results``.
         title: of the page.
         base, small: the large model, and the one that refines what it drafts.
-        supernet: the large one, trained for several depths.
+        supernet: the large one, trained for several depths; it may be the base itself.
+        untrained: the large one before that.
         drafter, refiner: both, tuned for each other (CoDe).
         bridge: first scales that a supernet always runs at full depth.
         drafted: numbers of scales that are drafted, the most telling first.
@@ -33,6 +34,7 @@ class Lineup:
     base: str
     small: str
     supernet: str
+    untrained: str
     drafter: str
     refiner: str
     bridge: int
@@ -54,8 +56,11 @@ class Lineup:
             for state, (drafter, refiner) in pairs.items():
                 pair = {"name": "collaborative", "refiner": refiner, "drafted": drafted}
                 found[f"CoDe N={drafted} {state}"] = drafter, pair
-        found |= self._supernets({"untrained": self.base, "supernet": self.supernet}, self.depths)
-        found["VARiant full depth supernet"] = self.supernet, {"name": "plain"}
+        states = {"untrained": self.untrained, "supernet": self.supernet}
+        found |= self._supernets(states, self.depths)
+        for state, model in states.items():
+            if model != self.base:
+                found[f"VARiant full depth {state}"] = model, {"name": "plain"}
         for state, model in self.equal_steps.items():
             found |= self._supernets({state: model}, self.depths)
             found[f"VARiant full depth {state}"] = model, {"name": "plain"}
@@ -85,6 +90,7 @@ LINEUPS = {
         base="var-base",
         small="var-small",
         supernet="var-supernet",
+        untrained="var-base",
         drafter="var-drafter",
         refiner="var-refiner",
         bridge=3,
@@ -102,7 +108,8 @@ LINEUPS = {
         title="Decoding strategies on ten scales",
         base="var-ten",
         small="var-ten-small",
-        supernet="var-ten-supernet",
+        supernet="var-ten",
+        untrained="var-ten-first",
         drafter="var-ten-drafter",
         refiner="var-ten-refiner",
         bridge=6,

@@ -84,7 +84,7 @@ def page(
         f"the first {lineup.bridge} of {scales} scales. Parameters count every model of a case."
         f"\n\n{table(HEAD, rows.values())}\n\n![Quality against time]({lineup.page}.png)\n\n"
         + (EQUAL.format(base=lineup.base, table=table(HEAD, equal)) if equal else "")
-        + probed(lineup.base, probe)
+        + (probed(lineup.untrained, probe) if probe else "")
         + f"## Full size, counted\n\n{describe(costs)}"
     )
 

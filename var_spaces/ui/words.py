@@ -114,7 +114,7 @@ class Limits(NamedTuple):
 
 
 # What models that come along cannot do, where it is asked for, by field; what stands on them can do
-# no more. Measured in docs/edit.md and docs/text_to_image.md.
+# no more. Measured in docs/edit.md, docs/text_to_image.md and docs/training.md.
 LIMITS: Mapping[str, Limits] = {
     "inputs.instruction": Limits(
         "embedded-instruct",
@@ -132,6 +132,16 @@ LIMITS: Mapping[str, Limits] = {
             "background, where you ask for them; it seldom gives two things a colour each, and "
             "what is asked for on a side alone may come twice.",
             "t2i-bit": "This model draws one large thing in a style on a plain background.",
+        },
+    ),
+    "inputs.style": Limits(
+        "embedded-class",
+        {
+            "var-base": "Things that this model has never seen in a style come out in another one "
+            "half of the time; all others hardly ever.",
+            "var-small": "One picture in five comes out in another style.",
+            "hmar": "One picture in eleven comes out in another style.",
+            "flexvar": "One picture in three comes out in another style, and things are soft.",
         },
     ),
 }

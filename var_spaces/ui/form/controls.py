@@ -109,15 +109,17 @@ class Controls:
             return self._methods(card, task, value)
         if field.role == "model":
             return gr.update(value=value, info=_help(field, card))
+        # what a model cannot do changes with it
+        told = {"info": _help(field, card)} if field.key in LIMITS else {}
         choices = self._choices(field, card, task)
         if choices is None or field.option.choices:
-            if field.key in LIMITS:
-                return gr.update(value=value, visible=True, info=_help(field, card))
-            return gr.update(value=value, visible=True) if field.role == "input" else value
+            shown = {"value": value, "visible": True, **told}
+            return gr.update(**shown) if field.role == "input" else value
         return gr.update(
             value=_chosen(value, choices),
             choices=choices,
             visible=_is_choice(field, choices),
+            **told,
         )
 
     def updates(
