@@ -181,12 +181,13 @@ class Bench:
 
     def seconds(self, model: str, decoding: dict[str, Any]) -> float:
         """Processor seconds per image of the scales."""
-        steps, spent = loop.run(self.setup(model, decoding, 0, TIMED)), 0.0
+        count = min(TIMED, len(self.labels))
+        steps, spent = loop.run(self.setup(model, decoding, 0, count)), 0.0
         try:
             while True:
                 started = time.process_time()
                 if not isinstance(next(steps), ScaleDone):
-                    return spent / TIMED
+                    return spent / count
                 spent += time.process_time() - started
         finally:
             steps.close()

@@ -12,6 +12,7 @@ from var_spaces.adapters.base import Given, Loaded
 from var_spaces.adapters.echo_run import Seen, extend
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.decoding.backbone import BatchRow
+from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.residency import Residency
 from var_spaces.zoo.writer import save_model
@@ -64,6 +65,16 @@ def noisy(own):
         for parameter in own.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
     return own
+
+
+@pytest.mark.parametrize("changes", [{"content_tokens": 9}, {"content_dim": 4}, {"side": 16}])
+def test_latents_of_another_size_are_refused(base, changes):
+    """A card that names another encoder than the one that the weights were trained with."""
+    picture = torch.zeros(1, 3, SIDE, SIDE)
+    see = adapter(semantic=False).see(base.tokenizer, picture)
+    assert see.content.shape == (1, TOKENS, 6)
+    with pytest.raises(VarSpacesError, match="has learned from"):
+        adapter(semantic=False, **changes).see(base.tokenizer, picture)
 
 
 def test_it_begins_as_the_base(base):

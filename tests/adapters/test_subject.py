@@ -10,6 +10,7 @@ import torch
 from tests.infinity import write_models
 from var_spaces import api, methods
 from var_spaces.adapters.base import Given, Loaded
+from var_spaces.adapters.subject_run import with_learned
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.minilm import MiniLM
 from var_spaces.errors import VarSpacesError
@@ -109,6 +110,27 @@ def test_learned_rows_stand_where_the_placeholder_is(base):
     assert torch.equal(read("no subject here"), encoder.encode(["no subject here"]).packed)
     cut = read("word " * 40 + "<it>")  # beyond what the encoder reads
     assert not any(torch.equal(row, rows[0]) for row in cut)
+
+
+def test_learned_rows_may_be_the_last():
+    states, learned = torch.randn(5, 2), torch.randn(4, 2)
+    found = with_learned(states, [1, 4], learned)
+    assert torch.equal(found, torch.cat((states[:1], learned, states[2:4], learned)))
+
+
+def test_a_prompt_that_grows_too_long_is_cut_before_its_end(base):
+    prepared, length = run(base), base.backbone.config.text_len
+    encoder = MiniLM(max_length=length)
+
+    def read(prompt) -> torch.Tensor:
+        return prepared.text([prompt], "full", lambda p: encoder.encode(p)).packed
+
+    long = "a <it> " + "word " * 2 * length
+    plain = encoder.encode([long.replace("<it>", "[MASK] dog")]).packed
+    found = read(long)
+    assert len(found) == len(plain) == length
+    assert torch.equal(found[2:5], prepared.own.special_token)
+    assert torch.equal(found[5:-1], plain[3 : length - 3]) and torch.equal(found[-1], plain[-1])
 
 
 def test_without_a_word_the_prompt_says_it(base):

@@ -35,18 +35,45 @@ LAYOUTS = {
 }
 
 
+ECHOGEN = "echogen-2b"  # nobody listed its file; a block of another size is in the fixtures
+
+
 def layout(name: str) -> dict:
     return json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
 
 
 def test_every_published_card_has_its_layout():
     published = {name for name, card in known().items() if card.source}
-    assert published == set(LAYOUTS)
+    assert published == {*LAYOUTS, ECHOGEN}
 
 
 @pytest.mark.parametrize("model", LAYOUTS)
 def test_layout(model):
     assert manifest(get_card(model)) == layout(LAYOUTS[model])
+
+
+@pytest.mark.golden("echogen_block")
+def test_layout_of_echogen(golden):
+    """Every block has the keys of the published block, in Infinity-2B's sizes."""
+    card = get_card(ECHOGEN)
+    found, depth = manifest(card), card.architecture["depth"]
+    block = {key for key in golden.state("block.") if "control" in key}
+    added = {key for key in found if not key.startswith("blocks.")}
+    assert found.keys() - added == {f"blocks.{n}.{key}" for n in range(depth) for key in block}
+    layers = {
+        "control_proj_for_ca": (0, 2),
+        "control_proj_for_ca_refer": (0, 2),
+        "control_shared_ada_lin": (1,),
+        "control_shared_ada_lin_refer": (1,),
+        "control_shared_ada_lin_refer_dino": (1,),
+    }
+    names = {f"{name}.{n}" for name, numbers in layers.items() for n in numbers}
+    names.add("control_proj_for_sos")
+    rows = {"control_pos_start", "control_features_uncond", "control_features_refer_uncond"}
+    assert added == rows | {f"{name}.{part}" for name in names for part in ("weight", "bias")}
+    assert found["control_features_uncond"][0] == [1025, 768]
+    assert found["control_features_refer_uncond"][0] == [4096, 16]
+    assert found["control_proj_for_sos.weight"][0] == [2048, 768]
 
 
 @pytest.mark.parametrize("model", ["var-d16", "hmar-d16", "infinity-125m", "var-tokenizer"])

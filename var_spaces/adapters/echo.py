@@ -15,6 +15,7 @@ from pydantic import Field
 
 from var_spaces.adapters.base import Adapter, Given, Loaded, Prepared
 from var_spaces.decoding.backbone import FULL, NULL
+from var_spaces.errors import VarSpacesError
 from var_spaces.methods import parse, register
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Echo(Adapter):
     image_encoder: str = Field("clip-trunk", max_length=64, description="image encoder")
     semantic_dim: int = Field(768, ge=1, le=8192, description="its channels")
     semantic_tokens: int = Field(17, ge=2, le=8192, description="its tokens, the whole included")
+    content_encoder: str = Field("tokenizer", max_length=64, description="content encoder")
     content_dim: int = Field(16, ge=1, le=256, description="channels of the latents")
     content_tokens: int = Field(64, ge=1, le=16384, description="positions of the latents")
 
@@ -74,7 +76,11 @@ class Echo(Adapter):
         return EchoRun(model, self.see(model.tokenizer, picture))
 
     def see(self, tokenizer: Any, pictures: Tensor | None) -> Seen:
-        """Features of reference pictures ``(R, 3, side, side)`` in [-1, 1]."""
+        """Features of reference pictures ``(R, 3, side, side)`` in [-1, 1].
+
+        Raises:
+            VarSpacesError: if an encoder is missing, or gives others than the model has learned.
+        """
         from var_spaces.adapters.echo_run import Seen
 
         if pictures is None:
@@ -87,6 +93,19 @@ class Echo(Adapter):
         semantic = content = None
         if self.semantic:
             semantic = parse("image_encoder", self.image_encoder).load(pictures.device)(pictures)
+            _check(self.image_encoder, semantic, (self.semantic_tokens, self.semantic_dim))
         if self.content:
-            content = tokenizer.latent(pictures).flatten(2).transpose(1, 2)
+            encoder = parse("content_encoder", self.content_encoder)
+            content = encoder.load(tokenizer, pictures.device)(pictures)
+            _check(self.content_encoder, content, (self.content_tokens, self.content_dim))
         return Seen(semantic, content)
+
+
+def _check(encoder: str, seen: Tensor, wanted: tuple[int, int]) -> None:
+    if seen.shape[1:] != wanted:
+        tokens, channels = seen.shape[1:]
+        raise VarSpacesError(
+            f"'{encoder}' gives {tokens} tokens of {channels} channels, but this model has learned "
+            f"from {wanted[0]} of {wanted[1]}: its card must name the encoder and the 'side' of "
+            "pictures that it was trained with."
+        )

@@ -41,6 +41,7 @@ class SubjectRun(Prepared):
     def __init__(self, adapter: Choices, own: SubjectNetwork, backbone: Any) -> None:
         self.adapter, self.own = adapter, own
         self.levels, config = backbone.lvl_embed.weight, backbone.config
+        self.text_len = config.text_len
         starts = range(0, config.depth, config.depth // config.chunks)[1:]
         self.chunks = frozenset(starts) if adapter.level_every_chunk else frozenset()
 
@@ -48,7 +49,10 @@ class SubjectRun(Prepared):
         return TextFeatures.of([self._read(prompt, encode) for prompt in prompts])
 
     def _read(self, prompt: str, encode: Encode) -> Tensor:
-        """Features of a prompt, with the learned rows where ``<it>`` stands."""
+        """Features of a prompt, with the learned rows where ``<it>`` stands.
+
+        What is too long is cut before the token that ends a text, as the encoder cuts.
+        """
         first, *others = prompt.split(IT)
         where = []
         for part in others:
@@ -56,7 +60,10 @@ class SubjectRun(Prepared):
             where.append(encode([first]).lengths[0] - 1)
             first += f" {self.adapter.placeholder} {self.adapter.word} {part}"
         states = encode([first]).packed
-        return with_learned(states, where, self.own.special_token.to(states))
+        kept = [at for at in where if at < len(states) - 1]
+        found = with_learned(states, kept, self.own.special_token.to(states))
+        over = len(found) > self.text_len
+        return torch.cat((found[: self.text_len - 1], found[-1:])) if over else found
 
     def overlaid(self, backbone: Backbone) -> Backbone:
         return self.own.over(backbone)
@@ -91,12 +98,10 @@ class LevelEveryChunk(Extension):
 def with_learned(states: Tensor, where: Sequence[int], learned: Tensor) -> Tensor:
     """Features ``(T, E)`` of a prompt with the rows at ``where`` replaced by ``learned (n, E)``.
 
-    Every placeholder makes the prompt ``n - 1`` rows longer. Places beyond the last row but one,
-    cut off with the end of a long prompt, are left out.
+    Every placeholder makes the prompt ``n - 1`` rows longer.
     """
     parts, start = [], 0
     for at in where:
-        if at < len(states) - 1:
-            parts += [states[start:at], learned]
-            start = at + 1
+        parts += [states[start:at], learned]
+        start = at + 1
     return torch.cat([*parts, states[start:]])

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.infinity import write_models
 from var_spaces import api
@@ -64,6 +65,17 @@ def test_only_what_is_chosen_changes(base, name):
     assert len(changed) > 0.5 * len(start)
     assert all(torch.equal(value, before[key]) for key, value in base.backbone.state_dict().items())
     assert not any(p.requires_grad for p in base.backbone.parameters())
+
+
+def test_rows_are_exact_where_weights_are_halved(base, tmp_path):
+    """As published: at the published rate a step of a row would vanish in 16 bits."""
+    tuning = SubjectTuning(base, pictures(), "dog", settings(precision="bfloat16"))
+    list(tuning.run())
+    tuning.save(tmp_path / "halved")
+    stored = load_file(tmp_path / "halved" / "model.safetensors")
+    types = {name: value.dtype for name, value in stored.items()}
+    assert types.pop("special_token") == torch.float32
+    assert set(types.values()) == {torch.bfloat16}
 
 
 def test_it_learns_and_is_the_same_again(base):

@@ -80,4 +80,7 @@ PAPER = StyleSettings(lr=1e-3, betas=(0.9, 0.999), warm_up=0)
 """As the paper says it; what it leaves open is as above."""
 
 RELEASED = StyleSettings(warm_up=50, last_is_style=False, mean="group", flips=0.0)
-"""As the released script of the Switti model."""
+"""As the released script of the Switti model, but for three things: the rate falls from the end of
+the warm-up on (there it stays full for 5 % of the rest), an update without text has none at all
+(there its pooled vector alone is missing), and that vector is of the caption of the turn (there of
+the whole caption). The script evaluates after 150 of its 200 updates."""

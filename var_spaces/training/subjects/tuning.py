@@ -92,6 +92,8 @@ class SubjectTuning:
             torch.manual_seed(settings.seed)
             self.own = self.adapter.build(base.backbone.config)
         self.own.start_from(base.backbone).to(self.device, self._dtype).train()
+        # as published: steps of the rows are too small for 16 bits
+        self.own.special_token.data = self.own.special_token.data.float()
         self.prepared = self._prepare()
         self.shell = self.prepared.overlaid(base.backbone)
         with torch.no_grad():
