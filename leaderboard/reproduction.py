@@ -19,6 +19,7 @@ NEAR = 0.02  # of the published number: papers and their own files differ by as 
 SOME: Mapping[str, Mapping[str, Any]] = {
     "generate": {"class": 0},
     "text-to-image": {"prompt": "a red apple"},
+    "subject": {"prompt": "a dog on a beach", "word": "dog"},
 }
 
 

@@ -52,6 +52,7 @@ PACKAGE_OF |= dict.fromkeys(("fastapi", "gradio_client", "starlette"), "gradio")
 OPTIONAL = {
     "ImageReward",
     "bitsandbytes",
+    "diffusers",
     "open_clip",
     "pyarrow",
     "ray",
