@@ -158,6 +158,11 @@ class Card(FrozenModel):
         return {name: value for name, value in usual.items() if name != "name"}
 
     @property
+    def lineage(self) -> tuple[str, ...]:
+        """Its id, and that of its base."""
+        return (self.id, self.base) if self.base else (self.id,)
+
+    @property
     def kv_layout(self) -> tuple[int, int] | None:
         """Attention layers and heads of the KV cache, where the architecture names them."""
         sizes = [self.architecture.get(name) for name in ("depth", "heads")]
