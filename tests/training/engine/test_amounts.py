@@ -48,7 +48,8 @@ def test_usual_settings_are_in_their_range(section):
     [
         ("[train]\nlog_every = 0", "[train] log_every = 0 is out of range: allowed is at least 1."),
         ("[train]\nbatch_size = -4", "[train] batch_size = -4 is out of range"),
-        ("[train]\neval_minutes = 0", "eval_minutes = 0 is out of range: allowed is above 0."),
+        ("[train]\neval_minutes = -1", "eval_minutes = -1 is out of range: allowed is at least 0."),
+        ("[train]\nlr = 0", "[train] lr = 0 is out of range: allowed is above 0."),
         ("[train]\nwarmup = 1.5", "[train] warmup = 1.5 is out of range: allowed is 0 to 1."),
         ("[train]\nema = 1", "[train] ema = 1 is out of range: allowed is at least 0 and below 1."),
         ("[recipe]\neval_images = 0", "[recipe] eval_images = 0 is out of range"),

@@ -15,4 +15,5 @@ Some = Annotated[int, Bounds(low=0)]  # 0: none
 Batches = Annotated[int, Bounds(low=64), Multiple(64)]  # images that are looked at 64 at a time
 Share = Annotated[float, Bounds(0, 1)]
 Weight = Annotated[float, Bounds(low=0)]
+Minutes = Annotated[float, Bounds(low=0)]  # between two of something; 0: after every step
 Positive = Annotated[float, Bounds(low=0, open_low=True)]

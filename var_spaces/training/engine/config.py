@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.ranges import Bounds
-from var_spaces.training.engine.amounts import Count, Positive, Share, Weight
+from var_spaces.training.engine.amounts import Count, Minutes, Positive, Share, Weight
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "configs"
 T = TypeVar("T")
@@ -55,8 +55,8 @@ class TrainConfig:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
     log_every: Count = 20
-    eval_minutes: Positive = 5.0
-    checkpoint_minutes: Positive = 3.0
+    eval_minutes: Minutes = 5.0
+    checkpoint_minutes: Minutes = 3.0
     seed: int = 0
 
     def __post_init__(self) -> None:
