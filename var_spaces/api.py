@@ -17,7 +17,8 @@ from var_spaces.methods import get
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.base import SHA256, Task
 from var_spaces.tasks.plan import Plan, plan
-from var_spaces.zoo.cards import Card, get_card, is_personal
+from var_spaces.zoo.cards import Card, get_card
+from var_spaces.zoo.places import is_personal
 
 if TYPE_CHECKING:
     import torch
@@ -157,7 +158,7 @@ def stream(
     from var_spaces.remote.engine import engine
     from var_spaces.remote.turns import in_turn
 
-    own = is_personal(planned.card)
+    own = is_personal(planned.card.folder)
     if device is None and not own and (elsewhere := engine()):
         return elsewhere.stream(planned, handed, previews, observe)
 

@@ -27,7 +27,8 @@ from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origi
 
 from var_spaces.discovery import LABELS, Entry, entry, scan
 from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
-from var_spaces.validation import Bounds, FrozenModel, bounds, shorten
+from var_spaces.ranges import Bounds
+from var_spaces.validation import FrozenModel, bounds, shorten
 
 
 class Method(FrozenModel):

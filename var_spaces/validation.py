@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.ranges import Bounds
 
 JSON_TYPES = {
     "int": "a whole number",
@@ -83,25 +84,6 @@ class FrozenModel(BaseModel):
     def field_names(cls) -> list[str]:
         """Names of the fields as they are written in JSON."""
         return [field.alias or name for name, field in cls.model_fields.items()]
-
-
-class Bounds(NamedTuple):
-    """Allowed range of a number; ``None`` is no limit, ``open_*`` excludes the limit itself."""
-
-    low: float | None = None
-    high: float | None = None
-    open_low: bool = False
-    open_high: bool = False
-
-    def __str__(self) -> str:
-        if None not in (self.low, self.high) and not (self.open_low or self.open_high):
-            return f"{self.low} to {self.high}"
-        parts = []
-        if self.low is not None:
-            parts.append(f"{'above' if self.open_low else 'at least'} {self.low}")
-        if self.high is not None:
-            parts.append(f"{'below' if self.open_high else 'at most'} {self.high}")
-        return " and ".join(parts)
 
 
 def bounds(field: FieldInfo) -> Bounds:

@@ -27,7 +27,8 @@ def run(arguments: Sequence[str]) -> None:
     )
     suite, settings = get_suite(given.get("suite", "embedded-style")), settings_of(args)
     words_of(suite)
-    from var_spaces.zoo.cards import check_new, get_card
+    from var_spaces.zoo.cards import get_card
+    from var_spaces.zoo.new_folder import check_new
 
     card = get_card(given.get("base", "t2i-bit"), "generator")
     check_new(args.out, given.get("replace", False))

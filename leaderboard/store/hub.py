@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from leaderboard.store.backend import (
     MAX_FILE,
@@ -24,6 +24,14 @@ from leaderboard.store.backend import (
 from var_spaces.errors import VarSpacesError
 
 CONFLICTS = (409, 412)  # the head has moved
+SMALL = 16 * 1024  # bytes of a file that is kept in memory
+
+
+class File(NamedTuple):
+    """What the Hub says of a file: bytes, and a name that is another for another content."""
+
+    size: int
+    content: str
 
 
 class HubBackend:
@@ -39,7 +47,8 @@ class HubBackend:
     def __init__(self, repository: str, api: Any = None, revision: str = "main") -> None:
         self.repository, self.revision, self._api = repository, revision, api
         self._place = {"repo_id": repository, "repo_type": "dataset"}
-        self._listed: tuple[str, dict[str, int]] = ("", {})  # sizes of the files of one head
+        self._listed: tuple[str, dict[str, File]] = ("", {})  # the files of one head
+        self._kept: dict[str, tuple[str, bytes]] = {}  # small contents that were read last
 
     def __str__(self) -> str:
         return f"hf://datasets/{self.repository}"
@@ -57,19 +66,24 @@ class HubBackend:
             return self.api.repo_info(**self._place, revision=self.revision).sha
 
     def list(self, prefix: str, at: str) -> list[str]:
-        return [path for path in self._sizes(at) if path.startswith(prefix) and is_path(path)]
+        return [path for path in self._files(at) if path.startswith(prefix) and is_path(path)]
 
     def read(self, path: str, at: str) -> bytes | None:
-        from huggingface_hub.errors import RemoteEntryNotFoundError
-
-        if self._sizes(at).get(check_path(path), 0) > MAX_FILE:
+        file = self._files(at).get(check_path(path))
+        if file is None:
+            return None
+        if file.size > MAX_FILE:
             raise too_large(path)
+        # The Hub is asked for every file of every head anew, though few of them have changed.
+        content, data = self._kept.get(path, ("", b""))
+        if content == file.content:
+            return data
         with self._explained():
-            try:
-                file = self.api.hf_hub_download(**self._place, filename=path, revision=at)
-            except RemoteEntryNotFoundError:
-                return None
-        return Path(file).read_bytes()
+            place = self.api.hf_hub_download(**self._place, filename=path, revision=at)
+        data = Path(place).read_bytes()
+        if file.size <= SMALL:
+            self._kept[path] = (file.content, data)
+        return data
 
     def commit(self, changes: Changes, parent: str, message: str) -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -97,18 +111,18 @@ class HubBackend:
         return done.oid
 
     def problems(self) -> list[str]:
-        names = [path for path in self._sizes(self.head()) if not is_path(path)]
+        names = [path for path in self._files(self.head()) if not is_path(path)]
         hidden = (".gitattributes", ".gitignore")
         return [f"{n[:80]!r}: it is no path of a store" for n in names if n not in hidden]
 
-    def _sizes(self, at: str) -> dict[str, int]:
-        """Bytes of all files of a head, by path in order."""
+    def _files(self, at: str) -> dict[str, File]:
+        """All files of a head, by path in order."""
         listed = self._listed  # another thread may ask for another head
         if listed[0] != at:
             with self._explained():
                 tree = self.api.list_repo_tree(**self._place, revision=at, recursive=True)
-                sizes = {entry.path: entry.size for entry in tree if hasattr(entry, "size")}
-            self._listed = listed = (at, dict(sorted(sizes.items())))
+                found = {e.path: File(e.size, e.blob_id) for e in tree if hasattr(e, "size")}
+            self._listed = listed = (at, dict(sorted(found.items())))
         return listed[1]
 
     @contextmanager

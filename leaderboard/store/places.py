@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from leaderboard.store.folder import FolderBackend
@@ -25,8 +26,14 @@ def open_store(place: str | Path | None = None) -> Store:
     """
     text = str(place or os.environ.get(STORE_VARIABLE) or LOCAL)
     if text.startswith(HUB_PREFIX):
-        return Store(HubBackend(text.removeprefix(HUB_PREFIX).strip("/")))
+        return Store(_hub(text.removeprefix(HUB_PREFIX).strip("/")))
     return Store(FolderBackend(expanded(text)))
+
+
+@lru_cache(maxsize=8)
+def _hub(repository: str) -> HubBackend:
+    """One for all who ask: it keeps what it has read."""
+    return HubBackend(repository)
 
 
 def reading_stores(place: str | Path | None = None) -> list[Store]:

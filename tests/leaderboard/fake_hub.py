@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ class FakeHub:
     def __init__(self, folder: Path, broken: bool = False) -> None:
         self.folder, self.broken = folder / "hub", broken
         self.states: list[dict[str, bytes]] = [{}]
+        self.downloads: list[str] = []
 
     def _name(self) -> str:
         return f"{len(self.states):040x}"
@@ -32,10 +34,13 @@ class FakeHub:
         files = self._state(revision).items()
         folders = {path.rpartition("/")[0] for path, _ in files if "/" in path}
         yield from (SimpleNamespace(path=path) for path in folders)
-        yield from (SimpleNamespace(path=path, size=len(data)) for path, data in files)
+        for path, data in files:
+            content = hashlib.sha1(data).hexdigest()
+            yield SimpleNamespace(path=path, size=len(data), blob_id=content)
 
     def hf_hub_download(self, repo_id: str, repo_type: str, filename: str, revision: str) -> str:
         state = self._state(revision)
+        self.downloads.append(filename)
         if filename not in state:
             raise error(RemoteEntryNotFoundError, 404)
         path = self.folder / revision / filename

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from leaderboard.sound import problems
-from leaderboard.store import Moved, Store
+from leaderboard.store import Moved, Store, open_store
 from leaderboard.store import index as index_module
 from leaderboard.store.folder import FolderBackend
-from leaderboard.store.hub import HubBackend
+from leaderboard.store.hub import SMALL, HubBackend
 from tests.leaderboard.fake_hub import FakeHub
 from tests.leaderboard.results import pair
 from var_spaces.errors import VarSpacesError
@@ -219,3 +219,32 @@ def test_the_hub_explains_what_is_wrong(tmp_path):
     backend = HubBackend("someone/results", api=FakeHub(tmp_path, broken=True))
     with pytest.raises(VarSpacesError, match="hf://datasets/someone/results cannot be reached"):
         Store(backend).rows()
+
+
+def test_of_a_new_head_only_what_changed_is_fetched(tmp_path):
+    hub = FakeHub(tmp_path)
+    store = Store(HubBackend("someone/results", api=hub))
+    for name in "abc":
+        store.update(f"requests/{name}.json", lambda _, name=name: name.encode(), "ask")
+    large = b"x" * (SMALL + 1)  # not kept in memory
+    store.update("large.json", lambda _: large, "add")
+
+    def read():
+        hub.downloads.clear()
+        return [store.read(path) for path in store.list("requests/")], list(hub.downloads)
+
+    assert read()[0] == [b"a", b"b", b"c"]
+    assert read() == ([b"a", b"b", b"c"], [])
+    store.update("requests/b.json", lambda _: b"beat", "beat")
+    assert read() == ([b"a", b"beat", b"c"], ["requests/b.json"])
+    store.update("requests/b.json", lambda _: b"b", "as it was")
+    assert read() == ([b"a", b"b", b"c"], ["requests/b.json"])
+    hub.downloads.clear()
+    assert store.read("large.json") == store.read("large.json") == large
+    assert hub.downloads == ["large.json"] * 2
+    assert store.read("none.json") is None and hub.downloads == ["large.json"] * 2
+
+
+def test_everybody_asks_one_and_the_same_hub():
+    stores = [open_store("hf://datasets/someone/results") for _ in range(2)]
+    assert stores[0].backend is stores[1].backend

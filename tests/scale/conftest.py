@@ -68,6 +68,10 @@ def nodes(tiny_models) -> Iterator[Two]:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RAY_worker_niceness", "0")  # else a busy machine forgets them
         patch.setenv("RAY_raylet_start_wait_time_s", "180")
+        # A node that a busy machine lets answer late is not dead: who takes it for dead ends its
+        # runs. One that was killed refuses the connection, and is missed as soon as ever.
+        patch.setenv("RAY_health_check_timeout_ms", "120000")
+        patch.setenv("RAY_worker_register_timeout_seconds", "300")
         made = Two()
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
         # Sums of several threads round otherwise: one process is one with the threads of an actor.

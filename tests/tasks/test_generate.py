@@ -1,11 +1,14 @@
 import pytest
 
+from tests.calibrations import calibration
 from var_spaces import methods
 from var_spaces.errors import UnknownName, VarSpacesError
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.generate import Generate
 from var_spaces.tasks.plan import plan
 from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.estimate import estimate
 
 
 @pytest.fixture
@@ -94,3 +97,43 @@ def test_a_policy_without_calibration_is_refused_before_any_work(
     with pytest.raises(VarSpacesError, match="run 'python -m var_spaces calibrate MODEL' once"):
         plan(spec)
     assert plan(spec.replace(cache={"name": name, "budget": 1.0})).cache.budget == 1
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [
+        {"name": "heatkv", "budget": 0.4},
+        {"name": "quantised", "policy": "heatkv", "policy_budget": 0.4},
+    ],
+)
+def test_of_two_calibrations_of_a_layout_the_models_own_is_taken(
+    use_tiny_models, monkeypatch, tmp_path, cache
+):
+    """And in an estimate; of two strangers neither."""
+    spec = RunSpec(model="tiny-var", cache=cache)
+    monkeypatch.setenv("VAR_SPACES_CALIBRATIONS", str(tmp_path))
+    for name in ("another", "one-more"):
+        calibration(name, 2, 2, (1, 2, 4)).write(tmp_path)
+    own = calibration("tiny-var", 2, 2, (1, 2, 4)).write(tmp_path)
+    planned = plan(spec)
+    inner = planned.cache.inner() if "policy" in cache else planned.cache
+    assert inner._calibration(planned.schedule, 2, 2).model == "tiny-var"
+    parts = {"cache": methods.parse("cache", spec.cache), "guidance": planned.guidance}
+    assert estimate(planned.card, **parts).kv
+    own.unlink()
+    told = "one of another, one-more, or run 'python -m var_spaces calibrate MODEL'"
+    with pytest.raises(VarSpacesError, match=told):
+        plan(spec)
+    with pytest.raises(VarSpacesError, match=told):
+        estimate(planned.card, **parts)
+
+
+def test_an_adapter_takes_the_calibration_of_its_base(tmp_path, monkeypatch):
+    schedule = ScaleSchedule.square((1, 2, 4))
+    monkeypatch.setenv("VAR_SPACES_CALIBRATIONS", str(tmp_path))
+    for name in ("another", "base"):
+        calibration(name, 2, 2, (1, 2, 4)).write(tmp_path)
+    policy = methods.parse("cache", "heatkv").for_models(("own", "base"))
+    assert policy._calibration(schedule, 2, 2).model == "base"
+    calibration("own", 2, 2, (1, 3, 4)).write(tmp_path)  # measured on another list of scales
+    assert policy._calibration(schedule, 2, 2).model == "own"

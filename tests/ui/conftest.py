@@ -34,10 +34,10 @@ def page_models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def only_tiny_models(page_models, tmp_path_factory) -> Iterator[None]:
     """No other model exists, whatever is embedded."""
-    from var_spaces.zoo import cards
+    from var_spaces.zoo import places
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cards, "EMBEDDED", tmp_path_factory.mktemp("none"))
+        patch.setattr(places, "EMBEDDED", tmp_path_factory.mktemp("none"))
         patch.setenv("VAR_SPACES_MODELS", str(page_models))
         yield
 

@@ -12,7 +12,7 @@ from var_spaces.ui.form import fits
 from var_spaces.ui.form.controls import Controls
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.run import handlers
-from var_spaces.zoo import cards
+from var_spaces.zoo import places
 from var_spaces.zoo.cards import get_card
 
 FORM = Form("generate")
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def both(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr(cards, "EMBEDDED", tmp_path)
+    monkeypatch.setattr(places, "EMBEDDED", tmp_path)
     monkeypatch.setenv("VAR_SPACES_MODELS", str(folder))
 
 

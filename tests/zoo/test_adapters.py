@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -28,7 +29,7 @@ def folder(all_families, tmp_path, monkeypatch):
     own = tmp_path / "own"
     for name in ("tiny-shift", "tiny-shift-2"):
         write_adapter(own / name, "tiny-t2i", seed=len(name))
-    before = cards.os.environ["VAR_SPACES_MODELS"]
+    before = os.environ["VAR_SPACES_MODELS"]
     monkeypatch.setenv("VAR_SPACES_MODELS", f"{own}:{before}")
     return own
 
@@ -159,7 +160,7 @@ def test_a_repository_is_added_by_its_card_and_its_base_comes_along(
     source = {"repository": "other/base", "files": ["t.safetensors"]}
     text = json.loads((base.folder / "card.json").read_text())
     (far / "card.json").write_text(json.dumps({**text, "id": "far-t2i", "source": source}))
-    before = cards.os.environ["VAR_SPACES_MODELS"]
+    before = os.environ["VAR_SPACES_MODELS"]
     monkeypatch.setenv("VAR_SPACES_MODELS", f"{before}:{far.parent}")
     write_adapter(tmp_path / "given" / "far-shift", "far-t2i", seed=3)
     hub.files["stranger/shift"] = {

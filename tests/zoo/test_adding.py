@@ -17,7 +17,7 @@ from var_spaces.tasks.plan import plan
 from var_spaces.tasks.run import run
 from var_spaces.ui.api import services
 from var_spaces.ui.form import fits
-from var_spaces.zoo import cards
+from var_spaces.zoo import cards, locate, places
 from var_spaces.zoo.adding import add
 from var_spaces.zoo.residency import Residency
 
@@ -113,7 +113,7 @@ def test_a_tokenizer_that_is_not_here_comes_with_its_model(
     far.parent.mkdir(parents=True)
     far.write_text(json.dumps({**data, "id": "far-tokenizer", "source": source}), "utf-8")
     monkeypatch.setenv("VAR_SPACES_MODELS", f"{mine}:{far.parent.parent}")
-    assert not cards.may_download(cards.get_card("far-tokenizer"))
+    assert not locate.may_download(cards.get_card("far-tokenizer"))
     publish({**written, "tokenizer": "far-tokenizer"})
     add(REPOSITORY)
     Residency().model("far-var", "cpu")
@@ -260,9 +260,9 @@ def test_a_folder_with_its_weights(tiny_models, mine, tmp_path, capsys):
 
 def test_without_a_folder_of_models(written, tmp_path, monkeypatch):
     """There is one in the home; an installation may also have none."""
-    monkeypatch.setattr(cards, "USER", tmp_path / "home")
+    monkeypatch.setattr(places, "USER", tmp_path / "home")
     monkeypatch.delenv("VAR_SPACES_MODELS")
-    assert cards.user_folder() == tmp_path / "home" and tmp_path / "home" in cards.folders()
+    assert places.user_folder() == tmp_path / "home" and tmp_path / "home" in places.folders()
     monkeypatch.setenv("VAR_SPACES_MODELS", "")
     with pytest.raises(VarSpacesError, match="no folder of own models"):
-        cards.user_folder()
+        places.user_folder()

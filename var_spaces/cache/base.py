@@ -6,7 +6,9 @@ This file imports no torch, so that parameters and specs can be read without it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import PrivateAttr
 
 from var_spaces.methods import Method
 
@@ -52,6 +54,17 @@ class CachePolicy(Method):
     """Base class of cache policies; a policy is a description, its session does the work."""
 
     kind: ClassVar[str] = "cache"
+    _models: tuple[str, ...] = PrivateAttr(())
+
+    def for_models(self, models: Sequence[str]) -> Self:
+        """The policy in runs of a model: what was measured of that very one comes first.
+
+        Args:
+            models: its id and those of what it stands on and draws with.
+        """
+        copy = self.model_copy()
+        copy._models = tuple(models)
+        return copy
 
     @property
     def needs(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +70,26 @@ def folders() -> list[Path]:
     return [*(expanded(entry) for entry in extra if entry), EMBEDDED]
 
 
-def find(name: str, needs: str, schedule: ScaleSchedule, layers: int, heads: int) -> Calibration:
+def find(
+    name: str,
+    needs: str,
+    schedule: ScaleSchedule,
+    layers: int,
+    heads: int,
+    models: Sequence[str] = (),
+) -> Calibration:
     """The calibration of a model.
 
     Args:
-        name: of the file, or "auto": the one that fits the layout.
+        name: of the file, or "auto": the one that fits the layout, that of the model itself first.
         needs: the table that the policy reads.
         schedule: of the run; another one with as many scales as the calibration's will do.
         layers, heads: layout of the model.
+        models: ids of the model and of what it stands on, its own first.
 
     Raises:
-        VarSpacesError: if there is none, or several fit; says how to make or choose one.
+        VarSpacesError: if there is none, or several fit and none is the model's own; says how to
+            make or choose one.
     """
     known = {calibration.model: calibration for calibration in reversed(list(_all()))}
     if name != AUTO:
@@ -91,7 +100,8 @@ def find(name: str, needs: str, schedule: ScaleSchedule, layers: int, heads: int
             )
         known = {name: known[name]}
     fitting = [c for c in known.values() if _fits(c, needs, schedule, layers, heads)]
-    exact = [c for c in fitting if c.sizes == schedule.sizes] or fitting
+    own = [c for model in models for c in fitting if c.model == model][:1]
+    exact = own or [c for c in fitting if c.sizes == schedule.sizes] or fitting
     if len(exact) == 1:
         return exact[0]
     layout = f"{layers} layers, {heads} heads and {schedule.num_scales} scales"
@@ -103,7 +113,8 @@ def find(name: str, needs: str, schedule: ScaleSchedule, layers: int, heads: int
         )
     names = ", ".join(sorted(c.model for c in exact))
     raise VarSpacesError(
-        f"Several calibrations fit a model of {layout}: set 'calibration' to one of {names}."
+        f"Several calibrations fit a model of {layout}, and none is its own: set 'calibration' to "
+        f"one of {names}, or run 'python -m var_spaces calibrate MODEL' once."
     )
 
 

@@ -127,7 +127,7 @@ class Hack(CachePolicy):
         return HackPlusSession(cache, schedule, kinds, self.observed, limits, attended, prior)
 
     def _calibration(self, schedule: ScaleSchedule, layers: int, heads: int) -> Calibration:
-        return find(self.calibration, "column_variance", schedule, layers, heads)
+        return find(self.calibration, "column_variance", schedule, layers, heads, self._models)
 
     def _groups(self, found: Calibration) -> list[list[tuple[bool, list[int]]]]:
         """Per layer: whether a group is structural, and its heads; contextual ones first."""

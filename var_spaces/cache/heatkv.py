@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from var_spaces.cache.base import CachePolicy, CacheSession
-from var_spaces.cache.calibration import AUTO, find
+from var_spaces.cache.calibration import AUTO, Calibration, find
 from var_spaces.cache.heatkv_schedule import Atoms, plan_atoms
 from var_spaces.methods import register
 
@@ -53,7 +53,7 @@ class HeatKV(CachePolicy):
 
     def check(self, schedule: ScaleSchedule, layers: int, heads: int) -> None:
         if self.budget != 1:  # planning takes a moment; a calibration is all that can be missing
-            find(self.calibration, "mass", schedule, layers, heads)
+            self._calibration(schedule, layers, heads)
 
     def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
         if self.budget == 1:
@@ -68,8 +68,11 @@ class HeatKV(CachePolicy):
         return HeatKVSession(cache, schedule, held)
 
     def _plan(self, schedule: ScaleSchedule, layers: int, heads: int) -> Atoms:
-        found = find(self.calibration, "mass", schedule, layers, heads)
+        found = self._calibration(schedule, layers, heads)
         return plan_atoms(found.mass, schedule.lengths, self.budget, self.sinks)
+
+    def _calibration(self, schedule: ScaleSchedule, layers: int, heads: int) -> Calibration:
+        return find(self.calibration, "mass", schedule, layers, heads, self._models)
 
     @staticmethod
     def _groups(plan: Atoms) -> list[list[list[int]]]:

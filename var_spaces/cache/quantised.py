@@ -49,7 +49,11 @@ class Quantised(CachePolicy):
         """The policy that decides what stays."""
         has_budget = "budget" in methods.get("cache", self.policy).model_fields
         settings = {"budget": self.policy_budget} if has_budget else {}
-        return methods.parse("cache", {"name": self.policy, **settings})
+        inner = methods.parse("cache", {"name": self.policy, **settings})
+        return inner.for_models(self._models)
+
+    def check(self, schedule: ScaleSchedule, layers: int, heads: int) -> None:
+        self.inner().check(schedule, layers, heads)
 
     def new_cache(self, schedule: ScaleSchedule, **sizes: Any) -> KVCache:
         from var_spaces.cache.quantised_storage import QuantisedStorage

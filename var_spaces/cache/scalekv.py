@@ -83,7 +83,7 @@ class ScaleKV(BudgetPolicy):
         self, schedule: ScaleSchedule, layers: int, heads: int, uniform: int
     ) -> dict[int, set[int]]:
         """Drafter layers of every scale that has a budget."""
-        found = find(self.calibration, "drafters|current", schedule, layers, heads)
+        found = find(self.calibration, "drafters|current", schedule, layers, heads, self._models)
         scales = [k for k in range(1, schedule.num_scales) if schedule.offsets[k] > uniform]
         chosen: dict[int, set[int]] = {scale: set() for scale in range(schedule.num_scales)}
         if found.drafters:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from var_spaces.cli.arguments import Parser
 from var_spaces.errors import printable
-from var_spaces.zoo.cards import FOLDERS_VARIABLE, get_card
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.places import FOLDERS_VARIABLE
 
 
 def run(arguments: Sequence[str]) -> None:

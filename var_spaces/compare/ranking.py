@@ -7,8 +7,7 @@ odds of ten to one, and the mean of all is 1000.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,23 +46,23 @@ def comparable(
     return [vote for vote in votes if vote[0] in known]
 
 
-def ranking(votes: Sequence[tuple[str, str, Winner]], rounds: int = ROUNDS) -> list[Rank]:
+def ranking(votes: Mapping[tuple[str, str, Winner], int], rounds: int = ROUNDS) -> list[Rank]:
     """Ranks of everyone who was voted on, best first.
 
     Args:
-        votes: name of a, name of b, and who won.
+        votes: how often each vote was cast, at least once: name of a, name of b, and who won.
         rounds: resamples of the votes for the intervals.
     """
     if not votes:
         return []
     names = sorted({name for a, b, _ in votes for name in (a, b)})
     index = {name: i for i, name in enumerate(names)}
-    kinds = Counter((index[a], index[b], SCORES[winner]) for a, b, winner in votes)
-    first, second, score = (np.array(part) for part in zip(*sorted(kinds), strict=True))
-    counts = np.array([kinds[kind] for kind in sorted(kinds)])
+    kinds = sorted((index[a], index[b], SCORES[won], n) for (a, b, won), n in votes.items())
+    first, second, score, counts = map(np.array, zip(*kinds, strict=True))
     points = strengths(first, second, score, len(names), counts)
     # As votes of a kind are alike, drawing votes with replacement is drawing how many of each.
-    samples = np.random.default_rng(SEED).multinomial(len(votes), counts / len(votes), rounds)
+    cast = counts.sum()
+    samples = np.random.default_rng(SEED).multinomial(cast, counts / cast, rounds)
     spread = strengths(first, second, score, len(names), samples)
     low, high = np.percentile(spread, LEVELS, axis=0)
     played = np.bincount(

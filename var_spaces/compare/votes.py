@@ -165,5 +165,6 @@ def now() -> int:
 
 
 def decided(votes: Sequence[Vote]) -> list[tuple[str, str, str]]:
-    """Votes that say who is better, for :func:`var_spaces.compare.ranking.ranking`."""
+    """Votes that say who is better; how often each was cast is what
+    :func:`var_spaces.compare.ranking.ranking` ranks by."""
     return [(vote.a, vote.b, vote.winner) for vote in votes if vote.winner != "both-bad"]

@@ -71,10 +71,12 @@ def plan(spec: RunSpec) -> Plan:
     spec = spec.replace(inputs=inputs, schedule=None if own else schedule.sizes)
     parts = {kind: methods.parse(kind, getattr(spec, kind)) for kind in PARTS}
     extra = fit_together(card, [task, *parts.values()])
+    drawing = (card, *extra.values())
+    parts["cache"] = parts["cache"].for_models([id for one in drawing for id in one.lineage])
     for part in (parts["sampling"], parts["guidance"], parts["decoding"]):
         part.check_schedule(schedule)
-    for drawing in (card, *extra.values()):
-        if layout := drawing.kv_layout:
+    for one in drawing:
+        if layout := one.kv_layout:
             parts["cache"].check(schedule, *layout)
             for scale in range(schedule.num_scales):  # refuses layers that the model lacks
                 parts["guidance"].hidden_weights(scale, schedule, layout[0])

@@ -27,6 +27,7 @@ from var_spaces.remote.engine import engine
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.api.endpoints import add_endpoints
+from var_spaces.ui.board.data import take_up
 from var_spaces.ui.board.tab import add_board
 from var_spaces.ui.compare.tab import build_compare, filled
 from var_spaces.ui.lazy import LazyRuns
@@ -195,4 +196,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if here and engine() is None:
         Thread(target=warm_up, daemon=True).start()
     # For agents None means what the environment says.
-    page.launch(**options, server_port=chosen, mcp_server=agents or None)
+    page.launch(**options, server_port=chosen, mcp_server=agents or None, prevent_thread_lock=True)
+    Thread(target=take_up, daemon=True).start()  # the page answers, so this delays no start
+    page.block_thread()

@@ -20,10 +20,10 @@ from var_spaces.errors import UnknownName, VarSpacesError, did_you_mean
 from var_spaces.paths import expanded
 from var_spaces.spec import PARTS
 from var_spaces.validation import shorten
-from var_spaces.zoo import cards, hub
-from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card
+from var_spaces.zoo import cards, hub, places
+from var_spaces.zoo.cards import MAX_CARD_BYTES, Card
 from var_spaces.zoo.families import FAMILIES
-from var_spaces.zoo.folders import INDEX, SINGLE, replace_folder
+from var_spaces.zoo.folders import CARD, INDEX, SINGLE, replace_folder
 from var_spaces.zoo.locate import MAX_INDEX_BYTES, READABLE, digest_of, indexed_names, weight_files
 from var_spaces.zoo.source import REPOSITORY, REVISION, Source
 
@@ -203,7 +203,7 @@ def _only(given: Mapping[str, Any], known: Sequence[str], what: str) -> None:
 def _keep(data: Mapping[str, Any], weights: Sequence[Path] = ()) -> Card:
     """Write the card into the user's folder, with links to weights that lie elsewhere."""
     card = described(data)
-    folder = cards.user_folder() / card.id
+    folder = places.user_folder() / card.id
     taken = cards.known().get(card.id)
     if (taken and (taken.folder != folder or not taken.added)) or (folder.exists() and not taken):
         raise VarSpacesError(f"There is a model '{card.id}' already: change the id in the card.")
@@ -213,7 +213,7 @@ def _keep(data: Mapping[str, Any], weights: Sequence[Path] = ()) -> Card:
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{card.id}.", dir=folder.parent))
     try:
-        text = json.dumps(card.as_json(), indent=2, ensure_ascii=False)
+        text = json.dumps(cards.as_json(card), indent=2, ensure_ascii=False)
         (new / CARD).write_text(f"{text}\n", "utf-8")
         for path in weights:
             _link(path.resolve(), new / path.name)

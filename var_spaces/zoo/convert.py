@@ -11,11 +11,12 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.int8_rows import packed
 from var_spaces.paths import expanded
 from var_spaces.zoo import hub
-from var_spaces.zoo.cards import Card, check_new
+from var_spaces.zoo.cards import Card, as_json
 from var_spaces.zoo.checkpoints import fitting_state
 from var_spaces.zoo.environment import TYPES, known_dtype
 from var_spaces.zoo.locate import files_of, weight_files
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.new_folder import check_new
 from var_spaces.zoo.source import REPOSITORY, Source
 from var_spaces.zoo.writer import save_model
 
@@ -57,7 +58,7 @@ def convert(
     check_new(out, replace)
     files = files_of(card) if origin is None else find(origin)
     state = fitting_state(card, build(card), files, notes)
-    described = {name: value for name, value in card.as_json().items() if name not in OWN}
+    described = {name: value for name, value in as_json(card).items() if name not in OWN}
     state = packed(state) if small else state
     return save_model(out, {**described, "id": out.name}, state, max_shard, kind, others=False)
 

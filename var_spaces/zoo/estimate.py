@@ -89,6 +89,7 @@ def estimate(
     """
     kind = TYPES[known_dtype(dtype)]
     decoding = decoding or methods.parse("decoding", "plain")
+    cache = cache.for_models([*card.lineage, *decoding.models])
     schedule = schedule or card.schedule
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
     drawing = base_of(card)

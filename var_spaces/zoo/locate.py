@@ -11,8 +11,10 @@ from pathlib import Path
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo import hub
-from var_spaces.zoo.cards import OFFER_VARIABLE, Card, may_download
+from var_spaces.zoo.card import Card
+from var_spaces.zoo.cards import known
 from var_spaces.zoo.folders import INDEX, SINGLE, weights_digest
+from var_spaces.zoo.offers import OFFER_VARIABLE, may_use, patterns
 
 ACCEPT_VARIABLE = "VAR_SPACES_ACCEPT"
 # Names of weight files; what they hold is told by content.
@@ -40,6 +42,18 @@ def files_of(card: Card) -> list[Path]:
             f"{OFFER_VARIABLE}."
         )
     return _weights(found)
+
+
+def may_download(card: Card) -> bool:
+    """Whether weights that are missing are fetched when a run needs them.
+
+    Those of models that the owner offers or that a person added, of their bases and tokenizers.
+    """
+    users = [c for c in known("generator").values() if card.id in (c.base, c.tokenizer)]
+    if card.role == "generator":
+        offered = may_use(card) and bool(patterns() or card.added)
+        return offered or any(may_use(user) and may_download(user) for user in users)
+    return bool(patterns() or card.added) or any(user.added for user in users)
 
 
 def download(card: Card, accept: bool = False) -> list[Path]:

@@ -179,7 +179,10 @@ def test_bundled_recipes_are_complete(name):
     [
         ("[train]\nbatchsize = 3", "Did you mean 'batch_size'"),
         ('[train]\noptimizer = "moun"', "Did you mean 'muon'"),
-        ("[train]\nbatch_size = 0", "batch_size >= 1"),
+        (
+            "[train]\nbatch_size = 0",
+            "[train] batch_size = 0 is out of range",
+        ),
         ("[recipe]\nscenes = 'esy'", "Did you mean 'easy'"),
         ("[modle]\nch = 1", "Did you mean 'model'"),
         ("[model", "not valid TOML"),

@@ -22,7 +22,8 @@ from var_spaces.training.__main__ import main, parser
 from var_spaces.training.engine.config import CONFIG_FOLDER, bundled, read_config
 from var_spaces.training.engine.models import load
 from var_spaces.training.recipes.control import ControlRecipe, ControlTraining
-from var_spaces.zoo.cards import ASSETS, get_card
+from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.places import ASSETS
 
 EMBEDDED = ASSETS / "models"
 PICTURE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

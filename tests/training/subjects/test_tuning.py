@@ -127,7 +127,7 @@ def test_the_result_is_a_model_like_others(base, models, tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prior": "soft"}, "prior is 'soft'; allowed: joint, per-bit, hard, none"),
+        ({"prior": "soft"}, "prior = 'soft' must be one of joint, per-bit, hard, none"),
         ({"steps": 0}, "steps = 0 is out of range"),
         ({"frame": "a photo"}, r"needs one \{\}"),
         ({"layers": "rank"}, "a rank of 0 to 256"),

@@ -13,6 +13,7 @@ from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions import worker as worker_module
 from leaderboard.submissions.queue import LEASE, Queue
 from tests.leaderboard.test_submissions import entry
+from var_spaces.ui import app
 from var_spaces.ui.board import data, tab
 
 STORE = SimpleNamespace(backend=None)
@@ -130,6 +131,56 @@ def test_what_another_worker_runs_is_left_to_it_until_it_falls_silent(left_behin
     assert data.resume() and left_behind.started == []
     left_behind.clocks.now += LEASE + 1
     assert data.resume() and len(left_behind.started) == 1
+
+
+def test_a_page_that_starts_resumes_what_was_left_behind(left_behind):
+    """Without anybody who looks, and what died with the page before it as soon as it is free."""
+    left_behind.queue.take("the page before")
+    rests = []
+
+    def wait(seconds):
+        rests.append(seconds)
+        left_behind.clocks.now += seconds
+        if left_behind.started and left_behind.queue.take("here"):
+            left_behind.queue.fail(left_behind.request, "here", "done")
+
+    data.take_up(wait)
+    assert len(left_behind.started) == 1
+    assert sum(rests) >= LEASE and set(rests) == {data.REST}
+
+
+def test_a_page_that_does_not_work_or_cannot_read_leaves_them(left_behind, monkeypatch, caplog):
+    monkeypatch.setenv(data.WORKER_VARIABLE, "off")
+    data.take_up(None)
+    monkeypatch.setenv(data.WORKER_VARIABLE, "on")
+
+    def out_of_reach():
+        raise OutOfReach("No store.")
+
+    monkeypatch.setattr(left_behind.store.backend, "head", out_of_reach)
+    data.take_up(None)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["Submissions cannot be resumed: No store."]
+    assert left_behind.started == []
+
+
+def test_a_page_resumes_only_once_it_is_served(monkeypatch):
+    order, resumed = [], threading.Event()
+    page = SimpleNamespace(
+        launch=lambda **options: order.append(options["prevent_thread_lock"]),
+        block_thread=lambda: resumed.wait(60),
+    )
+    for name, put in {
+        "build_app": lambda: page,
+        "launch_options": dict,
+        "warm_up": lambda: None,
+        "signal": lambda *_: None,
+        "take_up": lambda: (order.append("resumed"), resumed.set()),
+    }.items():
+        monkeypatch.setattr(app, name, put)
+    monkeypatch.setattr(app.cpu, "share_cores", lambda: None)
+    app.main([])
+    assert order == [True, "resumed"] and resumed.is_set()
 
 
 def test_nothing_goes_on_when_all_is_done(left_behind):

@@ -15,7 +15,9 @@ SPEC = RunSpec(model="tiny")
 def test_a_set_of_votes_is_ranked_once(tmp_path, monkeypatch):
     monkeypatch.setenv(votes.VARIABLE, str(tmp_path / "votes.jsonl"))
     ranked, real = [], battle.ranking
-    monkeypatch.setattr(battle, "ranking", lambda cast: ranked.append(len(cast)) or real(cast))
+    monkeypatch.setattr(
+        battle, "ranking", lambda cast: ranked.append(sum(cast.values())) or real(cast)
+    )
     fought = Battle(f"a {secrets.token_hex(4)}", "b", (SPEC, SPEC))  # nobody else has ranked it
     shown = []
     for winner in ("a", "both-bad", "both-bad", "a"):

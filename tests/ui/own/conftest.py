@@ -7,7 +7,7 @@ import pytest
 
 from tests.infinity import write_models
 from tests.ui.models import write
-from var_spaces.zoo import cards
+from var_spaces.zoo import places
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def text_models(tmp_path_factory):
 
 @pytest.fixture
 def taught(text_models, monkeypatch, tmp_path):
-    monkeypatch.setattr(cards, "EMBEDDED", tmp_path / "none")
+    monkeypatch.setattr(places, "EMBEDDED", tmp_path / "none")
     monkeypatch.setenv("VAR_SPACES_MODELS", str(text_models))
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.ui.test_browser import forget, phase
-from var_spaces.zoo import cards
+from var_spaces.zoo import places
 
 TURNED = 6  # how the camera was held (EXIF): a quarter turn
 
@@ -19,7 +19,7 @@ TURNED = 6  # how the camera was held (EXIF): a quarter turn
 def served(text_models, tmp_path, monkeypatch):
     from var_spaces.ui.app import build_app, launch_options
 
-    monkeypatch.setattr(cards, "EMBEDDED", tmp_path / "none")
+    monkeypatch.setattr(places, "EMBEDDED", tmp_path / "none")
     monkeypatch.setenv("VAR_SPACES_MODELS", str(text_models))
     page = build_app()
     options = {**launch_options(), "server_name": "127.0.0.1"}

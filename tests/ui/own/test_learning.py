@@ -10,7 +10,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.ui.own import html, learning, matrix, pictures, shelf, tab
 from var_spaces.ui.own.learning import LearnView, Wanted, learn
 from var_spaces.ui.own.lessons import LESSONS
-from var_spaces.zoo.cards import personal
+from var_spaces.zoo.places import personal
 
 WORDS = {"subject": {"word": "dog"}, "style": {"content": "owl", "style": "glossy"}}
 

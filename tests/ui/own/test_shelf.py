@@ -22,8 +22,9 @@ from var_spaces.training.styles.recombine import recombine
 from var_spaces.ui.own import shelf
 from var_spaces.ui.own.visitors import Visitors
 from var_spaces.zoo import cards
-from var_spaces.zoo.cards import get_card, personal, read_card
+from var_spaces.zoo.cards import get_card, read_card
 from var_spaces.zoo.manifest import build
+from var_spaces.zoo.places import personal
 from var_spaces.zoo.writer import save_model
 
 STYLE = {"name": "content-style", "content": "owl", "style": "glossy", "text_rows": 2, "rank": 2}

@@ -12,8 +12,9 @@ from var_spaces import RunSpec
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.queue.gpu import REFUSED, most, on_gpu, seconds
 from var_spaces.ui.run import handlers
-from var_spaces.zoo.cards import get_card, personal, personal_folders
+from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.duration import gpu_seconds
+from var_spaces.zoo.places import personal, personal_folders
 
 
 def test_elsewhere_functions_stay_as_they_are(monkeypatch):

@@ -161,8 +161,8 @@ def test_a_model_without_a_cache_is_not_said_to_look_back(looks_back, words):
 
 
 def test_intervals_need_votes_that_differ():
-    one = battle.rank_table(ranking([("x", "y", "a")]), 1)
-    alike = battle.rank_table(ranking([("x", "y", "a")] * 20, rounds=20), 20)
-    mixed = battle.rank_table(ranking([("x", "y", "a"), ("x", "y", "b")] * 10, rounds=20), 20)
+    one = battle.rank_table(ranking({("x", "y", "a"): 1}), 1)
+    alike = battle.rank_table(ranking({("x", "y", "a"): 20}, rounds=20), 20)
+    mixed = battle.rank_table(ranking({("x", "y", "a"): 10, ("x", "y", "b"): 10}, rounds=20), 20)
     assert [text.count("too few votes") for text in (one, alike, mixed)] == [2, 2, 0]
     assert re.search(r"<td>\d+ to \d+</td><td>20</td>", mixed)

@@ -10,11 +10,11 @@ import pytest
 from tests.controls import write_control
 from tests.ui.models import write
 from tests.varedit import write_editor
-from var_spaces.zoo import cards
+from var_spaces.zoo import places
 
 
 def _only(folder: Path, none: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cards, "EMBEDDED", none)
+    patch.setattr(places, "EMBEDDED", none)
     patch.setenv("VAR_SPACES_MODELS", str(folder))
     patch.setenv("VAR_SPACES_MAX_WAITING_ADDRESS", "64")  # all tests are one address
 

@@ -22,7 +22,8 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise VarSpacesError("Give either --minutes or --steps as the budget of a run.")
-        if not 0 < (self.steps if self.minutes is None else self.minutes) < math.inf:
+        given = self.steps if self.minutes is None else self.minutes
+        if not isinstance(given, int | float) or not 0 < given < math.inf:
             raise VarSpacesError("The budget of a run must be a number above zero.")
 
     def part(self, share: float) -> Budget:

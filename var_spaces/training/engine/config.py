@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.ranges import Bounds
+from var_spaces.training.engine.amounts import Count, Minutes, Positive, Share, Weight
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "configs"
 T = TypeVar("T")
@@ -41,38 +43,24 @@ class TrainConfig:
         seed: of initialisation, data and noise.
     """
 
-    batch_size: int = 32
-    lr: float = 2e-3
-    weight_decay: float = 0.0
-    warmup: float = 0.01
-    constant: float = 0.4
-    final_lr: float = 0.02
-    ema: float = 0.999
-    clip: float = 1.0
-    optimizer: str = "muon"
-    precision: str = "auto"
+    batch_size: Count = 32
+    lr: Positive = 2e-3
+    weight_decay: Weight = 0.0
+    warmup: Share = 0.01
+    constant: Share = 0.4
+    final_lr: Share = 0.02
+    ema: Annotated[float, Bounds(0, 1, open_high=True)] = 0.999
+    clip: Positive = 1.0
+    optimizer: Literal["muon", "adamw"] = "muon"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
-    log_every: int = 20
-    eval_minutes: float = 5.0
-    checkpoint_minutes: float = 3.0
+    log_every: Count = 20
+    eval_minutes: Minutes = 5.0
+    checkpoint_minutes: Minutes = 3.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("optimizer", ("muon", "adamw")),
-            ("precision", ("auto", "fp32", "bf16")),
-        ):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise VarSpacesError(
-                    f"train.{name} is '{value}'; allowed: {', '.join(allowed)}."
-                    + did_you_mean(str(value), allowed)
-                )
-        if min(self.batch_size, self.log_every) < 1 or self.lr <= 0 or not 0 <= self.ema < 1:
-            raise VarSpacesError(
-                "train needs batch_size >= 1, log_every >= 1, lr > 0 and 0 <= ema < 1, not "
-                f"{self.batch_size}, {self.log_every}, {self.lr} and {self.ema}."
-            )
+        check_types(type(self), vars(self), "[train]")
 
 
 def bundled() -> list[str]:
@@ -132,22 +120,32 @@ def build(section: type[T], values: dict[str, Any], where: str) -> T:
         raise VarSpacesError(f"Bad value in {where}: {error}.") from None
 
 
-def check_types(section: type, values: Mapping[str, Any], where: str) -> None:
-    """Refuse values that are not of the type of their field in a dataclass.
+def check_types(section: type, values: Mapping[str, Any], where: str = "") -> None:
+    """Refuse values that are not of the type of their field in a dataclass, or not in its range,
+    which a type has as in ``amounts.py``.
 
     Raises:
         VarSpacesError: naming the field and what it takes.
     """
-    types = get_type_hints(section)
+    types = get_type_hints(section, include_extras=True)
     for key, value in values.items():
+        name = f"{where} {key}".lstrip()
         if not _fits(value, types[key]):
-            must = _said(types[key])
-            raise VarSpacesError(f"{where} {key} = {str(value)[:60]!r} must be {must}.")
+            must, near = _said(types[key]), did_you_mean(str(value), _choices(types[key]))
+            raise VarSpacesError(f"{name} = {str(value)[:60]!r} must be {must}.{near}")
+        for one, limit in _outside(value, types[key]):
+            raise VarSpacesError(f"{name} = {one} is out of range: allowed is {limit}.")
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _fits(value: Any, kind: Any) -> bool:
     """Whether a value of a TOML file is of the type of a field."""
     parts = get_args(kind)
+    if get_origin(kind) is Annotated:
+        return _fits(value, parts[0])
     if get_origin(kind) is Literal:
         return value in parts
     if get_origin(kind) in (Union, UnionType):
@@ -155,7 +153,7 @@ def _fits(value: Any, kind: Any) -> bool:
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             return False
-        kinds = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        kinds = _each(value, parts)
         return len(kinds) == len(value) and all(map(_fits, value, kinds))
     if parts:
         return isinstance(value, Mapping) and all(_fits(one, parts[1]) for one in value.values())
@@ -166,9 +164,29 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
+def _each(values: Sequence[Any], parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The types of the values of a list."""
+    return parts[:1] * len(values) if parts[-1] is Ellipsis else parts
+
+
+def _outside(value: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
+    """Numbers of a value that are not in their range, each with it."""
+    parts = get_args(kind)
+    if get_origin(kind) is tuple:
+        for one, part in zip(value, _each(value, parts), strict=True):
+            yield from _outside(one, part)
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _outside(one, parts[1])
+    elif get_origin(kind) is Annotated:
+        yield from ((value, limit) for limit in kind.__metadata__ if not limit.holds(value))
+
+
 def _said(kind: Any) -> str:
     """What a type is in words."""
     parts = get_args(kind)
+    if get_origin(kind) is Annotated:
+        return _said(parts[0])
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, parts))}"
     if get_origin(kind) in (Union, UnionType):

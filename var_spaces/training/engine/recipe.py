@@ -84,6 +84,13 @@ class Recipe:
         """The recipe of a plan, with all models that it stands on."""
         raise NotImplementedError
 
+    def check_batch(self, size: int) -> None:
+        """Refuse a number of images of a step in each process, before the first one.
+
+        Raises:
+            VarSpacesError: if a step cannot be taken with so many.
+        """
+
     def parameter_groups(self, train: TrainConfig) -> list[dict]:
         """Groups of :class:`MuonAdamW`: ``params``, ``rule``, and optionally ``name``,
         ``lr_scale``, ``weight_decay`` and ``betas``."""

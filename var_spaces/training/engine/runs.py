@@ -15,8 +15,7 @@ from var_spaces.training.engine.budget import Budget
 from var_spaces.training.engine.config import embedded, read_config
 from var_spaces.training.engine.curriculum import Curriculum
 from var_spaces.training.engine.export import check_target, export
-from var_spaces.training.engine.plan import Options, Plan, weights_digest
-from var_spaces.training.engine.plan import digest as digest_of
+from var_spaces.training.engine.plan import Options, Plan, digest, weights_digest
 from var_spaces.training.engine.recipe import Recipe
 from var_spaces.training.engine.tiny import tiny
 from var_spaces.training.engine.trainer import CHECKPOINT, Progress, Trainer
@@ -117,7 +116,7 @@ def run_stages(
         The last recipe, its trainer (which counts time and steps of all) and the averaged weights.
     """
     spent: list[Progress] = []
-    digest, fresh = plan.digest(), plan.options.fresh
+    learned, fresh = plan.digest(), plan.options.fresh
     stale = sorted(plan.folder.glob(f"*/{CHECKPOINT}")) if fresh else []  # of stages to come
     while True:
         staged = hasattr(recipe, "following")
@@ -129,7 +128,7 @@ def run_stages(
             place,
             plan.device,
             quiet=plan.options.quiet,
-            digest=digest,
+            digest=learned,
             fresh=fresh,
             stale=stale,
             compiled=plan.options.compile and recipe.compiles,
@@ -142,7 +141,7 @@ def run_stages(
             break
         # what a stage learned goes with the weights that it began with
         recipe, stale = following, []
-        digest = digest_of({"run": plan.digest(), "begins": weights_digest(model)})
+        learned = digest({"run": plan.digest(), "begins": weights_digest(model)})
     trainer.at = Progress(
         step=sum(at.step for at in spent),
         elapsed=sum(at.elapsed for at in spent),
@@ -173,7 +172,7 @@ def identity(plan: Plan) -> dict[str, str]:
         if not options.name:
             # Names of folders say nothing about what is in them, and many have no Latin letter.
             said = slug(folder)[:24].strip("-")
-            of = digest_of({"images": images, **plan.sections})[:8]
+            of = digest({"images": images, **plan.sections})[:8]
             name = "-".join(part for part in (name, said, of) if part)
     if not re.fullmatch(MODEL_ID, name):
         raise _no_id(name)

@@ -85,6 +85,7 @@ class Trainer:
                 f"A batch of {train.batch_size} images cannot be shared evenly by {self.world} "
                 "processes: start as many as divide it, or change [train] batch_size."
             )
+        recipe.check_batch(train.batch_size // self.world)
         self._names = {n for n, p in recipe.model.named_parameters() if p.requires_grad}
         self.ema = average_of(recipe.model)
         self.at, self.stage = Progress(), 0

@@ -9,11 +9,28 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.ranges import Bounds
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.training.engine.amounts import Count, Some
+
+
+@dataclass(frozen=True)
+class PrefixConfig:
+    """What recipes say of it; all may change in the middle of a run.
+
+    Args:
+        full: share of steps that see all scales, above 0 and up to 1.
+        shortest, longest: the other steps see so many, equally often; ``longest`` 0 is all but one.
+    """
+
+    full: Annotated[float, Bounds(0, 1, open_low=True)] = 1.0
+    shortest: Count = 1
+    longest: Some = 0
 
 
 @dataclass(frozen=True)
@@ -22,35 +39,35 @@ class Prefixes:
 
     Args:
         schedule: of the token maps.
-        full: share of steps that see all scales, above 0 and up to 1.
-        shortest, longest: the other steps see so many, equally often; ``longest`` 0 is all but one.
     """
 
     schedule: ScaleSchedule
-    full: float = 1.0
-    shortest: int = 3
-    longest: int = 0
+    config: PrefixConfig
 
     def __post_init__(self) -> None:
-        scales = self.schedule.num_scales
-        if not 0 < self.full <= 1 or not 1 <= self.shortest <= scales:
+        scales, shortest, longest = self._numbers
+        if shortest > scales:
             raise VarSpacesError(
-                f"Steps see all of {scales} scales in a share of {self.full} and at least "
-                f"{self.shortest}; allowed are a share above 0 and up to 1, and 1 to {scales}."
+                f"Steps see at least {shortest} of {scales} scales; allowed for [recipe] shortest "
+                f"are 1 to {scales}."
             )
-        if self.longest and not self.shortest <= self.longest < scales:
+        if longest and not shortest <= longest < scales:
             raise VarSpacesError(
-                f"Steps see {self.shortest} to {self.longest} of {scales} scales; allowed for the "
-                f"second number are {self.shortest} to {scales - 1}, and 0 for {scales - 1}."
+                f"Steps see {shortest} to {longest} of {scales} scales; allowed for [recipe] "
+                f"longest are {shortest} to {scales - 1}, and 0 for {scales - 1}."
             )
+
+    @property
+    def _numbers(self) -> tuple[int, int, int]:
+        return self.schedule.num_scales, self.config.shortest, self.config.longest
 
     def draw(self, seed: int, step: int) -> int:
         """Scales of a step, the same in all processes."""
-        scales = self.schedule.num_scales
+        scales, shortest, longest = self._numbers
         drawn = random.Random(f"prefix {seed} {step}")
-        if self.shortest >= scales or drawn.random() < self.full:
+        if shortest >= scales or drawn.random() < self.config.full:
             return scales
-        return drawn.randrange(self.shortest, (self.longest or scales - 1) + 1)
+        return drawn.randrange(shortest, (longest or scales - 1) + 1)
 
     def first(self, scales: int, tokens: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
         """Of the first scales: inputs ``(B, L - l_0, n)``, and targets, bits ``(B, L, n)`` or ids

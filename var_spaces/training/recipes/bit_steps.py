@@ -9,30 +9,28 @@ import torch
 from torch import Tensor
 
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.training.engine.amounts import Count, Share, Some
 from var_spaces.training.losses.bits import bit_losses, scale_weights
-from var_spaces.training.losses.prefixes import Prefixes, mean_seen
+from var_spaces.training.losses.prefixes import PrefixConfig, Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
 
 
 @dataclass(frozen=True)
-class BitStepConfig:
-    """Settings of the steps; all may change in the middle of a run.
+class BitStepConfig(PrefixConfig):
+    """Settings of the steps, beside those of :class:`PrefixConfig`; all may change in the middle of
+    a run.
 
     Args:
         drop_text: share of samples trained with the learned empty text (for guidance), 0..1.
         flip_strength, flip_scales: self-correction of the target, see :class:`BitFlips`.
         reweight: let coarse scales count more, see :func:`scale_weights`.
-        full, shortest, longest: share of steps that see all scales, and the least and the most that
-            the others see, see :class:`Prefixes`.
     """
 
-    drop_text: float = 0.1
-    flip_strength: float = 0.3
-    flip_scales: int = 64
+    drop_text: Share = 0.1
+    flip_strength: Share = 0.3
+    flip_scales: Some = 64
     reweight: bool = False
-    full: float = 1.0
-    shortest: int = 3
-    longest: int = 0
+    shortest: Count = 3
 
 
 STEP_SETTINGS = tuple(field.name for field in fields(BitStepConfig))
@@ -50,7 +48,7 @@ class BitSteps:
         self, schedule: ScaleSchedule, config: BitStepConfig, seed: int, device: torch.device
     ) -> None:
         self.config, self.seed = config, seed
-        self.prefixes = Prefixes(schedule, config.full, config.shortest, config.longest)
+        self.prefixes = Prefixes(schedule, config)
         self.weights = scale_weights(schedule, config.reweight).to(device)
 
     def flips(self, start: int) -> BitFlips:

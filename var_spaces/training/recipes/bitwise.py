@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from var_spaces.tokenizers.autoencoder import initialise
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
+from var_spaces.training.engine.amounts import Batches, Count, Positive, Share, Weight
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -48,15 +49,15 @@ class BitwiseTraining:
 
     scenes: str = "wide"
     start: str = ""
-    l1: float = 1.0
-    mse: float = 2.0
-    gradient: float = 0.5
-    commitment: float = 0.25
-    entropy: float = 0.02
-    temperature: float = 0.1
-    truncate: float = 0.1
-    eval_images: int = 192
-    usage_images: int = 512
+    l1: Weight = 1.0
+    mse: Weight = 2.0
+    gradient: Weight = 0.5
+    commitment: Weight = 0.25
+    entropy: Weight = 0.02
+    temperature: Positive = 0.1
+    truncate: Share = 0.1
+    eval_images: Count = 192
+    usage_images: Batches = 512
 
 
 @training_recipe

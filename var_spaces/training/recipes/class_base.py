@@ -22,6 +22,7 @@ from var_spaces.training.data.recipes import Recipe as SceneRecipe
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.amounts import Count, Share
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -52,11 +53,11 @@ class ClassTraining:
 
     tokenizer: str = "vq-tokenizer"
     scenes: str = "easy"
-    drop_label: float = 0.1
-    drop_style: float = 0.05
-    label_smoothing: float = 0.0
-    eval_images: int = 256
-    samples: int = 64
+    drop_label: Share = 0.1
+    drop_style: Share = 0.05
+    label_smoothing: Share = 0.0
+    eval_images: Count = 256
+    samples: Count = 64
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class NetworkConfig(ClassTraining):
         drop_path: stochastic depth of the last block, 0..1.
     """
 
-    depth: int = 6
-    width: int = 256
-    heads: int = 4
+    depth: Count = 6
+    width: Count = 256
+    heads: Count = 4
     shared_aln: bool = False
-    drop_path: float = 0.0
+    drop_path: Share = 0.0
 
 
 class ClassRecipe(Recipe):

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from var_spaces.conditioning.packed_encoder import MINILM, PackedEncoder, load_minilm
+from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.clip_network import Clip, ClipConfig
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import SceneBatch, unpack
@@ -28,6 +29,7 @@ from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.tables import SLOTS
 from var_spaces.training.data.words import article
+from var_spaces.training.engine.amounts import Count, Share, Weight
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -71,11 +73,22 @@ class ClipTraining:
 
     scenes: str = "composed"
     tokenizers: tuple[str, ...] = ("vq-tokenizer",)
-    reconstructed: float = 0.25
-    group: int = 16
-    naming: float = 0.4
-    naming_weight: float = 0.25
-    eval_images: int = 256
+    reconstructed: Share = 0.25
+    group: Count = 16
+    naming: Share = 0.4
+    naming_weight: Weight = 0.25
+    eval_images: Count = 256
+
+    def __post_init__(self) -> None:
+        self.check_whole(self.eval_images, "[recipe] eval_images")
+
+    def check_whole(self, count: int, what: str) -> None:
+        """Refuse a number of scenes that is not one of whole groups."""
+        if count % self.group:
+            raise VarSpacesError(
+                f"{what} = {count} must be a multiple of [recipe] group, which is {self.group}: "
+                "change one of them."
+            )
 
 
 class NamingClip(nn.Module):
@@ -142,6 +155,9 @@ class ClipRecipe(Recipe):
         config = plan.settings
         tokenizers = [plan.model(name, *TOKENIZERS) for name in config.tokenizers]
         return cls(plan.network, tokenizers, load_minilm(), config, plan.train, plan.device)
+
+    def check_batch(self, size: int) -> None:
+        self.config.check_whole(size, "[train] batch_size / processes")
 
     def finish(self, model: NamingClip) -> Clip:
         """What open_clip knows of it."""

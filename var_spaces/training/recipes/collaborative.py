@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from var_spaces.backbones.var import VAR
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQ
+from var_spaces.training.engine.amounts import Count
 from var_spaces.training.engine.optim import MuonAdamW
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import training_recipe
@@ -34,7 +35,7 @@ class SpecialistConfig(ClassTraining):
     """
 
     start: str = "var-base"
-    drafted: int = 4
+    drafted: Count = 4
     teacher: str = ""
 
 

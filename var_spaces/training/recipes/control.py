@@ -26,6 +26,7 @@ from var_spaces.training.data.controls import control_maps
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.amounts import Count
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -77,10 +78,10 @@ class ControlTraining(BitStepConfig):
     way: str = "reference"
     gate: str = "linear"
     zero_start: bool = True
-    text_tokens: int = 64
+    text_tokens: Count = 64
     reweight: bool = True
-    eval_images: int = 64
-    samples: int = 8
+    eval_images: Count = 64
+    samples: Count = 8
 
     def adapter(self) -> ReferenceAttention:
         """The adapter that is trained."""

@@ -28,6 +28,7 @@ from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.subjects import SUBJECT_CAPTIONS, SubjectSampler
+from var_spaces.training.engine.amounts import Count, Share
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -80,12 +81,12 @@ class EchoTraining(BitStepConfig):
     content: bool = True
     exact_start: bool = True
     image_encoder: str = "clip-trunk"
-    text_tokens: int = 64
-    drop_semantic: float = 0.1
-    drop_content: float = 0.1
+    text_tokens: Count = 64
+    drop_semantic: Share = 0.1
+    drop_content: Share = 0.1
     reweight: bool = True
-    eval_images: int = 128
-    samples: int = 8
+    eval_images: Count = 128
+    samples: Count = 8
 
 
 class Batch(NamedTuple):

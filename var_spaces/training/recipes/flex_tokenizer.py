@@ -21,6 +21,7 @@ from var_spaces.tokenizers.autoencoder import area_pool, initialise
 from var_spaces.tokenizers.flex_vq import CosineQuantizer, FlexVQ, FlexVQConfig
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.codebooks.statistics import CodebookStatistics, move_codes
+from var_spaces.training.engine.amounts import Batches, Count, Share, Some, Weight
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -55,26 +56,22 @@ class FlexTokenizerConfig:
     scenes: str = "wide"
     start: str = ""
     freeze: bool = False
-    l1: float = 1.0
-    mse: float = 2.0
-    gradient: float = 0.5
-    vq: float = 1.0
-    scales: int = 1
-    scale_weight: float = 0.5
-    fit_images: int = 512
-    warmup_steps: int = 60
-    reset_every: int = 50
-    reset_until: float = 0.6
-    eval_images: int = 192
-    usage_images: int = 2048
+    l1: Weight = 1.0
+    mse: Weight = 2.0
+    gradient: Weight = 0.5
+    vq: Weight = 1.0
+    scales: Some = 1
+    scale_weight: Weight = 0.5
+    fit_images: Batches = 512
+    warmup_steps: Some = 60
+    reset_every: Count = 50
+    reset_until: Share = 0.6
+    eval_images: Count = 192
+    usage_images: Batches = 2048
 
     def __post_init__(self) -> None:
         if self.freeze and not self.start:
             raise VarSpacesError("[recipe] freeze needs a start whose encoder can stay as it is.")
-        if self.reset_every < 1 or min(self.scales, self.warmup_steps) < 0:
-            raise VarSpacesError(
-                "[recipe] reset_every must be 1 or more, scales and warmup_steps 0 or more."
-            )
 
 
 @training_recipe

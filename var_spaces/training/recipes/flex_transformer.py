@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from var_spaces.backbones.flexvar import FlexVAR
 from var_spaces.backbones.flexvar_config import FlexVARConfig
 from var_spaces.backbones.var import VAR
+from var_spaces.ranges import Bounds
 from var_spaces.tokenizers.flex_vq import FlexVQ
 from var_spaces.training.data.batch import SceneBatch
 from var_spaces.training.data.render import render
+from var_spaces.training.engine.amounts import Count, Share
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import token_losses
@@ -48,15 +50,15 @@ class FlexTransformerConfig(NetworkConfig):
 
     tokenizer: str = "flex-tokenizer"
     start: str = ""
-    fit_images: int = 128
-    pos_grid: int = 32
-    usual_share: float = 0.05
+    fit_images: Count = 128
+    pos_grid: Count = 32
+    usual_share: Share = 0.05
     middle: tuple[int, int, int] = (3, 10, 5)
     late: tuple[int, int, int] = (11, 15, 2)
-    budget: int = 680
+    budget: Count = 680
     keep_last: bool = True
-    stretch: float = 0.5
-    aspect: float = 2.0
+    stretch: Share = 0.5
+    aspect: Annotated[float, Bounds(low=1)] = 2.0
 
 
 @training_recipe

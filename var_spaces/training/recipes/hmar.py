@@ -24,6 +24,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.amounts import Count, Share
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.models import read_card
 from var_spaces.training.engine.optim import matrix_groups
@@ -57,15 +58,15 @@ class HMARTraining:
     """
 
     start: str = "var-base"
-    branch: int = 2
-    masked_share: float = 0.4
+    branch: Count = 2
+    masked_share: Share = 0.4
     loss_weights: str = "lognorm"
     scenes: str = "easy"
     tokenizer: str = "vq-tokenizer"
-    drop_label: float = 0.1
-    drop_style: float = 0.05
-    eval_images: int = 256
-    samples: int = 64
+    drop_label: Share = 0.1
+    drop_style: Share = 0.05
+    eval_images: Count = 256
+    samples: Count = 64
 
 
 @training_recipe

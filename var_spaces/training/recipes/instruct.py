@@ -29,6 +29,7 @@ from var_spaces.tokenizers.bitwise import Bitwise
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.edits import SPLITS, WEIGHTS, Edit, EditSampler, render_edits
 from var_spaces.training.data.recipes import recipe
+from var_spaces.training.engine.amounts import Count, Share, Weight
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.models import read_card
 from var_spaces.training.engine.optim import matrix_groups
@@ -74,15 +75,15 @@ class InstructConfig(BitStepConfig):
     start: str = "t2i-bit"
     scenes: str = "composed"
     reference: Literal["aligned", "finest-only", "none"] = "aligned"
-    drop_source: float = 0.1
-    drop_both: float = 0.05
-    flip_strength: float = 0.2
-    changed: float = 1.0
-    operations: Mapping[str, float] = field(default_factory=dict)
-    synonym: float = 0.25
-    text_tokens: int = 64
-    eval_images: int = 128
-    samples: int = 32
+    drop_source: Share = 0.1
+    drop_both: Share = 0.05
+    flip_strength: Share = 0.2
+    changed: Weight = 1.0
+    operations: Mapping[str, Weight] = field(default_factory=dict)
+    synonym: Share = 0.25
+    text_tokens: Count = 64
+    eval_images: Count = 128
+    samples: Count = 32
 
 
 class Batch(NamedTuple):

@@ -21,6 +21,7 @@ from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.amounts import Count, Share
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -46,10 +47,10 @@ class JudgeConfig:
 
     tokenizer: str = "vq-tokenizer"
     scenes: str = "easy"
-    size: tuple[float, float] = (0.7, 0.96)
-    jitter: float = 0.06
-    reconstructed: float = 0.5
-    eval_images: int = 640
+    size: tuple[Share, Share] = (0.7, 0.96)
+    jitter: Share = 0.06
+    reconstructed: Share = 0.5
+    eval_images: Count = 640
 
 
 @training_recipe

@@ -23,6 +23,7 @@ from var_spaces.training.data.palette import BACKGROUNDS, HUES, INKS
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.amounts import Count, Share
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -58,13 +59,13 @@ class ParserTraining:
 
     scenes: str = "composed"
     tokenizers: tuple[str, ...] = ("vq-tokenizer", "bit-tokenizer")
-    reconstructed: float = 0.25
-    sharp: float = 0.4
-    width: int = 24
-    layers: tuple[int, int, int] = (1, 1, 1)
-    hidden: int = 256
-    looks: int = 1
-    eval_images: int = 512
+    reconstructed: Share = 0.25
+    sharp: Share = 0.4
+    width: Count = 24
+    layers: tuple[Count, Count, Count] = (1, 1, 1)
+    hidden: Count = 256
+    looks: Count = 1
+    eval_images: Count = 512
 
 
 @training_recipe

@@ -18,6 +18,7 @@ from var_spaces.backbones.var import VAR
 from var_spaces.depth import sub_network
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQ
+from var_spaces.training.engine.amounts import Count, Share
 from var_spaces.training.engine.optim import MuonAdamW
 from var_spaces.training.engine.recipe import training_recipe
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
@@ -40,10 +41,10 @@ class SupernetConfig(ClassTraining):
     """
 
     start: str = "var-base"
-    bridge: int = 3
-    depths: tuple[int, ...] = (2, 3)
-    joint: float = 0.2
-    progressive: float = 0.8
+    bridge: Count = 3
+    depths: tuple[Count, ...] = (2, 3)
+    joint: Share = 0.2
+    progressive: Share = 0.8
     ratio: float = PHASES
 
 

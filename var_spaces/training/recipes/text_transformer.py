@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -21,6 +21,7 @@ from var_spaces.conditioning.packed_encoder import PackedEncoder, load_minilm
 from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.compose import read_prompts, score
 from var_spaces.evaluators.parser import SceneParser
+from var_spaces.ranges import Bounds
 from var_spaces.tokenizers.bitwise import Bitwise
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.batch import unpack
@@ -28,6 +29,7 @@ from var_spaces.training.data.captions import CaptionRecipe, CaptionWriter
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
+from var_spaces.training.engine.amounts import Count, Share, Some, Weight
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -74,29 +76,28 @@ class TextTransformerConfig(BitStepConfig):
     tokenizer: str = "bit-tokenizer"
     start: str = ""
     scenes: str = "easy"
-    depth: int = 6
-    width: int = 288
-    heads: int = 6
-    text_tokens: int = 64
-    rope_extent: int = 16
-    gate: float = 1e-2
-    adaln: float = 0.5
-    text_blocks: int = 0
-    read: float = 0.0
-    say_background: float = 0.75
-    say_style: float = 0.7
-    say_place: float = 0.6
-    say_colour: float = 0.95
-    synonym: float = 0.25
-    eval_images: int = 256
-    compose: int = 0
-    samples: int = 64
+    depth: Count = 6
+    width: Count = 288
+    heads: Count = 6
+    text_tokens: Count = 64
+    rope_extent: Count = 16
+    gate: Weight = 1e-2
+    adaln: Weight = 0.5
+    text_blocks: Some = 0
+    read: Annotated[float, Bounds(0, 1, open_high=True)] = 0.0
+    say_background: Share = 0.75
+    say_style: Share = 0.7
+    say_place: Share = 0.6
+    say_colour: Share = 0.95
+    synonym: Share = 0.25
+    eval_images: Count = 256
+    compose: Some = 0
+    samples: Count = 64
 
     def __post_init__(self) -> None:
-        if not 0 <= self.read < 1 or (self.read and not self.text_blocks):
+        if self.read and not self.text_blocks:
             raise VarSpacesError(
-                f"[recipe] read is {self.read}: a share of the run, at least 0 and below 1, and 0 "
-                "without text_blocks."
+                f"[recipe] read is {self.read}: without text_blocks nothing reads, so leave it out."
             )
 
     @property

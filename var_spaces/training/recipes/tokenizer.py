@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.ranges import Bounds, Multiple
 from var_spaces.tokenizers.autoencoder import initialise
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.codebooks import base as codebooks
@@ -26,6 +27,7 @@ from var_spaces.training.codebooks.picture import codebook_picture
 from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.codebooks.statistics import CodebookStatistics
 from var_spaces.training.codebooks.window import UsageWindow
+from var_spaces.training.engine.amounts import Batches, Count, Positive, Share, Some, Weight
 from var_spaces.training.engine.annealing import annealing, check_shape
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import MuonAdamW, matrix_groups
@@ -74,40 +76,32 @@ class TokenizerConfig:
     """
 
     scenes: str = "wide"
-    l1: float = 1.0
-    mse: float = 2.0
-    gradient: float = 0.5
-    vq: float = 1.0
+    l1: Weight = 1.0
+    mse: Weight = 2.0
+    gradient: Weight = 0.5
+    vq: Weight = 1.0
     codebook: str = "resets"
     start: str = ""
     autoencoder: str = ""
     annealing: str = ""
-    warmup_steps: int = 60
-    reset_every: int = 50
-    reset_until: float = 0.6
-    truncate: float = 0.1
+    warmup_steps: Some = 60
+    reset_every: Count = 50
+    reset_until: Share = 0.6
+    truncate: Share = 0.1
     perceptual: str = ""
-    perceptual_weight: float = 1.0
-    adversarial: float = 0.0
-    adversarial_start: int = 20_000
-    adversarial_lr: float = 1e-4
-    adversarial_ch: int = 64
-    eval_images: int = 192
-    usage_images: int = 2048
+    perceptual_weight: Weight = 1.0
+    adversarial: Weight = 0.0
+    adversarial_start: Some = 20_000
+    adversarial_lr: Positive = 1e-4
+    adversarial_ch: Annotated[int, Bounds(low=8), Multiple(8)] = 64
+    eval_images: Count = 192
+    usage_images: Batches = 2048
 
     def __post_init__(self) -> None:
         if self.annealing:
             check_shape(self.annealing)
         if self.start and self.autoencoder:
             raise VarSpacesError("[recipe] start takes all of a tokenizer: leave autoencoder out.")
-        if min(self.adversarial, self.perceptual_weight, self.warmup_steps) < 0:
-            raise VarSpacesError(
-                "[recipe] adversarial, perceptual_weight and warmup_steps must be 0 or more."
-            )
-        if self.reset_every < 1 or self.adversarial_ch % 8:
-            raise VarSpacesError(
-                "[recipe] reset_every must be 1 or more and adversarial_ch a multiple of 8."
-            )
 
 
 @training_recipe

@@ -5,7 +5,7 @@ The loss follows VAR (https://arxiv.org/abs/2404.02905, §4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -14,27 +14,23 @@ from var_spaces.backbones.var import VAR
 from var_spaces.tokenizers.residual_vq import ResidualVQ
 from var_spaces.training.engine.plan import Plan
 from var_spaces.training.engine.recipe import training_recipe
-from var_spaces.training.losses.prefixes import Prefixes
+from var_spaces.training.losses.prefixes import PrefixConfig, Prefixes
 from var_spaces.training.losses.tokens import token_losses
 from var_spaces.training.recipes.class_base import ClassRecipe, NetworkConfig
 from var_spaces.training.recipes.warm_start import take_matching
 
 
 @dataclass(frozen=True)
-class TransformerConfig(NetworkConfig):
-    """Settings of the transformer recipe.
+class TransformerConfig(NetworkConfig, PrefixConfig):
+    """Settings of the transformer recipe, beside those of :class:`NetworkConfig` and
+    :class:`PrefixConfig`.
 
     Args:
         start: id of a trained model whose weights training begins with, where names and shapes are
             the same; empty for none.
-        full, shortest, longest: share of steps that see all scales, and the least and the most that
-            the others see, see :class:`Prefixes`; they may change in the middle of a run.
     """
 
     start: str = ""
-    full: float = 1.0
-    shortest: int = 1
-    longest: int = 0
 
 
 @training_recipe
@@ -48,7 +44,7 @@ class TransformerRecipe(ClassRecipe):
     name, title = "transformer", "class-conditional next-scale transformer"
     paper = "https://arxiv.org/abs/2404.02905"
     settings = TransformerConfig
-    changing = ("full", "shortest", "longest")
+    changing = tuple(field.name for field in fields(PrefixConfig))
 
     def __init__(
         self,
@@ -66,7 +62,7 @@ class TransformerRecipe(ClassRecipe):
 
     def widen(self, config: TransformerConfig) -> None:
         self.config = config
-        self.prefixes = Prefixes(self.schedule, config.full, config.shortest, config.longest)
+        self.prefixes = Prefixes(self.schedule, config)
 
     @classmethod
     def build(cls, plan: Plan) -> TransformerRecipe:

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> None:
     """
     from var_spaces.pictures import read
     from var_spaces.training.styles.tuning import StyleTuning
-    from var_spaces.zoo.cards import check_new, get_card
+    from var_spaces.zoo.cards import get_card
+    from var_spaces.zoo.new_folder import check_new
 
     settings = settings_of(args)
     card = get_card(args.base, "generator")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from var_spaces.errors import VarSpacesError
+from var_spaces.ranges import Bounds
+from var_spaces.training.engine.amounts import Share
+from var_spaces.training.engine.config import check_types
 
 # What a thing may be called: texts that name the content whatever the style. Published lists have
 # 50 to 200 of them, written by a language model.
@@ -43,37 +46,26 @@ class StyleSettings:
         seed: of everything that is drawn.
     """
 
-    text_rows: int = 4
-    rank: int = 10
-    slots: int = 1
-    steps: int = 200
-    lr: float = 1e-2
+    text_rows: Annotated[int, Bounds(1, 64)] = 4
+    rank: Annotated[int, Bounds(0, len(VIEWS))] = 10
+    slots: Annotated[int, Bounds(0, 16)] = 1
+    steps: Annotated[int, Bounds(1, 100_000)] = 200
+    lr: Annotated[float, Bounds(1e-9, 1)] = 1e-2
     betas: tuple[float, float] = (0.9, 0.95)
-    clip: float = 1.0
-    warm_up: int = 20
-    alpha: float = 0.1
+    clip: Annotated[float, Bounds(1e-6, 1e6)] = 1.0
+    warm_up: Annotated[int, Bounds(0, 100_000)] = 20
+    alpha: Annotated[float, Bounds(0, 10)] = 0.1
     scale_aware: bool = True
     last_is_style: bool = True
-    mean: str = "scale"
+    mean: Literal["scale", "group"] = "scale"
     center: bool = False
-    orthogonality: float = 0.0
-    drop_text: float = 0.1
-    flips: float = 0.1
-    seed: int = 0
+    orthogonality: Annotated[float, Bounds(0, 100)] = 0.0
+    drop_text: Share = 0.1
+    flips: Share = 0.1
+    seed: Annotated[int, Bounds(0, 2**62)] = 0
 
     def __post_init__(self) -> None:
-        if self.mean not in ("scale", "group"):
-            raise VarSpacesError(f"mean is '{self.mean}'; allowed: scale, group.")
-        ranges = {
-            "text_rows": (1, 64), "rank": (0, len(VIEWS)), "slots": (0, 16), "steps": (1, 100_000),
-            "lr": (1e-9, 1), "clip": (1e-6, 1e6), "warm_up": (0, 100_000), "alpha": (0, 10),
-            "orthogonality": (0, 100), "drop_text": (0, 1), "flips": (0, 1), "seed": (0, 2**62),
-        }  # fmt: skip
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise VarSpacesError(
-                    f"{name} = {getattr(self, name)} is out of range: allowed is {low} to {high}."
-                )
+        check_types(type(self), vars(self))
 
 
 PAPER = StyleSettings(lr=1e-3, betas=(0.9, 0.999), warm_up=0)

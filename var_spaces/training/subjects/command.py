@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> None:
         VarSpacesError: before any work, if something cannot be used.
     """
     from var_spaces.training.subjects.tuning import SubjectTuning
-    from var_spaces.zoo.cards import check_new, get_card
+    from var_spaces.zoo.cards import get_card
+    from var_spaces.zoo.new_folder import check_new
 
     settings = settings_of(args)
     card = get_card(args.base, "generator")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, get_args
 
 from var_spaces.adapters.subject_layers import SubjectLayers
 from var_spaces.errors import VarSpacesError
+from var_spaces.ranges import Bounds
+from var_spaces.training.engine.amounts import Share
+from var_spaces.training.engine.config import check_types
 
-PRIORS = ("joint", "per-bit", "hard", "none")
-PRECISIONS = ("float32", "bfloat16")
+Prior = Literal["joint", "per-bit", "hard", "none"]
+Precision = Literal["float32", "bfloat16"]
+PRIORS, PRECISIONS = get_args(Prior), get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -41,43 +46,28 @@ class SubjectSettings:
     """
 
     layers: SubjectLayers = field(default_factory=SubjectLayers)
-    steps: int = 120
-    batch: int = 2
-    lr: float = 2e-4
-    rows_lr: float = 1e-2
-    weight_decay: float = 0.005
-    coarse: int = 0
-    fine: float = 0.5
-    prior: str = "joint"
-    prior_weight: float = 2.0
-    temperature: float = 1.0
-    pool: int = 16
+    steps: Annotated[int, Bounds(1, 100_000)] = 120
+    batch: Annotated[int, Bounds(1, 64)] = 2
+    lr: Annotated[float, Bounds(1e-9, 1)] = 2e-4
+    rows_lr: Annotated[float, Bounds(1e-9, 1)] = 1e-2
+    weight_decay: Share = 0.005
+    coarse: Annotated[int, Bounds(0, 64)] = 0
+    fine: Share = 0.5
+    prior: Prior = "joint"
+    prior_weight: Annotated[float, Bounds(0, 100)] = 2.0
+    temperature: Annotated[float, Bounds(0.01, 100)] = 1.0
+    pool: Annotated[int, Bounds(0, 4096)] = 16
     published_teacher: bool = False
-    teacher_temperature: float = 0.5
-    teacher_top_p: float = 0.97
-    drop_text: float = 0.0
-    flips: float = 0.3
-    precision: str = "float32"
+    teacher_temperature: Annotated[float, Bounds(0.01, 10)] = 0.5
+    teacher_top_p: Share = 0.97
+    drop_text: Share = 0.0
+    flips: Share = 0.3
+    precision: Precision = "float32"
     frame: str = "a photo of {}"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("prior", PRIORS), ("precision", PRECISIONS)):
-            if getattr(self, name) not in allowed:
-                raise VarSpacesError(
-                    f"{name} is '{getattr(self, name)}'; allowed: {', '.join(allowed)}."
-                )
-        ranges = {
-            "steps": (1, 100_000), "batch": (1, 64), "lr": (1e-9, 1), "rows_lr": (1e-9, 1),
-            "weight_decay": (0, 1), "coarse": (0, 64), "fine": (0, 1), "prior_weight": (0, 100),
-            "temperature": (0.01, 100), "pool": (0, 4096), "teacher_temperature": (0.01, 10),
-            "teacher_top_p": (0, 1), "drop_text": (0, 1), "flips": (0, 1),
-        }  # fmt: skip
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise VarSpacesError(
-                    f"{name} = {getattr(self, name)} is out of range: allowed is {low} to {high}."
-                )
+        check_types(type(self), vars(self))
         if self.frame.count("{}") != 1:
             raise VarSpacesError("The frame of the prompts needs one {} for the subject.")
 

@@ -22,6 +22,7 @@ from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Option
 from var_spaces.pictures import as_mask, check_marked
+from var_spaces.ranges import Bounds
 from var_spaces.ui import tabs
 from var_spaces.ui.api.services import add_services
 from var_spaces.ui.api.states import run_state
@@ -32,7 +33,7 @@ from var_spaces.ui.form.values import KINDS, show, shown_method
 from var_spaces.ui.queue.line import LANE
 from var_spaces.ui.queue.wiring import refusal, refusing
 from var_spaces.ui.run import handlers
-from var_spaces.validation import Bounds, shorten
+from var_spaces.validation import shorten
 from var_spaces.zoo.cards import get_card
 
 

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from filelock import FileLock
@@ -157,6 +157,23 @@ def resume() -> bool:
     if any(request.is_free(time.time(), LEASE) for request in waiting) and _rested():
         ensure_worker(store)
     return bool(waiting)
+
+
+def take_up(wait: Callable[[float], None] = time.sleep) -> None:
+    """Resume what an earlier page left behind, without anybody who looks; ends when nothing waits.
+
+    A page that is started anew calls it once it is served. What that page's worker ran is free only
+    after a while, so one look is not enough.
+
+    Args:
+        wait: for so many seconds until the next look; replaced in tests.
+    """
+    try:
+        if works_here(open_store()):
+            while resume():
+                wait(REST)
+    except (VarSpacesError, OSError) as error:  # out of reach: who looks at them tries again
+        log.warning("Submissions cannot be resumed: %s", error)
 
 
 def _rested() -> bool:

@@ -14,7 +14,7 @@ import gradio as gr
 
 from var_spaces.compare import votes
 from var_spaces.compare.battle import Battle, Pair, next_battle
-from var_spaces.compare.ranking import Rank, comparable, ranking
+from var_spaces.compare.ranking import Rank, Winner, comparable, ranking
 from var_spaces.compare.rounds import Rounds
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
@@ -177,15 +177,15 @@ def _vote(
     )
     said = stage.line("done", f"Thank you. {names}", 1)
     alike = comparable(votes.decided(found), battle.a)
-    table = rank_table(_ranked(tuple(sorted(Counter(alike).items()))), len(alike))
+    table = rank_table(_ranked(frozenset(Counter(alike).items())), len(alike))
     judged = seen | {frozenset((battle.a, battle.b))}
     return said, gr.update(value=table, visible=True), None, judged, *_switch(False)
 
 
 @once(8)
-def _ranked(cast: tuple[tuple[tuple[str, str, str], int], ...]) -> tuple[Rank, ...]:
+def _ranked(cast: frozenset[tuple[tuple[str, str, Winner], int]]) -> tuple[Rank, ...]:
     """The ranking of votes, each with how often it was cast: their order says nothing."""
-    return tuple(ranking(list(Counter(dict(cast)).elements())))
+    return tuple(ranking(dict(cast)))
 
 
 def _switch(on: bool) -> list[dict]:

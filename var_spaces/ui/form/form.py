@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from var_spaces import methods
 from var_spaces.methods import Option
+from var_spaces.ranges import Bounds
 from var_spaces.spec import RunSpec
 from var_spaces.ui import tabs
 from var_spaces.ui.form import examples, fits
 from var_spaces.ui.form.field import ROLES, Field, Role
 from var_spaces.ui.form.pictures import KEPT, SKETCHES, blank, held, is_empty, sketched, taken
 from var_spaces.ui.form.values import KINDS, read, read_methods, show, shown_methods
-from var_spaces.validation import Bounds, bounds
+from var_spaces.validation import bounds
 from var_spaces.zoo.cards import Card, cards
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from typing import Any
 from var_spaces import codecs
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.queue.limits import MIB, Limits, train_seconds
-from var_spaces.zoo.cards import CARD, MAX_CARD_BYTES, Card, get_card, read_card
-from var_spaces.zoo.folders import INDEX, replace_folder, weights_digest
+from var_spaces.zoo.cards import MAX_CARD_BYTES, Card, get_card, read_card
+from var_spaces.zoo.folders import CARD, INDEX, replace_folder, weights_digest
 
 MOST = 8  # models of one visitor
 MOST_FILES = 8  # of a model

@@ -2,7 +2,7 @@
 
 The server makes a key when a visitor's first model is kept. The browser holds it as long as its tab
 is open, and shows it after a reload; nobody else can have it. While something is done for a
-visitor, the models of that visitor are known like all others (``zoo/cards.py``), to no one else.
+visitor, the models of that visitor are known like all others (``zoo/places.py``), to no one else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import gradio as gr
 
 from var_spaces.ui.own import shelf
-from var_spaces.zoo.cards import personal
+from var_spaces.zoo.places import personal
 
 IDLE = 6 * 3600.0  # seconds after which the models of a visitor who is gone are deleted
 MOST = 1000  # visitors with models of their own

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 from var_spaces.ui.queue.limits import Limits
-from var_spaces.zoo.cards import personal, personal_folders
+from var_spaces.zoo.places import personal, personal_folders
 
 Function = TypeVar("Function", bound=Callable)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from var_spaces.zoo.cards import FOLDERS_VARIABLE, cards
+from var_spaces.zoo.cards import cards
+from var_spaces.zoo.places import FOLDERS_VARIABLE
 
 
 @dataclass(frozen=True)
