@@ -212,6 +212,22 @@ def test_open_clip(context):
 
 
 @pytest.mark.usefixtures("clips")
+def test_a_squashed_picture_is_not_cropped(context):
+    """A wide picture at 256 px, as a whole; its text is read as ever."""
+    from PIL import Image
+
+    plain, usual = (get_extractor(f"clip-vit-b-32{tail}") for tail in ("-plain", ""))
+    wide = np.random.default_rng(4).integers(0, 256, (60, 200, 3), np.uint8)
+    whole = np.asarray(Image.fromarray(wide).resize((256, 256), Image.Resampling.BICUBIC))
+    found = context.network(plain)(wide[None])
+    assert found == pytest.approx(context.network(usual)(whole[None]), abs=1e-6)
+    assert not np.allclose(found, context.network(usual)(wide[None]), atol=1e-3)
+    texts = [context.network(one).texts(["a dog"]) for one in (plain, usual)]
+    assert np.array_equal(*texts)
+    assert "256 bicubic antialias squashed" in plain.identity
+
+
+@pytest.mark.usefixtures("clips")
 def test_hps(context, networks):
     for style in Hps.groups:
         path = networks.data / "hps" / f"{style}.json"
@@ -271,6 +287,21 @@ def test_lpips(networks, context):
     assert found == pytest.approx(expected.numpy(), rel=1e-3)
     spread = Diversity(extractor="lpips-alex").measure(full, context)
     assert spread == pytest.approx([found[0]] * 2, rel=1e-5)
+
+
+def test_lpips_of_squashed_images(networks, context):
+    networks.alexnet()
+    wide, high = pictures(2, 64)[:, :40], pictures(2, 256)
+    usual, small = (context.network(get_extractor(f"lpips-alex{t}")) for t in ("", "-256"))
+    pixels = torch.from_numpy(wide).permute(0, 3, 1, 2) / 255
+    pixels = torch.nn.functional.interpolate(pixels, (256, 256), mode="bicubic", antialias=True)
+    whole = pixels.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    found = small.distance(wide, high)
+    assert found == pytest.approx(usual.distance(whole, high), rel=0.02)
+    assert small.distance(high, high[::-1].copy()) == pytest.approx(
+        usual.distance(high, high[::-1].copy()), rel=1e-4
+    )
+    assert "256 bicubic antialias" in get_extractor("lpips-alex-256").identity
 
 
 @pytest.mark.usefixtures("clips")
