@@ -34,6 +34,7 @@ from leaderboard.metrics.kid import Kid
 from leaderboard.metrics.lpips import Lpips
 from leaderboard.metrics.mind import Mind
 from leaderboard.metrics.soft_tifa import SoftTifaAm, SoftTifaGm, spellings
+from leaderboard.references.adm import FILES, AdmReference
 from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import statistics
 from leaderboard.runner.job import Job
@@ -102,6 +103,36 @@ def test_inception(networks, context):
     same = Mind(extractor="inception", directions=16)
     assert same.score(features, real(features)).value == pytest.approx(0, abs=1e-12)
     assert "[inception 299 tf1-bilinear " in same.identity(4, None)
+
+
+def test_spatial_inception(networks, context):
+    """Channels 0..6 of the first branch of the seventh block, channels last, as a flat row."""
+    networks.inception()
+    drawn = batch([{}] * 3)
+    metric = Frechet(extractor="inception-spatial")
+    found = metric.measure(drawn, context)
+    assert found.shape == (3, metric.uses.dim) == (3, 2023)
+    assert found.min() == 0 < found.max()  # behind the rectifier
+    model = context.network(get_extractor("inception")).model
+    blocks = [name for name, _ in model.named_children() if name.startswith("Mixed")]
+    seventh = getattr(model, blocks[6])  # they are mixed, mixed_1, ... in the original graph
+    inputs = []
+    seventh.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    Frechet(extractor="inception").measure(drawn, context)
+    with torch.no_grad():
+        grid = seventh.branch1x1(inputs[0])
+    assert grid.shape[2:] == (17, 17)
+    rows = found.reshape(3, 17, 17, 7)
+    assert rows[2, 4, 9] == pytest.approx(grid[2, :7, 4, 9].numpy(), rel=1e-3, abs=1e-5)
+    assert rows[0, 16, 0] == pytest.approx(grid[0, :7, 16, 0].numpy(), rel=1e-3, abs=1e-5)
+    assert metric.heading(50_000) == "sFID N=50000"
+
+    reference = AdmReference()
+    stored = {"mu": 1, "sigma": 2, "mu_s": 3, "sigma_s": 4}
+    np.savez(networks.data / FILES[256], **{k: np.float32([v]) for k, v in stored.items()})
+    for name, expected in (("inception", [1, 2]), ("inception-spatial", [3, 4])):
+        assert np.ravel(reference.statistics(get_extractor(name))).tolist() == expected
+    assert reference.statistics(get_extractor("dinov2-vit-l-14")) is None
 
 
 @pytest.mark.parametrize("cls", ["DinoVitS16", "DinoV2VitL14"])
