@@ -88,7 +88,8 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
 
 
 def order(rows: list[dict[str, Any]]) -> str:
-    """Does likeness rise and what the words say fall with the share of the picture?"""
+    """Does likeness rise, and what the words say fall, with the share of the picture? As the slope
+    of a line through all strengths."""
     lines = []
     for name, sign in SHOWN.items():
         by_thing: dict[str, list[float]] = {}
@@ -102,11 +103,14 @@ def order(rows: list[dict[str, Any]]) -> str:
         lines.append([HEAD[name], claim, f"{better * np.mean(slopes):+.3g}", shown])
     head = [
         "score",
-        "the paper, with more picture",
+        "expected of more picture",
         "here, per unit",
         "things that agree",
     ]
-    return "## Do the two move against each other?\n\n" + table(head, lines)
+    return (
+        "## Do the two move against each other?\n\nSlopes of lines through all strengths:\n\n"
+        + table(head, lines)
+    )
 
 
 if __name__ == "__main__":
