@@ -22,13 +22,22 @@ from var_spaces.events import ImageReady
 
 if TYPE_CHECKING:
     from var_spaces.adapters.base import Prepared
+    from var_spaces.decoding.base import Guidance
     from var_spaces.zoo.residency import LoadedModel
 
 
 def draw(
-    model: LoadedModel, items: Sequence[Item], prompts: Sequence[str], adapter: Prepared
+    model: LoadedModel,
+    items: Sequence[Item],
+    prompts: Sequence[str],
+    adapter: Prepared,
+    guidance: Guidance | None = None,
 ) -> list[np.ndarray]:
-    """Images of prompts, each with the noise of its item's number, as the model's card draws."""
+    """Images of prompts, each with the noise of its item's number, as the model's card draws.
+
+    Args:
+        guidance: instead of the card's.
+    """
     card = model.card
     encoder = methods.parse("text_encoder", card.text_encoder)
     setup = RunSetup(
@@ -39,7 +48,7 @@ def draw(
         images=tuple(item.index for item in items),
         noise=SeededNoise(0),
         sampling=methods.parse("sampling", card.defaults["sampling"]),
-        guidance=methods.parse("guidance", card.defaults["guidance"]),
+        guidance=guidance or methods.parse("guidance", card.defaults["guidance"]),
         cache=Full(),
         decoding=PlainDecoding(),
         adapter=adapter,

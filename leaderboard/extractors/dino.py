@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from leaderboard.extractors.base import Extractor
 from leaderboard.extractors.files import digest, hub_file, need
+from leaderboard.extractors.squash import squashed
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -105,11 +106,9 @@ class DinoNetwork:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         import torch
-        import torch.nn.functional as F
 
         pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
-        size = (self.side, self.side)
-        pixels = F.interpolate(pixels, size, mode="bicubic", antialias=True).clamp(0, 1)
+        pixels = squashed(pixels, self.side)
         mean, deviation = (pixels.new_tensor(v).view(3, 1, 1) for v in (self.mean, self.deviation))
         with torch.no_grad():
             return self.model((pixels - mean) / deviation).float().cpu().numpy()

@@ -22,17 +22,22 @@ if TYPE_CHECKING:
 
 SIDE = 299
 CLASSES = 1008
+CHANNELS = 7  # of the spatial features
 NAME = "pt_inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{NAME}"
 
 
 class Inception(Extractor):
-    """Base class of both layers."""
+    """Base class of all layers.
+
+    Attributes:
+        layer: "pool", "logits" or "spatial".
+    """
 
     paper = "https://arxiv.org/abs/1706.08500"
 
     resize: ClassVar[str] = "299 tf1-bilinear"
-    logits: ClassVar[bool] = False
+    layer: ClassVar[str] = "pool"
 
     def weights(self) -> Path:
         need("torchvision", "torchvision")
@@ -42,7 +47,7 @@ class Inception(Extractor):
         return digest(self.weights())
 
     def load(self, device: torch.device) -> InceptionNetwork:
-        return InceptionNetwork(self.weights(), device, self.logits)
+        return InceptionNetwork(self.weights(), device, self.layer)
 
 
 @register
@@ -61,7 +66,19 @@ class InceptionLogits(Inception):
     name = "inception-logits"
     title = "Inception-v3 logits (IS)"
     dim = CLASSES
-    logits = True
+    layer = "logits"
+
+
+@register
+class InceptionSpatial(Inception):
+    """Where things are: the first 7 channels of ``mixed_6/conv`` at 17 x 17 positions, row by row
+    with channels last as the original graph has them, ``(B, 2023)``; those of sFID
+    (arXiv 2103.03841)."""
+
+    name = "inception-spatial"
+    title = "Inception-v3, spatial (sFID)"
+    dim = 17 * 17 * CHANNELS
+    layer = "spatial"
 
 
 class InceptionNetwork:
@@ -69,15 +86,22 @@ class InceptionNetwork:
 
     Args:
         weights: the file; None is random, for tests.
+        layer: what is read, see :class:`Inception`.
     """
 
-    def __init__(self, weights: Path | None, device: torch.device, logits: bool = False) -> None:
+    def __init__(self, weights: Path | None, device: torch.device, layer: str = "pool") -> None:
         import torch
 
-        self.model, self.device, self.logits = build(), device, logits
+        self.model, self.device, self.layer = build(), device, layer
         if weights is not None:
             self.model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self.model = self.model.eval().to(device)
+        self.seen: list[torch.Tensor] = []
+        if layer == "spatial":
+            # Blocks are mixed, mixed_1, ... in the original graph, so the seventh, Mixed_6d here,
+            # is mixed_6; its first branch, convolution, norm and rectifier, is mixed_6/conv.
+            branch = self.model.Mixed_6d.branch1x1
+            branch.register_forward_hook(lambda _, inputs, found: self.seen.append(found))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         import torch
@@ -89,8 +113,10 @@ class InceptionNetwork:
                 found = self.model((tf1_bilinear(pixels, SIDE) - 128) / 128)
             finally:
                 self.model.fc = head
-            if self.logits:
+            if self.layer == "logits":
                 found = found @ head.weight.T
+            elif self.layer == "spatial":
+                found = self.seen.pop()[:, :CHANNELS].permute(0, 2, 3, 1).flatten(1)
         return found.cpu().numpy()
 
 

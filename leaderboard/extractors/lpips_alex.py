@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from leaderboard.extractors.base import Extractor
 from leaderboard.extractors.files import data_file, digest, need
+from leaderboard.extractors.squash import squashed
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class LpipsAlex(Extractor):
 
     resize: ClassVar[str] = "none"
     dim: ClassVar[int] = 1
+    side: ClassVar[int | None] = None
 
     def weights(self) -> Path:
         need("torchmetrics", "torchmetrics torchvision")
@@ -37,15 +39,27 @@ class LpipsAlex(Extractor):
         return digest(self.weights())
 
     def load(self, device: torch.device) -> LpipsNetwork:
-        return LpipsNetwork(self.weights(), device)
+        return LpipsNetwork(self.weights(), device, self.side)
+
+
+@register
+class LpipsAlex256(LpipsAlex):
+    """As ARBooth measures diversity (arXiv 2504.02612): both images at 256 px."""
+
+    name = "lpips-alex-256"
+    title = "LPIPS AlexNet, 256 px"
+
+    resize = "256 bicubic antialias"
+    side = 256
 
 
 class LpipsNetwork:
     """Args:
     weights: AlexNet in the folder layout of ``torch.hub``, where torchvision looks for it.
+    side: pixels along a side that both images are squashed to; None leaves them as they are.
     """
 
-    def __init__(self, weights: Path, device: torch.device) -> None:
+    def __init__(self, weights: Path, device: torch.device, side: int | None = None) -> None:
         import torch
         from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
@@ -55,7 +69,7 @@ class LpipsNetwork:
             self.model = LearnedPerceptualImagePatchSimilarity("alex", normalize=True).to(device)
         finally:
             torch.hub.set_dir(before)
-        self.device = device
+        self.device, self.side = device, side
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         raise NotImplementedError("LPIPS compares two images; see distance()")
@@ -68,6 +82,8 @@ class LpipsNetwork:
             torch.from_numpy(x).to(self.device).permute(0, 3, 1, 2).float() / 255
             for x in (images, others)
         ]
+        if self.side is not None:
+            pairs = [squashed(x, self.side) for x in pairs]
         with torch.no_grad():
             found = [self.model(a[None], b[None]).item() for a, b in zip(*pairs, strict=True)]
         return torch.tensor(found, dtype=torch.float64).numpy()

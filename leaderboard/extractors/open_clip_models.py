@@ -23,6 +23,7 @@ class OpenClip(Extractor):
         architecture: name that open_clip knows.
         repository: of the Hub.
         file: of its weights.
+        side: pixels along a side that pictures are squashed to before; None leaves them whole.
     """
 
     paper = "https://arxiv.org/abs/2103.00020"
@@ -31,6 +32,7 @@ class OpenClip(Extractor):
     repository: ClassVar[str]
     file: ClassVar[str] = "open_clip_model.safetensors"
     reads_text: ClassVar[bool] = True
+    side: ClassVar[int | None] = None
 
     def weights(self) -> Path:
         need("open_clip", "open-clip-torch")
@@ -40,7 +42,7 @@ class OpenClip(Extractor):
         return digest(self.weights())
 
     def load(self, device: torch.device) -> OpenClipNetwork:
-        return OpenClipNetwork(self.architecture, str(self.weights()), device)
+        return OpenClipNetwork(self.architecture, str(self.weights()), device, self.side)
 
 
 @register
@@ -53,6 +55,17 @@ class VitB32(OpenClip):
     repository = "timm/vit_base_patch32_clip_224.openai"
     resize = "224 bicubic antialias crop"
     dim = 512
+
+
+@register
+class PlainVitB32(VitB32):
+    """``(B, 512)``; as ARBooth measures it (arXiv 2504.02612): whole pictures at 256 px first, so
+    that nothing is cropped."""
+
+    name = "clip-vit-b-32-plain"
+    title = "CLIP ViT-B/32 (OpenAI), 256 px squashed"
+    resize = "256 bicubic antialias squashed, 224 bicubic antialias"
+    side = 256
 
 
 @register
@@ -99,22 +112,33 @@ class OpenClipNetwork:
     Args:
         architecture: name of a model of open_clip, or ``local-dir:FOLDER``.
         weights: file of its weights; None for a folder, which has its own.
+        side: pixels along a side that pictures are squashed to before its own resize; None: none.
     """
 
-    def __init__(self, architecture: str, weights: str | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        architecture: str,
+        weights: str | None,
+        device: torch.device,
+        side: int | None = None,
+    ) -> None:
         import open_clip
 
         model, _, self.preprocess = open_clip.create_model_and_transforms(
             architecture, pretrained=weights, device=device
         )
-        self.model, self.device = model.eval(), device
+        self.model, self.device, self.side = model.eval(), device, side
         self.words = open_clip.get_tokenizer(architecture)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         import torch
         from PIL import Image
 
-        pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
+        pictures = [Image.fromarray(image) for image in images]
+        if self.side is not None:
+            size = (self.side, self.side)
+            pictures = [picture.resize(size, Image.Resampling.BICUBIC) for picture in pictures]
+        pixels = torch.stack([self.preprocess(picture) for picture in pictures])
         with torch.no_grad():
             found = self.model.encode_image(pixels.to(self.device), normalize=True)
         return found.float().cpu().numpy()

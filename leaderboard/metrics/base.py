@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from var_spaces import methods
 from var_spaces.methods import Method
 
 if TYPE_CHECKING:
@@ -145,12 +146,15 @@ class Metric(Method):
 
     def settings(self) -> list[str]:
         """Parameters that are not told otherwise, for the identity."""
-        data = self.model_dump(mode="json")
-        return [f"{key}={value}" for key, value in data.items() if key != "extractor"]
+        data = methods.dump(self)  # without what came later and is as it always was
+        return [f"{k}={v}" for k, v in data.items() if k not in ("name", "extractor")]
 
     def heading(self, n: int) -> str:
         """Title of its column; small N biases some metrics, so those say it."""
         return self.short
+
+    def check(self, n: int) -> None:
+        """Refuse, before any work, a number of images that it cannot score."""
 
     @abstractmethod
     def measure(self, batch: Batch, context: Context) -> np.ndarray:

@@ -34,7 +34,7 @@ class Cmmd(Distribution):
 
     extractor: str = Field("embedded-clip", description="a CLIP")
 
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+    def compare(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         x, y = (_unit(np.asarray(part, np.float64)) for part in (values, real.features))
         found = mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y)
         return Value(SCALE * found)

@@ -13,6 +13,7 @@ from pydantic import Field
 from leaderboard.metrics.base import Batch, Context
 from leaderboard.metrics.looking import Looking
 from leaderboard.metrics.per_image import PerImage
+from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 
@@ -32,8 +33,17 @@ class Diversity(PerImage, Looking):
         return f"{self.title}, pairwise ({self.uses.title})"
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        """Per image: its mean distance to the others; the mean of these is that of all pairs."""
+        """Per image: its mean distance to the others; the mean of these is that of all pairs.
+
+        Raises:
+            VarSpacesError: for a batch of one image, which has no other.
+        """
         count = len(batch.images)
+        if count < 2:
+            raise VarSpacesError(
+                f"'{self.title}' compares the images of a prompt, but image {batch.items[0].index} "
+                "is alone: the suite must draw two or more of each, in one batch."
+            )
         first, second = np.triu_indices(count, 1)
         network = context.network(self.uses)
         found = network.distance(batch.images[first], batch.images[second])

@@ -1,4 +1,5 @@
-"""Frechet distance of features; with Inception features and 50,000 images it is the FID.
+"""Frechet distance of features; with Inception features and 50,000 images it is the FID, with those
+of a layer that still knows places the sFID (Nash et al. 2021, arXiv 2103.03841).
 
 Heusel et al. 2017 (arXiv 1706.08500), eq. 6. Small N biases it upwards; how much is estimated as in
 Chong & Forsyth 2020 (arXiv 1911.07023): the distance of smaller sets is a line in 1/N, and what is
@@ -20,6 +21,7 @@ from var_spaces.methods import register
 if TYPE_CHECKING:
     from leaderboard.references.base import RealFeatures
 
+KNOWN_AS = {"inception": "FID", "inception-spatial": "sFID"}
 SIZES = 6  # points of the line
 ROUNDS = 50
 MAX_WORK = 5e10  # N * d^2 * rounds: above that there is no interval
@@ -33,11 +35,13 @@ class Frechet(Distribution):
     title = "Frechet distance"
     paper = "https://arxiv.org/abs/1706.08500"
     better = "lower"
+    by_points = False
 
     def heading(self, n: int) -> str:
-        return f"FID N={n}" if self.extractor == "inception" else super().heading(n)
+        known = KNOWN_AS.get(self.extractor)
+        return super().heading(n) if known is None else f"{known} N={n}"
 
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+    def compare(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         root = square_root(real.covariance)
 
         def distance(index: np.ndarray | slice) -> float:

@@ -33,7 +33,7 @@ class InceptionScore(Distribution):
     splits: int = Field(10, ge=1, le=100, description="parts of the images")
     shuffle: bool = Field(False, description="in a fixed random order, for suites sorted by class")
 
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+    def compare(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         logits = np.asarray(values, np.float64)
         if self.shuffle:
             logits = logits[np.random.default_rng(0).permutation(len(logits))]

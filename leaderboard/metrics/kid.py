@@ -36,7 +36,7 @@ class Kid(Distribution):
     subsets: int = Field(100, ge=2, le=1000, description="random subsets")
     subset_size: int = Field(1000, ge=2, description="images per subset; at most what there is")
 
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+    def compare(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         random = np.random.default_rng(SEED)
         size = min(self.subset_size, len(values), len(real.features))
         drawn, known = np.asarray(values, np.float64), np.asarray(real.features, np.float64)

@@ -40,7 +40,7 @@ class Mind(Distribution):
     directions: int = Field(1024, ge=1, le=65536, description="unit vectors")
     seed: int = Field(2605, ge=0, description="of the vectors")
 
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+    def compare(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         drawn = self._projections(values)
         known = np.sort(self._projections(real.features), axis=1)
 

@@ -14,12 +14,11 @@ from pydantic import Field
 from leaderboard.metrics.base import Value
 from leaderboard.metrics.bootstrap import mean_interval
 from leaderboard.metrics.distribution import Distribution
+from leaderboard.metrics.neighbours import belongs, radii
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
     from leaderboard.references.base import RealFeatures
-
-CHUNK = 1024
 
 
 class Manifold(Distribution):
@@ -43,7 +42,7 @@ class Precision(Manifold):
     name = "precision"
     title = "Precision"
 
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+    def compare(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         return self.share(values, real.features)
 
 
@@ -54,26 +53,5 @@ class Recall(Manifold):
     name = "recall"
     title = "Recall"
 
-    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+    def compare(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         return self.share(real.features, values)
-
-
-def radii(points: np.ndarray, k: int) -> np.ndarray:
-    """Squared distance of every point to its k-th neighbour, itself not counted."""
-    rank = min(k, len(points) - 1)
-    parts = [np.partition(d, rank, axis=1)[:, rank] for d in _distances(points, points)]
-    return np.concatenate(parts)
-
-
-def belongs(points: np.ndarray, of: np.ndarray, squared_radii: np.ndarray) -> np.ndarray:
-    """Whether each point lies in a ball of the set, bool."""
-    return np.concatenate([(d <= squared_radii).any(axis=1) for d in _distances(points, of)])
-
-
-def _distances(a: np.ndarray, b: np.ndarray):
-    """Squared distances ``(chunk, len(b))`` of a few points after the other."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    squares = np.square(b).sum(axis=1)
-    for start in range(0, len(a), CHUNK):
-        part = a[start : start + CHUNK]
-        yield (np.square(part).sum(axis=1)[:, None] + squares - 2 * part @ b.T).clip(0)

@@ -254,3 +254,15 @@ class SubjectDiversity(OfGroups, Looking):
 
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
         return Diversity(extractor=self.extractor).measure(batch, context)
+
+
+@register
+class PromptDiversity(SubjectDiversity):
+    """The same of the seeds of every prompt, mean over prompts: DIV of ARBooth (arXiv 2504.02612).
+    The suite must put all seeds of a prompt into one batch."""
+
+    name = "subject-prompt-diversity"
+    title = "Diversity of every prompt (DIV)"
+    groups = ("prompts",)
+
+    extractor: str = Field("judge", description="network that compares two images")

@@ -1,7 +1,8 @@
 """Reference batches of OpenAI's guided-diffusion: what published ImageNet FIDs compare with.
 
 Dhariwal & Nichol 2021 (arXiv 2105.05233). A file holds mean and covariance of the Inception
-features of the whole training set, and 10,000 images that precision and recall use.
+features of the whole training set, pooled and spatial (for sFID), and 10,000 images that precision
+and recall use.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 FILES = {256: "VIRTUAL_imagenet256_labeled.npz", 512: "VIRTUAL_imagenet512.npz"}
 URL = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/imagenet"
 BATCH = 50
+STATISTICS = {"inception": "", "inception-spatial": "_s"}  # ends of their names in a file
 
 
 @register
@@ -55,7 +57,8 @@ class AdmReference(Reference):
     def statistics(self, extractor: Extractor) -> tuple[np.ndarray, np.ndarray] | None:
         import numpy as np
 
-        if extractor.name != "inception":
+        tail = STATISTICS.get(extractor.name)
+        if tail is None:
             return None
         with np.load(self.path) as data:
-            return data["mu"].astype(np.float64), data["sigma"].astype(np.float64)
+            return tuple(data[f"{name}{tail}"].astype(np.float64) for name in ("mu", "sigma"))

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from var_spaces.errors import VarSpacesError
 from var_spaces.methods import Method
 
 if TYPE_CHECKING:
     import numpy as np
 
     from leaderboard.extractors.base import Extractor
+
+LEAST = 2  # images that have a covariance and pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +53,18 @@ class Reference(Method):
     def statistics(self, extractor: Extractor) -> tuple[np.ndarray, np.ndarray] | None:
         """Published mean and covariance of this reference under an extractor, if there are any."""
         return None
+
+
+def need_enough(count: int, of: str) -> None:
+    """Refuse a set of images too small to be a distribution.
+
+    Args:
+        of: names the set, e.g. "drawn".
+
+    Raises:
+        VarSpacesError: below two.
+    """
+    if count < LEAST:
+        raise VarSpacesError(
+            f"Metrics of distributions need at least {LEAST} {of} images, but got {count}."
+        )

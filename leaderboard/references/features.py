@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaderboard.references.base import RealFeatures, Reference
+from leaderboard.references.base import RealFeatures, Reference, need_enough
 from var_spaces.paths import write_file
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ def real_features(
 
     Args:
         folder: where they are kept.
+
+    Raises:
+        VarSpacesError: if it has fewer than two images.
     """
     name = f"{extractor.identity} {reference.identity}"
     path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.npy"
@@ -32,7 +35,9 @@ def real_features(
         features = np.load(path)
     else:
         network = extractor.load(device)
-        features = np.concatenate([network(images) for images in reference.images()])
+        parts = [network(images) for images in reference.images()]
+        need_enough(sum(map(len, parts)), "real")
+        features = np.concatenate(parts)
         folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.save(buffer, features)
@@ -43,6 +48,11 @@ def real_features(
 
 
 def statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean ``(d,)`` and covariance ``(d, d)`` with N - 1, float64."""
+    """Mean ``(d,)`` and covariance ``(d, d)`` with N - 1, float64, of features ``(N, d)``.
+
+    Raises:
+        VarSpacesError: for fewer than two, which have no covariance.
+    """
+    need_enough(len(features), "drawn or real")
     features = np.asarray(features, np.float64)
     return features.mean(axis=0), np.cov(features, rowvar=False).reshape(features.shape[1], -1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from leaderboard.extractors.files import data_file
-from leaderboard.references.base import Reference
+from leaderboard.references.base import Reference, need_enough
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 from var_spaces.pictures import as_rgb, read
@@ -45,6 +45,7 @@ class ImageFolder(Reference):
                 f"No picture is in '{self.folder}': expected files that end with "
                 f"{', '.join(ENDINGS)}."
             )
+        need_enough(len(paths), f"real (pictures in '{self.folder}')")
         return f"image-folder({self.folder} sRGB {digest_of(paths)[:8]} M={len(paths)})"
 
     def images(self) -> Iterator[np.ndarray]:

@@ -140,6 +140,7 @@ class Job:
         if reference is not None:
             _ = reference.identity
         for metric in self.suite.metrics():
+            metric.check(self.n)
             metric.identity(self.n, reference)
         _ = self.folder
 

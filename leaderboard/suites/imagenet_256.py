@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
+from leaderboard.metrics.density_coverage import Coverage, Density
 from leaderboard.metrics.frechet import Frechet
 from leaderboard.metrics.inception_score import InceptionScore
 from leaderboard.metrics.kv_bytes import KvPeak
@@ -27,7 +28,7 @@ class ImageNet256(Suite):
     title = "ImageNet 256 px, FID-50k"
     paper = "https://arxiv.org/abs/2404.02905"
 
-    version = 1
+    version = 2
     task = "generate"
     downloads = (
         "VIRTUAL_imagenet256_labeled.npz (openai/guided-diffusion)",
@@ -41,9 +42,12 @@ class ImageNet256(Suite):
     def metrics(self) -> tuple[Metric, ...]:
         return (
             Frechet(extractor="inception"),
+            Frechet(extractor="inception-spatial"),
             InceptionScore(splits=10, shuffle=True),
             Precision(extractor="inception"),
             Recall(extractor="inception"),
+            Density(extractor="inception"),
+            Coverage(extractor="inception"),
             KvPeak(),
             Latency(),
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from leaderboard.item import Item
 from leaderboard.metrics.base import Metric
+from leaderboard.metrics.density_coverage import Coverage, Density
 from leaderboard.metrics.diversity import Diversity
 from leaderboard.metrics.frechet import Frechet
 from leaderboard.metrics.kv_bytes import KvPeak
@@ -29,7 +30,7 @@ class ImageNet5k(Suite):
     title = "ImageNet 256 px, 5,000 images"
     paper = "https://arxiv.org/abs/2306.04675"
 
-    version = 1
+    version = 2
     task = "generate"
     downloads = (
         "VIRTUAL_imagenet256_labeled.npz (openai/guided-diffusion)",
@@ -49,6 +50,7 @@ class ImageNet5k(Suite):
     def metrics(self) -> tuple[Metric, ...]:
         return (
             Mind(extractor="inception"), Frechet(extractor="dinov2-vit-l-14"),
+            Density(extractor="dinov2-vit-l-14"), Coverage(extractor="dinov2-vit-l-14"),
             Frechet(extractor="inception"), Diversity(extractor="lpips-alex"), KvPeak(), Latency(),
         )  # fmt: skip
 

@@ -1,5 +1,5 @@
-"""Items of subject suites: every subject in every prompt, plain pictures of its class, and one
-prompt several times."""
+"""Items of subject suites: every subject in every prompt, plain pictures of its class, and perhaps
+one prompt several times."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Shown:
         place: set of the subject, see :func:`leaderboard.subjects.subject`.
         prompts: each drawn ``seeds`` times.
         prior: the class alone, drawn ``priors`` times without the picture.
-        varied: drawn ``variants`` times.
+        varied: drawn ``variants`` times; None if the seeds of ``prompts`` tell diversity.
     """
 
     place: str
     subject: Subject
     prompts: Sequence[Asked]
     prior: Asked
-    varied: Asked
+    varied: Asked | None = None
     seeds: int = 1
     priors: int = 4
     variants: int = 4
@@ -45,7 +45,7 @@ class Shown:
         groups = (
             ("prompts", self.prompts, self.seeds),
             ("prior", [self.prior], self.priors),
-            ("diversity", [self.varied], self.variants),
+            ("diversity", [self.varied] if self.varied else [], self.variants),
         )
         word = self.subject.word
         for group, prompts, copies in groups:

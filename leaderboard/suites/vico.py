@@ -11,10 +11,10 @@ from leaderboard.metrics.kv_bytes import KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.subject import (
     PriorLikeness,
+    PromptDiversity,
     SubjectClipI,
     SubjectClipT,
     SubjectDino,
-    SubjectDiversity,
 )
 from leaderboard.subjects import subject
 from leaderboard.subjects.folders import VICO_WORDS, vico_templates
@@ -30,14 +30,15 @@ SEEDS, PRIORS = 8, 100
 
 @register
 class ViCo(Suite):
-    """As published, DINO sees 256 px that are not normalised, and CLIP-T compares with prompts
-    whose place for the subject is left open; the usual numbers stand beside them."""
+    """As published, every network sees pictures squashed to 256 px, DINO without normalisation;
+    CLIP-T compares with prompts whose place for the subject is left open, and diversity is that of
+    the seeds of every prompt. The usual numbers stand beside them."""
 
     name = "vico"
     title = "ViCo, 16 subjects"
     paper = "https://arxiv.org/abs/2504.02612"
 
-    version = 1
+    version = 2
     task = "subject"
     downloads = (
         "inputs and prompts (cvlab-kaist/DreamMatcher, haoosz/ViCo)",
@@ -54,13 +55,13 @@ class ViCo(Suite):
         return list(grouped(self.items(), SEEDS))
 
     def metrics(self) -> tuple[Metric, ...]:
-        plain, dino, clip = "dino-vit-s-16-plain", "dino-vit-s-16", "clip-vit-b-32"
+        dino, clip = "dino-vit-s-16", "clip-vit-b-32"
         return (
-            SubjectDino(extractor=plain), SubjectDino(extractor=dino),
-            SubjectClipI(extractor=clip), SubjectClipT(extractor=clip, unfilled=True),
-            SubjectClipT(extractor=clip), PriorLikeness(extractor=plain),
-            PriorLikeness(extractor=dino), SubjectDiversity(extractor="lpips-alex"), KvPeak(),
-            Latency(),
+            SubjectDino(extractor=f"{dino}-plain"), SubjectDino(extractor=dino),
+            SubjectClipI(extractor=f"{clip}-plain"), SubjectClipI(extractor=clip),
+            SubjectClipT(extractor=f"{clip}-plain", unfilled=True), SubjectClipT(extractor=clip),
+            PriorLikeness(extractor=f"{dino}-plain"), PriorLikeness(extractor=dino),
+            PromptDiversity(extractor="lpips-alex-256"), KvPeak(), Latency(),
         )  # fmt: skip
 
     def pictures(self) -> Mapping[str, np.ndarray]:
@@ -70,7 +71,5 @@ class ViCo(Suite):
 
 def _shown(name: str, word: str) -> Shown:
     prompts = [Asked(template) for template in vico_templates(word)]
-    plain = Asked("a photo of {}")
-    return Shown(
-        "vico", subject(f"vico/{name}"), prompts, plain, plain, SEEDS, PRIORS, variants=SEEDS
-    )
+    alone = Asked("a photo of {}")
+    return Shown("vico", subject(f"vico/{name}"), prompts, prior=alone, seeds=SEEDS, priors=PRIORS)

@@ -27,7 +27,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "FOLDER", tmp_path / "results")
 
     def run(name: str, *flags: str) -> tuple[dict, str]:
-        given = [name, "--base", "tiny-t2i", "--cells", str(tmp_path / "cells"), *flags]
+        model = [] if name == "subject_strengths" else ["--base", "tiny-t2i"]
+        given = [name, *model, "--cells", str(tmp_path / "cells"), *flags]
         monkeypatch.setattr(sys, "argv", given)
         runpy.run_path(str(BENCHMARKS / f"{name}.py"), run_name="__main__")
         folder = tmp_path / "results"
@@ -54,6 +55,15 @@ def test_subjects_with_rows_of_echogen_where_it_is_there(run, echo_model):  # no
     assert all(np.isfinite(list(row.values())).all() for row in found["means"].values())
     _, page = run("subjects", *flags, "--echo", "not-here")
     assert "EchoGen has no rows here: not-here was not among the models" in page
+
+
+@pytest.mark.usefixtures("short_prompts")
+def test_strengths_of_words_and_picture(run, echo_model):  # noqa: F811
+    found, page = run("subject_strengths", "--subjects", "1", "--echo", echo_model)
+    assert list(found["means"]) == ["0.0", "1.0", "2.5", "4.0", "5.0"]
+    likeness = [scores["subject-clip-i"] for scores in found["means"].values()]
+    assert np.isfinite(likeness).all() and len(set(likeness)) > 1
+    assert "| 5 | 0 | " in page and "| 0 | 5 | " in page and "of 1 |" in page
 
 
 @pytest.mark.usefixtures("base")

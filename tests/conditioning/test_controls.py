@@ -7,6 +7,7 @@ import pytest
 
 from var_spaces import methods
 from var_spaces.conditioning.controls import agreement
+from var_spaces.conditioning.controls.depth import fitted_size
 from var_spaces.errors import VarSpacesError
 
 NAMES = [name for name in methods.names("control") if name != "depth"]  # which has a network
@@ -154,6 +155,35 @@ def test_silhouettes_before_plain_and_varied_backgrounds(noise):
     picture[30:34, 30:34] = picture[2, 2]  # a hole
     found = control("mask").extract(np.clip(picture, 0, 255).astype(np.uint8))
     assert agreement.iou(inside.astype(np.uint8) * 255, found) > 0.93
+
+
+SHAPES = [(1, 1), (1, 2), (2, 1), (2, 2), (9, 1), (1, 9), (2, 700), (3, 3), (3, 5), (5, 40)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "kind",
+    [*NAMES, {"name": "mask", "background": "varied"}, {"name": "mask", "background": "plain"},
+     {"name": "palette", "cells": 64}, {"name": "scribble", "blur": 0, "shortest": 2}],
+    ids=str,
+)  # fmt: skip
+def test_smallest_pictures(kind, shape):
+    """Flat, checked and random ones of a few pixels have a map, and follow it."""
+    kind = methods.parse("control", kind)
+    checked = (np.indices(shape).sum(0) % 2 * 255)[..., None].repeat(3, 2)
+    random = np.random.default_rng(0).integers(0, 256, (*shape, 3))
+    for picture in (np.zeros((*shape, 3)), np.full((*shape, 3), 255), checked, random):
+        picture = picture.astype(np.uint8)
+        found = kind.extract(picture)
+        assert found.shape[:2] == shape and found.dtype == np.uint8
+        assert kind.agreement(found, picture) == (0 if kind.score == "mse" else 1)
+
+
+def test_a_strip_has_no_huge_depth():
+    assert fitted_size(480, 640) == (518, 686)  # as its published processor does
+    assert fitted_size(100, 400) == (518, 2072)
+    assert fitted_size(1, 8192) == (14, 2072)
+    assert fitted_size(8192, 2) == (2072, 14)
 
 
 def test_depth_from_a_network_in_a_folder(tmp_path):

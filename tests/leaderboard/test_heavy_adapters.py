@@ -34,6 +34,7 @@ from leaderboard.metrics.kid import Kid
 from leaderboard.metrics.lpips import Lpips
 from leaderboard.metrics.mind import Mind
 from leaderboard.metrics.soft_tifa import SoftTifaAm, SoftTifaGm, spellings
+from leaderboard.references.adm import FILES, AdmReference
 from leaderboard.references.base import RealFeatures
 from leaderboard.references.features import statistics
 from leaderboard.runner.job import Job
@@ -102,6 +103,36 @@ def test_inception(networks, context):
     same = Mind(extractor="inception", directions=16)
     assert same.score(features, real(features)).value == pytest.approx(0, abs=1e-12)
     assert "[inception 299 tf1-bilinear " in same.identity(4, None)
+
+
+def test_spatial_inception(networks, context):
+    """Channels 0..6 of the first branch of the seventh block, channels last, as a flat row."""
+    networks.inception()
+    drawn = batch([{}] * 3)
+    metric = Frechet(extractor="inception-spatial")
+    found = metric.measure(drawn, context)
+    assert found.shape == (3, metric.uses.dim) == (3, 2023)
+    assert found.min() == 0 < found.max()  # behind the rectifier
+    model = context.network(get_extractor("inception")).model
+    blocks = [name for name, _ in model.named_children() if name.startswith("Mixed")]
+    seventh = getattr(model, blocks[6])  # they are mixed, mixed_1, ... in the original graph
+    inputs = []
+    seventh.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    Frechet(extractor="inception").measure(drawn, context)
+    with torch.no_grad():
+        grid = seventh.branch1x1(inputs[0])
+    assert grid.shape[2:] == (17, 17)
+    rows = found.reshape(3, 17, 17, 7)
+    assert rows[2, 4, 9] == pytest.approx(grid[2, :7, 4, 9].numpy(), rel=1e-3, abs=1e-5)
+    assert rows[0, 16, 0] == pytest.approx(grid[0, :7, 16, 0].numpy(), rel=1e-3, abs=1e-5)
+    assert metric.heading(50_000) == "sFID N=50000"
+
+    reference = AdmReference()
+    stored = {"mu": 1, "sigma": 2, "mu_s": 3, "sigma_s": 4}
+    np.savez(networks.data / FILES[256], **{k: np.float32([v]) for k, v in stored.items()})
+    for name, expected in (("inception", [1, 2]), ("inception-spatial", [3, 4])):
+        assert np.ravel(reference.statistics(get_extractor(name))).tolist() == expected
+    assert reference.statistics(get_extractor("dinov2-vit-l-14")) is None
 
 
 @pytest.mark.parametrize("cls", ["DinoVitS16", "DinoV2VitL14"])
@@ -212,6 +243,22 @@ def test_open_clip(context):
 
 
 @pytest.mark.usefixtures("clips")
+def test_a_squashed_picture_is_not_cropped(context):
+    """A wide picture at 256 px, as a whole; its text is read as ever."""
+    from PIL import Image
+
+    plain, usual = (get_extractor(f"clip-vit-b-32{tail}") for tail in ("-plain", ""))
+    wide = np.random.default_rng(4).integers(0, 256, (60, 200, 3), np.uint8)
+    whole = np.asarray(Image.fromarray(wide).resize((256, 256), Image.Resampling.BICUBIC))
+    found = context.network(plain)(wide[None])
+    assert found == pytest.approx(context.network(usual)(whole[None]), abs=1e-6)
+    assert not np.allclose(found, context.network(usual)(wide[None]), atol=1e-3)
+    texts = [context.network(one).texts(["a dog"]) for one in (plain, usual)]
+    assert np.array_equal(*texts)
+    assert "256 bicubic antialias squashed" in plain.identity
+
+
+@pytest.mark.usefixtures("clips")
 def test_hps(context, networks):
     for style in Hps.groups:
         path = networks.data / "hps" / f"{style}.json"
@@ -271,6 +318,21 @@ def test_lpips(networks, context):
     assert found == pytest.approx(expected.numpy(), rel=1e-3)
     spread = Diversity(extractor="lpips-alex").measure(full, context)
     assert spread == pytest.approx([found[0]] * 2, rel=1e-5)
+
+
+def test_lpips_of_squashed_images(networks, context):
+    networks.alexnet()
+    wide, high = pictures(2, 64)[:, :40], pictures(2, 256)
+    usual, small = (context.network(get_extractor(f"lpips-alex{t}")) for t in ("", "-256"))
+    pixels = torch.from_numpy(wide).permute(0, 3, 1, 2) / 255
+    pixels = torch.nn.functional.interpolate(pixels, (256, 256), mode="bicubic", antialias=True)
+    whole = pixels.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    found = small.distance(wide, high)
+    assert found == pytest.approx(usual.distance(whole, high), rel=0.02)
+    assert small.distance(high, high[::-1].copy()) == pytest.approx(
+        usual.distance(high, high[::-1].copy()), rel=1e-4
+    )
+    assert "256 bicubic antialias" in get_extractor("lpips-alex-256").identity
 
 
 @pytest.mark.usefixtures("clips")

@@ -76,7 +76,10 @@ def test_its_identity_is_its_content(folder):
     with pytest.raises(VarSpacesError, match="No picture is in 'real'"):
         _ = ImageFolder(folder="real").identity
     (folder / "a.png").write_bytes(b"1234")
+    with pytest.raises(VarSpacesError, match=r"at least 2 real \(pictures in 'real'\) images"):
+        _ = ImageFolder(folder="real").identity
+    (folder / "b.png").write_bytes(b"1234")
     before = ImageFolder(folder="real").identity
-    assert before.startswith("image-folder(real sRGB ") and before.endswith(" M=1)")
+    assert before.startswith("image-folder(real sRGB ") and before.endswith(" M=2)")
     (folder / "a.png").write_bytes(b"1235")  # of the same name and size
     assert ImageFolder(folder="real").identity != before

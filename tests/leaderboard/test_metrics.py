@@ -14,6 +14,8 @@ from leaderboard.metrics.bootstrap import mean_interval, resampled_means, spread
 from leaderboard.metrics.clip_score import ClipScore, cosines
 from leaderboard.metrics.cmmd import Cmmd
 from leaderboard.metrics.codebook_use import CodebookUse
+from leaderboard.metrics.density_coverage import Coverage, Density
+from leaderboard.metrics.distribution import Distribution
 from leaderboard.metrics.diversity import Diversity
 from leaderboard.metrics.frechet import Frechet, frechet
 from leaderboard.metrics.image_similarity import ClipI
@@ -212,6 +214,46 @@ def test_precision_and_recall():
         assert recall == pytest.approx(share(known, drawn, k))
 
 
+def test_density_and_coverage():
+    drawn, known = RANDOM.normal(size=(30, 3)), RANDOM.normal(size=(25, 3)) * 2
+
+    def balls(k):
+        """For every real point, which drawn points are no further than its k-th neighbour."""
+        for centre in known:
+            to_others = sorted(np.linalg.norm(known - centre, axis=1))
+            yield [np.linalg.norm(point - centre) <= to_others[k] for point in drawn]
+
+    for k in (1, 5):
+        held = np.array(list(balls(k)))
+        density = Density(k=k).score(drawn, real(known))
+        coverage = Coverage(k=k).score(drawn, real(known))
+        assert density.value == pytest.approx(held.sum() / (k * 30))
+        assert coverage.value == pytest.approx(held.any(axis=1).mean())
+        assert density.low <= density.value <= density.high
+        assert coverage.low <= coverage.value <= coverage.high
+    assert Density().k == Coverage().k == 5  # as published
+
+
+def test_density_and_coverage_of_equal_sets_are_what_theory_says():
+    """Expected values of the paper: 1, and one minus the chance that the k nearest of all others
+    are real."""
+    n, k = 400, 5
+    random = np.random.default_rng(7)
+    pairs = [(random.normal(size=(n, 4)), random.normal(size=(n, 4))) for _ in range(5)]
+    density = np.mean([Density(k=k).score(x, real(y)).value for x, y in pairs])
+    coverage = np.mean([Coverage(k=k).score(x, real(y)).value for x, y in pairs])
+    missed = math.prod((n - i) / (2 * n - i) for i in range(1, k + 1))
+    assert density == pytest.approx(1, abs=0.05)
+    assert coverage == pytest.approx(1 - missed, abs=0.01)
+
+
+def test_a_far_real_point_does_not_upset_density():
+    drawn, known = RANDOM.normal(size=(50, 3)) + 8, RANDOM.normal(size=(50, 3))
+    known[0] = 200  # its ball holds everything
+    assert Precision().score(drawn, real(known)).value == 1
+    assert Density().score(drawn, real(known)).value <= 1 / 5 + 0.05
+
+
 def test_inception_score():
     logits = RANDOM.normal(size=(20, 6)) * 3
     found = []
@@ -225,6 +267,44 @@ def test_inception_score():
     sure = InceptionScore(splits=1).score(1000 * np.eye(4), None)
     assert sure.value == pytest.approx(4)
     assert InceptionScore(splits=10).score(1000 * np.eye(4), None).value == pytest.approx(1)
+
+
+DISTRIBUTIONS = (
+    Frechet(), Kid(subset_size=5), Mind(directions=8), Cmmd(), Precision(), Recall(), Density(),
+    Coverage(), InceptionScore(),
+)  # fmt: skip
+
+
+def test_every_metric_of_distributions_is_among_those():
+    kinds = (methods.get("metric", name) for name in methods.names("metric"))
+    assert {kind for kind in kinds if issubclass(kind, Distribution)} == set(
+        map(type, DISTRIBUTIONS)
+    )
+
+
+@pytest.mark.parametrize("metric", DISTRIBUTIONS, ids=lambda metric: metric.name)
+def test_one_image_is_no_distribution(metric):
+    """Two of either side have a number, however poor; one or none is refused in words."""
+    many = RANDOM.normal(size=(6, 3))
+    assert math.isfinite(metric.score(many[:2], real(many[2:4])).value)
+    for few in (0, 1):
+        with pytest.raises(VarSpacesError, match=f"at least 2 drawn images, but got {few}"):
+            metric.score(many[:few], real(many))
+        with pytest.raises(VarSpacesError, match="at least 2 drawn"):
+            metric.check(few)
+        if metric.needs_reference:
+            with pytest.raises(VarSpacesError, match=f"images, but got {few}"):
+                metric.score(many, real(many[:few]))
+            if metric.by_points:
+                known = RealFeatures(many[:few], *statistics(many))
+                with pytest.raises(VarSpacesError, match=f"at least 2 real images, but got {few}"):
+                    metric.score(many, known)
+    metric.check(2)
+
+
+def test_one_image_has_no_diversity(context):
+    with pytest.raises(VarSpacesError, match="image 0 is alone"):
+        Diversity().measure(batch(1, side=64), context)
 
 
 # --- against the full cache ----------------------------------------------------------------------
@@ -299,6 +379,21 @@ def test_clip_score_and_clip_i(context):
     expected = [float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in pairs]
     assert ClipI().measure(drawn, context) == pytest.approx(expected, abs=1e-5)
     assert cosines(np.array([[2.0, 0]]), np.array([[3.0, 0]])) == pytest.approx([1])
+
+
+def test_clip_score_as_published(context):
+    """2.5 times the cosine, captions with the prefix; its name says so, others keep theirs."""
+    drawn, usual, published = batch(2, side=64), ClipScore(), ClipScore(published=True)
+    network = context.network(usual.uses)
+    seen = network(drawn.images)
+    read = network.texts(["A photo depicts a red apple 0", "A photo depicts a red apple 1"])
+    expected = [2.5 * max(0, float(a @ b)) for a, b in zip(seen, read, strict=True)]
+    assert published.measure(drawn, context) == pytest.approx(expected, abs=1e-6)
+    assert "published=True" in published.identity(2, None)
+    assert published.heading(2) == "CLIPScore (2.5 cos), Embedded CLIP"
+    assert usual.identity(2, None) == f"clip-score@1 [{usual.uses.identity}] N=2"
+    assert usual.heading(2) == "CLIP score (100 cos), Embedded CLIP"
+    assert methods.dump(usual) == {"name": "clip-score", "extractor": "embedded-clip"}
 
 
 def test_accuracies(context):

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from leaderboard.entry import Entry
+from leaderboard.metrics.frechet import Frechet
+from leaderboard.references.atlas import AtlasScenes
 from leaderboard.runner import draw as draw_module
 from leaderboard.runner import run as run_module
 from leaderboard.runner.job import Job
@@ -27,7 +29,22 @@ WINDOW = {"name": "sliding-window", "budget": 0.2}
 
 def job(folder: Path, **changes) -> Job:
     fields = {"entry": Entry.of("tiny-var", cache=WINDOW), "batch": 2, "work": folder}
-    return Job(TinySuite(), **{**fields, **changes})
+    return Job(**{"suite": TinySuite(), **fields, **changes})
+
+
+class OneImage(TinySuite):
+    """Too little to be held against real images."""
+
+    against_full = False
+
+    def items(self):
+        return super().items()[:1]
+
+    def metrics(self):
+        return (Frechet(),)
+
+    def reference(self):
+        return AtlasScenes(count=8)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -156,6 +173,11 @@ class TestRun:
         ):
             with pytest.raises(VarSpacesError, match=message):
                 run(job(tmp_path, **change))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_one_image_is_refused_before_work_where_distributions_count(self, tmp_path):
+        with pytest.raises(VarSpacesError, match="at least 2 drawn images, but got 1"):
+            run(job(tmp_path, suite=OneImage()))
         assert list(tmp_path.iterdir()) == []
 
 

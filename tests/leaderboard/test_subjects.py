@@ -8,9 +8,11 @@ import torch
 from PIL import Image
 
 from leaderboard.metrics.base import Batch, Context, Cost
+from leaderboard.metrics.diversity import Diversity
 from leaderboard.metrics.subject import (
     PriorClass,
     PriorLikeness,
+    PromptDiversity,
     SubjectClass,
     SubjectClipI,
     SubjectClipT,
@@ -119,6 +121,19 @@ def test_scores_are_of_one_group(context, atlas, items):
     assert set(sizes) == {1, 4}
 
 
+def test_diversity_of_the_seeds_of_a_prompt(context, atlas, items):
+    """The plain pictures of the class do not count."""
+    shown = drawn(
+        atlas, *(Scene("white", (Object(name, "soft"),)) for name in ("dog", "dog", "key"))
+    )
+    seeds, plain = batch([items[0]] * 3, shown), batch(items[PROMPTS:][:3], shown)
+    found = PromptDiversity().measure(seeds, context)
+    assert found[:, 0] == pytest.approx(Diversity().measure(seeds, context))
+    assert found[:, 1].all() and found[:, 0].min() > 0
+    assert not PromptDiversity().measure(plain, context).any()
+    assert not SubjectDiversity().measure(seeds, context).any()
+
+
 @pytest.mark.parametrize("name", ["dreambench", "vico"])
 def test_downloads_are_named(name, monkeypatch, tmp_path):
     monkeypatch.setenv("VAR_SPACES_DATA", str(tmp_path))
@@ -156,8 +171,14 @@ def test_vico_from_its_folder(monkeypatch, tmp_path):
     (folder / "prompts_live_objects.txt").write_text("a {} in a hat\n", "utf-8")
     (folder / "prompts_nonlive_objects.txt").write_text("a {} on a rug\n\n", "utf-8")
     monkeypatch.setenv("VAR_SPACES_DATA", str(tmp_path))
-    found = get_suite("vico").items()
-    assert len(found) == 16 * (8 + 100 + 8)
+    suite = get_suite("vico")
+    found = suite.items()
+    assert len(found) == 16 * (8 + 100)  # the seeds of a prompt tell diversity: no others are drawn
+    assert {item.facts["group"] for item in found} == {"prompts", "prior"}
+    (diversity,) = (metric for metric in suite.metrics() if "diversity" in metric.name)
+    parts = [part for part in suite.batches(1) if part[0].facts["group"] in diversity.groups]
+    assert [len(part) for part in parts] == [8] * 16
+    assert {len({item.facts["template"] for item in part}) for part in parts} == {1}
     live = [item for item in found if item.facts["template"] == "a {} in a hat"]
     assert {item.facts["subject"].split("/")[1] for item in live} == {
         "fat_dog", "brown_dog", "brown_dog2", "black_cat", "brown_cat",

@@ -28,8 +28,8 @@ FROZEN = {
     ("embedded-text", 2): "9e96098f",
     ("fidelity", 1): "3d9a82e3",
     ("fidelity-text", 2): "c01c369d",
-    ("imagenet-5k", 1): "b4ef193f",
-    ("imagenet-256", 1): "4027dfb5",
+    ("imagenet-5k", 2): "a6f736e3",
+    ("imagenet-256", 2): "5e7a8d1c",
     ("smoke", 1): "d93384ce",
 }
 

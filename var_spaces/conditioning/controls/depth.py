@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 SIDE, PATCH = 518, 14
+LONGEST = 4 * SIDE
 
 
 @register
@@ -41,8 +42,7 @@ class Depth(Control):
         import torch
 
         height, width = picture.shape[:2]
-        ratio = SIDE / min(height, width)
-        down, across = (max(PATCH, round(n * ratio / PATCH) * PATCH) for n in (height, width))
+        down, across = fitted_size(height, width)
         fitted = cv2.resize(picture, (across, down), interpolation=cv2.INTER_CUBIC)
         pixels = (fitted.astype(np.float32) / 255 - MEAN) / STD
         batch = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
@@ -53,6 +53,15 @@ class Depth(Control):
         near = cv2.resize(near, (width, height), interpolation=way)
         near = (near - near.min()) / (np.ptp(near) or 1)
         return np.rint(near * 255).astype(np.uint8)
+
+
+def fitted_size(height: int, width: int) -> tuple[int, int]:
+    """Pixels that the network sees, whole patches: the shorter side at :data:`SIDE`, and less where
+    the longer one would go beyond :data:`LONGEST`, or a strip would need more memory than any
+    picture."""
+    ratio = min(SIDE / min(height, width), LONGEST / max(height, width))
+    down, across = (max(PATCH, round(n * ratio / PATCH) * PATCH) for n in (height, width))
+    return down, across
 
 
 @lru_cache(maxsize=1)

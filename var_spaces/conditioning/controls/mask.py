@@ -24,6 +24,7 @@ class Mask(Control):
 
     A plain background (one colour, or one that changes evenly) is told from what differs from it;
     a varied one by GrabCut (https://doi.org/10.1145/1015706.1015720), with the rim as background.
+    A picture that is all rim, one or two pixels wide, is taken for a plain one.
     """
 
     name = "mask"
@@ -38,7 +39,8 @@ class Mask(Control):
 
     def extract(self, picture: np.ndarray) -> np.ndarray:
         distance, plain = _from_background(picture)
-        if self.background == "plain" or (self.background == "auto" and plain):
+        all_rim = _rim(picture).all()  # GrabCut has nothing to tell from it
+        if all_rim or self.background == "plain" or (self.background == "auto" and plain):
             inside = distance > _threshold(distance)
         else:
             inside = _grab_cut(picture)
