@@ -10,6 +10,7 @@ from var_spaces.decoding.sampling.bits import filter_pair
 from var_spaces.decoding.sampling.per_scale import ScaleSampling
 from var_spaces.decoding.sampling.top_k_top_p import (
     TopKTopP,
+    draw,
     draw_again,
     draw_among_top,
     draw_ids,
@@ -49,9 +50,7 @@ def test_filter_agrees_with_the_rule_also_with_ties(values, top_k, top_p):
     got = filter_top_k_top_p(logits[None, None], top_k, top_p)[0, 0]
     want = naive_filter(logits, top_k, top_p)
     assert torch.equal(logits, before)
-    # Among exactly equal logits at the edge of the nucleus any may go: compare what is kept.
-    assert torch.equal(got.sort().values, want.sort().values)
-    assert got.argmax() == logits.argmax() or got.max() == logits.max()
+    assert torch.equal(got, want)
 
 
 def test_more_codes_than_the_vocabulary_is_refused_by_the_filter_and_harmless_in_the_sampler():
@@ -126,7 +125,32 @@ def test_a_draw_among_the_largest_is_that_among_all(top_k, top_p, temperature):
     noise = -torch.rand(3, 50, 64).log().neg().log()
     filtered = filter_top_k_top_p(logits, top_k, top_p)
     want = draw_ids(filtered, noise, temperature)
-    assert torch.equal(draw_among_top(logits, noise, top_k, top_p, temperature), want)
+    drawn = draw_among_top(logits, noise, top_k, top_p, temperature)
+    assert torch.equal(drawn.ids, want)
+    assert torch.equal(drawn.logits(), filtered)
+
+
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize(("top_k", "top_p"), [(2, 0.5), (9, 0.5), (12, 0.03), (0, 0.5), (5, 0.0)])
+def test_what_is_drawn_is_among_the_logits_that_are_reported(top_k, top_p, far, monkeypatch):
+    """With whole numbers as logits many are equal at both thresholds."""
+    monkeypatch.setattr(top_k_top_p, "_is_far", lambda tensor: far)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        logits = (2 * torch.randn(3, 5, 32, generator=generator)).round()
+        noise = -torch.rand(3, 5, 32, generator=generator).log().neg().log()
+        drawn = draw(logits, lambda *_, noise=noise: noise, top_k, top_p)
+        assert torch.equal(drawn.ids, draw_ids(drawn.logits(), noise))
+        assert drawn.logits().gather(-1, drawn.ids[..., None]).isfinite().all()
+
+
+def test_a_row_is_filtered_the_same_beside_any_other():
+    generator = torch.Generator().manual_seed(0)
+    logits = (2 * torch.randn(9, 32, generator=generator)).round()
+    for top_k, top_p in ((2, 0.5), (9, 0.5), (9, 0.9)):
+        together = filter_top_k_top_p(logits, top_k, top_p)
+        alone = [filter_top_k_top_p(row, top_k, top_p) for row in logits]
+        assert torch.equal(together, torch.stack(alone))
 
 
 @settings(max_examples=80, deadline=None)
