@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from var_spaces.cache.budget import BudgetPolicy, Held, Limits, odd
+from var_spaces.cache.budget import BudgetPolicy, Held, Limits
 from var_spaces.cache.calibration import AUTO, find
 from var_spaces.cache.scalekv_budgets import FLOOR, allocate, choose_drafters, selectivity
+from var_spaces.cache.widths import odd
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
