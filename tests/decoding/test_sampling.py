@@ -7,6 +7,7 @@ from var_spaces.decoding.base import guide
 from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.sampling import top_k_top_p
 from var_spaces.decoding.sampling.bits import filter_pair
+from var_spaces.decoding.sampling.flexvar import FlexSampling
 from var_spaces.decoding.sampling.per_scale import ScaleSampling
 from var_spaces.decoding.sampling.top_k_top_p import (
     TopKTopP,
@@ -93,6 +94,28 @@ def test_smooth_ids_are_the_hard_draw_under_the_same_noise():
     assert torch.equal(soft.ids, hard.ids)
     torch.testing.assert_close(soft.weights.sum(-1), torch.ones(2, 3))
     assert (soft.weights > 0).sum(-1).max() <= 5
+
+
+def flexvar_draws(sides, **settings) -> list[int]:
+    """Sides of the maps on which FlexVAR's sampling follows the noise."""
+    schedule, drawn = ScaleSchedule.square(sides), []
+    for scale, side in enumerate(sides):
+        noise = torch.zeros(1, 1, 3)
+        noise[..., 2] = 9.0
+        logits = torch.tensor([[[1.0, 2.0, 0.0]]])
+        settings = {"top_k": 0, "top_p": 0, **settings}
+        found = FlexSampling(**settings).sample(logits, lambda *_, n=noise: n, scale, schedule)
+        assert found.ids.item() in (1, 2)
+        drawn += [side] if found.ids.item() == 2 else []
+    return drawn
+
+
+def test_flexvar_is_greedy_on_maps_that_its_public_code_does_not_list():
+    """Sides 7, 9, 11, 12 and 14 always, and those above the largest of training."""
+    sides = (*range(1, 17), 18, 23, 24, 32, 33)
+    assert flexvar_draws(sides) == [1, 2, 3, 4, 5, 6, 8, 10, 13, 16]
+    assert flexvar_draws(sides, max_side=32) == [1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 23, 24, 32]
+    assert flexvar_draws(sides, drawn=()) == list(range(1, 17))
 
 
 def test_entropy_is_in_nats():
