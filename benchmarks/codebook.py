@@ -39,9 +39,9 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("linear", {}),
     "mlp": ("mlp", {}),
     "fsq": ("fsq", {}),
-    "vqbridge": ("vqbridge", {"patch": 4}),
-    "vqbridge dit": ("vqbridge", {"patch": 4, "variant": "dit"}),
-    "vqbridge entropy": ("vqbridge", {"patch": 4, "entropy": 0.1}),
+    "vqbridge": ("vqbridge", {"patch": 4, "width": 64}),
+    "vqbridge dit": ("vqbridge", {"patch": 4, "width": 64, "variant": "dit"}),
+    "vqbridge entropy": ("vqbridge", {"patch": 4, "width": 64, "entropy": 0.1}),
 }
 FIRST = ("vanilla", "vqbridge", "resets", "linear")
 # What runs when nothing is asked for, most telling first: about 35 minutes of one core.

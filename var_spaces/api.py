@@ -104,7 +104,8 @@ def generate(
         VarSpacesError: in one line, before any work, if something does not fit.
 
     Warns:
-        UserWarning: about what is not read of a prompt: its end, or words that are not known.
+        UserWarning: about what is not read of a prompt: its end, or words that are not known; about
+            what a cache policy cannot do as asked.
     """
     for event in stream(spec, previews=False, device=device, images=images, **settings):
         match event:

@@ -24,7 +24,8 @@ class Started:
     """The run was accepted and its model is loaded.
 
     Attributes:
-        notes: sentences for the person who asked: a prompt was cut, a word is not known.
+        notes: sentences for the person who asked: a prompt was cut, a word is not known, a budget
+            is too small for what a cache policy keeps.
     """
 
     spec: RunSpec

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from numbers import Real
 
 from var_spaces.errors import VarSpacesError
 
@@ -45,7 +46,17 @@ class ScaleSchedule:
 
     @classmethod
     def square(cls, patch_nums: Sequence[int]) -> ScaleSchedule:
-        """Schedule of square maps, e.g. ``(1, 2, 3, 4, 5, 6, 8, 10, 13, 16)`` for 256 px."""
+        """Schedule of square maps, e.g. ``(1, 2, 3, 4, 5, 6, 8, 10, 13, 16)`` for 256 px.
+
+        Raises:
+            VarSpacesError: if an entry is not one number, or as for any schedule.
+        """
+        for p in patch_nums:
+            if not isinstance(p, Real):
+                raise VarSpacesError(
+                    f"patch_nums holds one side per scale, of square maps, not {str(p)[:60]}: maps "
+                    "that are not square come from the schedule of a run."
+                )
         return cls(tuple((p, p) for p in patch_nums))
 
     @property

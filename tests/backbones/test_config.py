@@ -9,8 +9,13 @@ import pytest
 import torch
 
 from var_spaces.backbones.config import PUBLISHED_DEPTHS, VARConfig
+from var_spaces.backbones.infinity import Infinity
+from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.errors import VarSpacesError
+from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
+from var_spaces.tokenizers.flex_vq import FlexVQ, FlexVQConfig
+from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 
 # VAR paper, table of models; counted from the published files
 PARAMETERS = {
@@ -124,6 +129,22 @@ def test_inference_refuses_what_it_cannot_know():
 def test_impossible_sizes_are_refused(change, message):
     with pytest.raises(VarSpacesError, match=message):
         dataclasses.replace(VARConfig(2, 64, 2, 16, 4, 7, (1, 2)), **change)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda sides: VAR(VARConfig(2, 64, 2, 16, 4, 7, sides)),
+        lambda sides: ResidualVQ(ResidualVQConfig(patch_nums=sides)),
+        lambda sides: FlexVQ(FlexVQConfig(patch_nums=sides)),
+        lambda sides: Bitwise(BitwiseConfig(patch_nums=sides)),
+        lambda sides: Infinity(InfinityConfig(1, 16, 2, 4, sides)),
+    ],
+)
+def test_usual_maps_that_are_not_square_are_refused(make):
+    """They have one side per scale; a run draws any shape."""
+    with torch.device("meta"), pytest.raises(VarSpacesError, match=r"square maps, not \(1, 1\)"):
+        make(((1, 1), (2, 3)))
 
 
 def test_unpublished_depth_is_refused():

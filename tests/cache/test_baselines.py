@@ -10,7 +10,7 @@ from var_spaces.cache.budget import history
 from var_spaces.cache.h2o import H2O
 from var_spaces.cache.pyramidkv import PyramidKV
 from var_spaces.cache.random import Random
-from var_spaces.cache.selection import attention_mass, best, probabilities
+from var_spaces.cache.selection import attention_mass, best, pool, probabilities
 from var_spaces.cache.snapkv import SnapKV
 from var_spaces.cache.streaming import StreamingLLM
 from var_spaces.cache.window import SlidingWindow
@@ -32,6 +32,14 @@ def test_limit_holds_after_every_scale(policy):
     for kept in done.kept:
         for (positions,) in kept:
             assert (positions.diff(dim=-1) > 0).all()
+
+
+def test_pooling_keeps_the_size_and_refuses_a_width_without_a_middle():
+    scores = torch.randn(1, 2, 10)
+    for kind in ("max", "average"):
+        assert pool(scores, 3, kind).shape == scores.shape
+        with pytest.raises(ValueError, match="kernel = 4 must be odd"):
+            pool(scores, 4, kind)
 
 
 def test_sliding_window_keeps_the_newest():

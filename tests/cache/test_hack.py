@@ -34,6 +34,17 @@ def test_structural_heads_keep_the_first_scales_and_the_current_one():
         assert (held[..., -36:] == torch.arange(21, 57)).all()
 
 
+def test_a_structural_budget_below_the_first_two_scales_keeps_the_first():
+    """The second scale is thinned, however little its queries look at the first."""
+    policy = Hack(budget=3 / SCHEDULE.total, alpha=0)
+    done = Drive(policy, rows=16).run()
+    for scale in range(SCHEDULE.num_scales):
+        for (held,) in done.kept[scale]:
+            assert held.shape[-1] == min(3, SCHEDULE.offsets[scale + 1])
+            assert (held[..., 0] == 0).all()
+            assert (held < 5).all()
+
+
 def test_swapped_heads_trade_places():
     for plain, swapped in zip(
         Hack().head_groups(SCHEDULE, 3, 4),
@@ -90,6 +101,19 @@ def test_filling_meets_the_mean(groups, mean, cap):
     assert used <= max(1, mean) + 1e-6
     if all(weights):
         assert used > min(mean, cap) - 1 - 1e-6
+
+
+def test_the_prior_of_hack_plus_is_attention_per_token_of_a_source_scale():
+    """The masses that a calibration holds are of whole scales, and add up to one."""
+    done = Drive(Hack(mode="hack++", budget=0.3))
+    lengths = torch.tensor(SCHEDULE.lengths)
+    mass = Hack()._calibration(SCHEDULE, 3, 4).mass
+    for layer, prior in enumerate(done.session.prior):
+        for scale in range(SCHEDULE.num_scales):
+            whole = prior[:, scale] * lengths
+            torch.testing.assert_close(whole.sum(-1), torch.ones(4))
+            given = torch.tensor([mass[layer][h][scale] for h in range(4)])
+            torch.testing.assert_close(whole[:, : scale + 1], given)
 
 
 def test_reliance_counts_later_scales_only():

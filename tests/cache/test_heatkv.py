@@ -8,6 +8,7 @@ import torch
 from tests.cache.policies import SCHEDULE, Drive
 from var_spaces.cache.heatkv import HeatKV
 from var_spaces.cache.heatkv_schedule import future_mass, plan_atoms
+from var_spaces.cache.quantised import Quantised
 
 
 def test_future_mass_is_the_mean_over_later_scales():
@@ -24,6 +25,27 @@ def test_plan_by_hand():
     assert plan == [[[{0}, {0}]], [[{0, 1}, {0}]], [[{0, 1}, {0}]]]
     tight = plan_atoms(mass, (1, 2, 4), 0.2, 1)  # 1.2 entries: not even the first scale fits
     assert tight == [[[{0}, set()]], [[set(), set()]], [[set(), set()]]]
+
+
+@pytest.mark.parametrize(
+    ("budget", "sinks", "words"),
+    [
+        (0.5, 3, None),  # 21 of 28 entries
+        (0.3, 3, "HeatKV keeps 2 of the first 3 scales whole: a budget of 0.3"),
+        (0.01, 3, "HeatKV keeps 0 of the first 3"),
+        (0.01, 0, None),
+        (0.99, 9, "HeatKV keeps 3 of the first 9"),
+        (1, 9, None),
+    ],
+)
+def test_a_budget_that_does_not_hold_the_first_scales_is_told(budget, sinks, words):
+    for policy in (
+        HeatKV(budget=budget, sinks=sinks),
+        *([Quantised(policy="heatkv", policy_budget=budget)] if sinks == 3 else []),
+    ):
+        assert [note.startswith(words) for note in policy.notes(SCHEDULE)] == (
+            [True] if words else []
+        )
 
 
 @pytest.mark.parametrize("budget", [0.05, 0.2, 0.5, 0.9])

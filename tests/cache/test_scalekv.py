@@ -16,6 +16,7 @@ from var_spaces.cache.scalekv_budgets import allocate
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
 
+G = (0, 2, 4, 6)  # rows and columns of the grid in a map of 8 x 8
 INFINITY = ScaleSchedule.square([1, 2, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 64])
 
 
@@ -141,9 +142,62 @@ def test_a_peak_spreads_as_far_as_the_pooling_is_wide():
     ],
 )
 def test_the_window_of_maps_that_are_not_square(size, scoring, window):
-    tokens = size[0] * size[1]
-    k = torch.zeros(1, 1, tokens, 4)
-    schedule = ScaleSchedule((size,))
-    held = Held(schedule, 0, 0, slice(0, 1), 40, k, k, k[..., 0], k, 1.0, None, None)
-    found = observation_window(held, scoring)
-    assert found[:4].tolist() == window and len(found) == min(16, tokens)
+    found = observation_window(holding(size, limit=40), scoring)
+    assert found[:4].tolist() == window and len(found) == min(16, size[0] * size[1])
+
+
+def holding(size: tuple[int, int], history: int = 0, limit: int = 20, raw=None) -> Held:
+    """One head that holds entries of earlier scales and a map of ``size``, keys all alike."""
+    here, schedule = size[0] * size[1], ScaleSchedule(((1, history), size) if history else (size,))
+    cache = KVCache(layers=1, rows=1, heads=1, head_dim=4, capacity=schedule.total)
+    k, scale = torch.ones(1, 1, history + here, 4), schedule.num_scales - 1
+    cache.append(0, k, k)
+    cache.raw_queries = raw
+    positions = cache.positions(0, 0)
+    q = torch.ones(1, 1, here, 4)
+    return Held(schedule, scale, 0, slice(0, 1), limit, k, k, positions, q, 1.0, None, cache)
+
+
+@pytest.mark.parametrize(
+    ("map_size", "size", "scoring", "window"),
+    [
+        ((8, 8), 16, "reference", [20 + 8 * row + column for row in G for column in G]),
+        ((3, 3), 16, "reference", range(13, 29)),  # the last of the cache, not of the map
+        ((3, 3), 16, "paper", range(20, 29)),
+        ((2, 3), 16, "reference", range(10, 26)),
+        ((3, 3), 36, "reference", range(29)),
+        ((8, 8), 8, "reference", range(76, 84)),  # no square number
+        ((8, 8), 8, "paper", range(76, 84)),
+        ((8, 8), 4, "reference", [29, 33, 61, 65]),
+        ((3, 3), 9, "reference", range(20, 29)),
+    ],
+)
+def test_the_window_with_a_history(map_size, size, scoring, window):
+    held = holding(map_size, history=20, limit=40)
+    assert observation_window(held, scoring, size).tolist() == list(window)
+
+
+def test_a_window_in_the_history_stays_and_the_current_map_scores():
+    asked = []
+
+    def raw(index):
+        asked.extend(index.tolist())
+        return torch.full((1, 1, len(index), 4), 0.5)
+
+    held = holding((2, 3), history=20, raw=raw)
+    importance = window_importance(held, "reference", "max", 5)[0, 0]
+    assert asked == list(range(6))
+    assert importance.isposinf().nonzero().flatten().tolist() == list(range(10, 26))
+    assert importance[:10].tolist() == [6.0] * 10  # 6 queries, each 4 * 0.5 / sqrt(4)
+
+
+@pytest.mark.parametrize(("scoring", "kept"), [("reference", 16), ("paper", 6)])
+def test_a_budget_below_the_window(scoring, kept):
+    """The released code keeps the whole window, more than the budget; otherwise it shrinks."""
+    policy = ScaleKV(budget=0.1, scoring=scoring, drafters=0)
+    done = Drive(policy).run()
+    assert done.lengths[-1] == ((kept,),) * 3
+    if scoring == "reference":
+        first, grid = SCHEDULE.offsets[4], torch.tensor([0, 2, 4, 6])
+        window = first + (grid[:, None] * 8 + grid).flatten()
+        assert (done.kept[4][0][0] == window).all()

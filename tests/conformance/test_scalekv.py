@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ class Recorded(BudgetPolicy):
 
     def importance(self, held: Held):
         case = self.case
-        importance = window_importance(held, "reference", case.pooling, case.kernel, case.side)
+        importance = window_importance(held, "reference", case.pooling, case.kernel, case.window)
         return self.case.compare(held, importance)
 
 
@@ -49,7 +48,7 @@ class Case:
         self.config, self.tensors, self.atol = config, tensors, atol
         self.pooling = {"avgpool": "average", "maxpool": "max"}[config["pooling"]]
         self.kernel = config.get("kernel_size", 5)
-        self.side = math.isqrt(config.get("window_size", 16))
+        self.window = config.get("window_size", 16)
         self.compared = 0
 
     def policy(self) -> Recorded:
@@ -78,8 +77,7 @@ class Case:
         window = torch.isinf(importance) & (importance > 0)
         assert kept[window].all()
         if f"window_s{held.scale}" in self.tensors:
-            first = held.schedule.offsets[held.scale]
-            ours = observation_window(held, "reference", self.side) + first
+            ours = held.positions[0, 0, observation_window(held, "reference", self.window)]
             assert torch.equal(ours, self.tensors[f"window_s{held.scale}"].long())
         if f"scores_{name}" in self.tensors:
             scores = self.tensors[f"scores_{name}"].expand_as(importance)
@@ -200,11 +198,12 @@ def test_budget_allocation(golden):
         }
 
 
+@pytest.mark.parametrize("budget", [650 / 6425, 0.1012])  # the second as docs/cache.md gives it
 @pytest.mark.parametrize("size, layers, heads", [("2b", 32, 16), ("8b", 40, 28)])
-def test_published_budgets_follow_from_the_shipped_drafters(size, layers, heads):
+def test_published_budgets_follow_from_the_shipped_drafters(size, layers, heads, budget):
     released = json.loads((RELEASED / f"scalekv_{size}_10pct_budget.json").read_text())
     schedule = ScaleSchedule.square([round(n**0.5) for n in LENGTHS])
-    policy = ScaleKV(budget=650 / 6425, calibration=f"infinity-{size}-scalekv")
+    policy = ScaleKV(budget=budget, calibration=f"infinity-{size}-scalekv")
     limits = policy.limits(schedule, layers, heads)
     for scale in range(12):
         entry = released.get(f"Scale {scale + 2}")

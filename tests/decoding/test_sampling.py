@@ -7,9 +7,11 @@ from var_spaces.decoding.base import guide
 from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.sampling import top_k_top_p
 from var_spaces.decoding.sampling.bits import filter_pair
+from var_spaces.decoding.sampling.flexvar import FlexSampling
 from var_spaces.decoding.sampling.per_scale import ScaleSampling
 from var_spaces.decoding.sampling.top_k_top_p import (
     TopKTopP,
+    draw,
     draw_again,
     draw_among_top,
     draw_ids,
@@ -49,9 +51,7 @@ def test_filter_agrees_with_the_rule_also_with_ties(values, top_k, top_p):
     got = filter_top_k_top_p(logits[None, None], top_k, top_p)[0, 0]
     want = naive_filter(logits, top_k, top_p)
     assert torch.equal(logits, before)
-    # Among exactly equal logits at the edge of the nucleus any may go: compare what is kept.
-    assert torch.equal(got.sort().values, want.sort().values)
-    assert got.argmax() == logits.argmax() or got.max() == logits.max()
+    assert torch.equal(got, want)
 
 
 def test_more_codes_than_the_vocabulary_is_refused_by_the_filter_and_harmless_in_the_sampler():
@@ -96,6 +96,28 @@ def test_smooth_ids_are_the_hard_draw_under_the_same_noise():
     assert (soft.weights > 0).sum(-1).max() <= 5
 
 
+def flexvar_draws(sides, **settings) -> list[int]:
+    """Sides of the maps on which FlexVAR's sampling follows the noise."""
+    schedule, drawn = ScaleSchedule.square(sides), []
+    for scale, side in enumerate(sides):
+        noise = torch.zeros(1, 1, 3)
+        noise[..., 2] = 9.0
+        logits = torch.tensor([[[1.0, 2.0, 0.0]]])
+        settings = {"top_k": 0, "top_p": 0, **settings}
+        found = FlexSampling(**settings).sample(logits, lambda *_, n=noise: n, scale, schedule)
+        assert found.ids.item() in (1, 2)
+        drawn += [side] if found.ids.item() == 2 else []
+    return drawn
+
+
+def test_flexvar_is_greedy_on_maps_that_its_public_code_does_not_list():
+    """Sides 7, 9, 11, 12 and 14 always, and those above the largest of training."""
+    sides = (*range(1, 17), 18, 23, 24, 32, 33)
+    assert flexvar_draws(sides) == [1, 2, 3, 4, 5, 6, 8, 10, 13, 16]
+    assert flexvar_draws(sides, max_side=32) == [1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 23, 24, 32]
+    assert flexvar_draws(sides, drawn=()) == list(range(1, 17))
+
+
 def test_entropy_is_in_nats():
     assert TopKTopP().entropy(torch.zeros(1, 2, 8)) == pytest.approx(2.0794, abs=1e-4)
 
@@ -126,7 +148,32 @@ def test_a_draw_among_the_largest_is_that_among_all(top_k, top_p, temperature):
     noise = -torch.rand(3, 50, 64).log().neg().log()
     filtered = filter_top_k_top_p(logits, top_k, top_p)
     want = draw_ids(filtered, noise, temperature)
-    assert torch.equal(draw_among_top(logits, noise, top_k, top_p, temperature), want)
+    drawn = draw_among_top(logits, noise, top_k, top_p, temperature)
+    assert torch.equal(drawn.ids, want)
+    assert torch.equal(drawn.logits(), filtered)
+
+
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize(("top_k", "top_p"), [(2, 0.5), (9, 0.5), (12, 0.03), (0, 0.5), (5, 0.0)])
+def test_what_is_drawn_is_among_the_logits_that_are_reported(top_k, top_p, far, monkeypatch):
+    """With whole numbers as logits many are equal at both thresholds."""
+    monkeypatch.setattr(top_k_top_p, "_is_far", lambda tensor: far)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        logits = (2 * torch.randn(3, 5, 32, generator=generator)).round()
+        noise = -torch.rand(3, 5, 32, generator=generator).log().neg().log()
+        drawn = draw(logits, lambda *_, noise=noise: noise, top_k, top_p)
+        assert torch.equal(drawn.ids, draw_ids(drawn.logits(), noise))
+        assert drawn.logits().gather(-1, drawn.ids[..., None]).isfinite().all()
+
+
+def test_a_row_is_filtered_the_same_beside_any_other():
+    generator = torch.Generator().manual_seed(0)
+    logits = (2 * torch.randn(9, 32, generator=generator)).round()
+    for top_k, top_p in ((2, 0.5), (9, 0.5), (9, 0.9)):
+        together = filter_top_k_top_p(logits, top_k, top_p)
+        alone = [filter_top_k_top_p(row, top_k, top_p) for row in logits]
+        assert torch.equal(together, torch.stack(alone))
 
 
 @settings(max_examples=80, deadline=None)

@@ -1,9 +1,15 @@
 import pytest
 
+<<<<<<< HEAD
 from tests.calibrations import calibration
 from var_spaces import methods
 from var_spaces.errors import UnknownName, VarSpacesError
 from var_spaces.schedule import ScaleSchedule
+=======
+from var_spaces import api, methods
+from var_spaces.errors import UnknownName, VarSpacesError
+from var_spaces.events import Started
+>>>>>>> c
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.generate import Generate
 from var_spaces.tasks.plan import plan
@@ -14,6 +20,16 @@ from var_spaces.zoo.estimate import estimate
 @pytest.fixture
 def card(use_tiny_models):
     return get_card("tiny-var")
+
+
+def test_a_run_tells_what_its_cache_policy_cannot_do(use_tiny_models):
+    tight = {"name": "heatkv", "budget": 0.01}
+    for cache, notes in ((tight, 1), ({"name": "heatkv", "budget": 0.9, "sinks": 1}, 0)):
+        events = api.stream(model="tiny-var", cache=cache, previews=False)
+        started = next(event for event in events if isinstance(event, Started))
+        assert len(started.notes) == notes
+    with pytest.warns(UserWarning, match="HeatKV keeps 0 of the first 3 scales whole"):
+        api.generate(model="tiny-var", cache=tight)
 
 
 def ask(**inputs):

@@ -18,6 +18,13 @@ def tokenizer(request) -> Bitwise:
     return Bitwise(BitwiseConfig(**TINY, patchify=request.param)).eval()
 
 
+def test_widths_that_the_groups_do_not_divide_have_24():
+    model = Bitwise(BitwiseConfig(ch=48, ch_mult=(1, 2), num_res_blocks=1, bits=6, norm_groups=32))
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.GroupNorm)]
+    found = {(norm.num_channels, norm.num_groups, norm.eps) for norm in norms}
+    assert found == {(48, 24, 1e-6), (96, 32, 1e-6)}
+
+
 def test_any_shape(tokenizer):
     schedule = ScaleSchedule(((1, 1), (2, 1), (6, 3)))
     side = tokenizer.downsample

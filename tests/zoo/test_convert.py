@@ -51,6 +51,70 @@ def test_the_command_makes_a_model_to_draw_with(trained, tmp_path, monkeypatch, 
     assert api.generate(model="my-var", class_="key")[0].size == (16, 16)
 
 
+@pytest.fixture
+def two_stages(trained, all_families, tmp_path):
+    """Checkpoints as HMAR's training leaves them, in the layout of ``tiny-var``."""
+    derived = {
+        "lvl_1L": torch.zeros(1, 21).long(),
+        "attn_bias_for_masking": torch.zeros(1, 1, 1, 1),
+    }
+    derived |= {f"blocks.{b}.attn.zero_k_bias": torch.zeros(32) for b in range(2)}
+    first = trained[1]
+    second = {key: value + 1 for key, value in first.items()}
+    second["mask_embed.weight"] = torch.full((1, 32), 2.0)
+    paths = []
+    for name, state in (("next", first), ("masked", second)):
+        paths.append(str(tmp_path / f"{name}.pth"))
+        held = {"transformer_wo_ddp": state | derived, "vae_local": {}, "config": {"depth": 2}}
+        torch.save({"epoch": 3, "iter": 0, "args": {}, "trainer": held}, paths[-1])
+    return paths, first, second
+
+
+def test_two_stages_of_hmar_become_one_model(two_stages, tmp_path):
+    (first, second), next_scale, masked = two_stages
+    out = tmp_path / "mine" / "my-hmar"
+    arguments = ["convert", "tiny-hmar", "--from", first, "--masked", second, "--out", str(out)]
+    assert cli.main(arguments) == 0
+    loaded = load_module(read_card(out / "card.json")).state_dict()
+    assert torch.equal(loaded["mask_embed.weight"], masked["mask_embed.weight"])
+    assert torch.equal(loaded["word_embed_bias"], next_scale["word_embed.bias"])
+    key = "attn.proj.weight"
+    assert torch.equal(loaded[f"base_blocks.0.{key}"], next_scale[f"blocks.0.{key}"])
+    assert torch.equal(loaded[f"ns_blocks.0.{key}"], next_scale[f"blocks.1.{key}"])
+    assert torch.equal(loaded[f"mask_blocks.0.{key}"], masked[f"blocks.1.{key}"])
+    assert torch.equal(loaded["mask_head.weight"], masked["head.weight"])
+
+
+def test_the_first_stage_alone_is_a_var(two_stages, tmp_path):
+    (first, _), next_scale, _ = two_stages
+    convert(get_card("tiny-var"), tmp_path / "my-var", first)
+    loaded = load_module(read_card(tmp_path / "my-var" / "card.json")).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in next_scale.items())
+
+
+def test_a_merged_model_in_a_checkpoint_of_the_trainer(all_families, tmp_path):
+    want = load_module(get_card("tiny-hmar")).state_dict()
+    torch.save({"trainer": {"transformer_wo_ddp": dict(want)}}, tmp_path / "merged.pth")
+    convert(get_card("tiny-hmar"), tmp_path / "my-hmar", str(tmp_path / "merged.pth"))
+    loaded = load_module(read_card(tmp_path / "my-hmar" / "card.json")).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in want.items())
+
+
+@pytest.mark.parametrize(
+    ("model", "order", "reason"),
+    [
+        ("tiny-var", "next masked", "--masked is the second stage of an HMAR"),
+        ("tiny-hmar", "- masked", "its first stage with --from"),
+        ("tiny-hmar", "next next", r"two stages of 'tiny-hmar' do not fit.*mask_embed.weight"),
+    ],
+)
+def test_stages_that_are_refused(two_stages, tmp_path, model, order, reason):
+    paths = dict(zip(("next", "masked", "-"), (*two_stages[0], None), strict=True))
+    first, second = (paths[name] for name in order.split())
+    with pytest.raises(VarSpacesError, match=reason):
+        convert(get_card(model), tmp_path / "new", first, masked=second)
+
+
 def test_in_eight_bits_the_file_is_half_as_large(trained, tmp_path):
     path, state = trained
     sizes = {}

@@ -11,7 +11,9 @@ import torch
 from tests.infinity import write_models
 from var_spaces.errors import VarSpacesError
 from var_spaces.zoo.cards import read_card
-from var_spaces.zoo.checkpoints import load_module
+from var_spaces.zoo.checkpoints import fitting_state, load_module
+from var_spaces.zoo.locate import files_of
+from var_spaces.zoo.manifest import build
 
 
 @pytest.fixture
@@ -44,6 +46,22 @@ def test_tokenizer_files(folder, spelling):
     as_pickle(card.folder, {"vae": {**spelling(state), **mask, "lpips.lin": torch.ones(2)}})
     loaded = load_module(read_card(card.folder / "card.json")).state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in state.items())
+
+
+def test_a_tokenizer_file_with_more_than_the_model(folder):
+    """The public loader leaves out what it does not know; a number among the weights is no harm."""
+    card = read_card(folder / "tiny-bits" / "card.json")
+    state = load_module(card).state_dict()
+    more = {"encoder.mid.attn_1.q.weight": torch.ones(2), "decoder.temb": torch.ones(1)}
+    as_pickle(card.folder, {"vae": {**state, **more, "steps": 3, "config": {"ch": 8}, 7: "x"}})
+    card, notes = read_card(card.folder / "card.json"), []
+    loaded = fitting_state(card, build(card), files_of(card), notes)
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
+    assert loaded.keys() == state.keys()
+    assert notes == [
+        "left what is no tensor: steps, config, 7",
+        "left 2 that the model has not (encoder.mid.attn_1.q.weight, decoder.temb)",
+    ]
 
 
 def test_a_tokenizer_file_that_lacks_something(folder):

@@ -137,6 +137,10 @@ class CachePolicy(Method):
         self.capacity(schedule, layers)
         self.head_groups(schedule, layers, heads)
 
+    def notes(self, schedule: ScaleSchedule) -> tuple[str, ...]:
+        """Sentences for a person: what this policy cannot do as asked, and does instead."""
+        return ()
+
     def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
         """Start the policy in a run.
 

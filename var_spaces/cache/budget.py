@@ -67,13 +67,6 @@ class Held:
         return self.queries.shape[2]
 
 
-def odd(kernel: int) -> int:
-    """A width of pooling that has a middle."""
-    if kernel % 2 == 0:
-        raise ValueError(f"kernel = {kernel} must be odd.")
-    return kernel
-
-
 def history(schedule: ScaleSchedule) -> int:
     """Tokens of all scales but the last, which nothing looks back on."""
     return schedule.offsets[-2] or schedule.total

@@ -116,7 +116,7 @@ class Hack(CachePolicy):
             cap = schedule.offsets[scale + 1]
             amounts = iter(fill(weights, sizes, self.budget * schedule.total, cap))
             limits.append([[next(amounts) for _ in row] for row in kinds])
-        prior = []
+        prior = []  # per token of a source scale, see HackPlusSession
         for layer in found.mass:
             table = torch.zeros(len(layer), schedule.num_scales, schedule.num_scales)
             for h, head in enumerate(layer):

@@ -66,9 +66,12 @@ class HackSession(CacheSession):
         return probabilities(seen, view.k, score_scale).mean(dim=2)
 
     def _tiers(self, scores: Tensor, positions: Tensor, scale: int) -> Tensor:
-        """The first two scales first, then the current one, then the others by score."""
+        """The first two scales first, then the current one, then the others by score.
+
+        While the second scale is the current one it is thinned as any other, the first stays.
+        """
         current = positions >= self.schedule.offsets[scale]
-        initial = positions < self.initial
+        initial = (positions < self.initial) & ~current
         return scores.double() + CURRENT * current + INITIAL * initial
 
     def _cut(
@@ -95,8 +98,10 @@ class HackPlusSession(HackSession):
     Args:
         limits: ``[scale][layer][group]`` entries that stay in the cache.
         attended: entries that one attention sees.
-        prior: ``[layer]`` -> ``(heads, scales, scales)``, attention of a scale on a token of a
-            source scale.
+        prior: ``[layer]`` -> ``(heads, scales, scales)``, mean attention of a scale on **one**
+            token of a source scale. The paper says "mean attention mass" from a scale to a source
+            scale; that this is a mean over the tokens of the source scale, too, is a choice: with
+            the mass of the whole scale a token would count more the larger its map is.
     """
 
     def __init__(

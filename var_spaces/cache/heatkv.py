@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from var_spaces.cache.base import CachePolicy, CacheSession
+<<<<<<< HEAD
 from var_spaces.cache.calibration import AUTO, Calibration, find
 from var_spaces.cache.heatkv_schedule import Atoms, plan_atoms
+=======
+from var_spaces.cache.calibration import AUTO, find
+from var_spaces.cache.heatkv_schedule import Atoms, plan_atoms, sinks_held
+>>>>>>> c
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -36,7 +41,10 @@ class HeatKV(CachePolicy):
         0.1, gt=0, le=1, description="entries kept, as a share of the tokens of all but one scale"
     )
     sinks: int = Field(
-        3, ge=0, le=64, description="first scales never dropped; fewer if the budget is too small"
+        3,
+        ge=0,
+        le=64,
+        description="first scales never dropped; fewer, with a note, if the budget is too small",
     )
     calibration: str = Field(AUTO, description="calibration file; auto: the one that fits")
 
@@ -54,6 +62,15 @@ class HeatKV(CachePolicy):
     def check(self, schedule: ScaleSchedule, layers: int, heads: int) -> None:
         if self.budget != 1:  # planning takes a moment; a calibration is all that can be missing
             self._calibration(schedule, layers, heads)
+
+    def notes(self, schedule: ScaleSchedule) -> tuple[str, ...]:
+        held = sinks_held(schedule.lengths, self.budget, self.sinks)
+        if self.budget == 1 or held == min(self.sinks, schedule.num_scales - 1):
+            return ()
+        return (
+            f"HeatKV keeps {held} of the first {self.sinks} scales whole: a budget of "
+            f"{self.budget:g} does not hold more.",
+        )
 
     def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
         if self.budget == 1:

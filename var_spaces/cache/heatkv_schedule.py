@@ -22,6 +22,23 @@ def future_mass(head: Sequence[Sequence[float]], source: int) -> float:
     return sum(later) / len(later) if later else 0.0
 
 
+def sinks_held(lengths: Sequence[int], budget: float, sinks: int, heads: int = 1) -> int:
+    """How many of the first scales, at most ``sinks``, a budget holds in all heads.
+
+    With fewer than asked for the paper's method is infeasible; ours goes on without the others.
+
+    Args:
+        lengths: tokens per scale.
+        budget: share of the tokens of all scales but the last.
+        heads: of all layers together.
+    """
+    stored = len(lengths) - 1
+    held, allowed = min(sinks, stored), budget * heads * sum(lengths[:stored])
+    while held and sum(lengths[:held]) * heads > allowed:
+        held -= 1
+    return held
+
+
 def plan_atoms(
     mass: Sequence[Sequence[Sequence[Sequence[float]]]],
     lengths: Sequence[int],
@@ -39,8 +56,7 @@ def plan_atoms(
     heads = [(layer, h) for layer, row in enumerate(mass) for h in range(len(row))]
     stored = len(lengths) - 1
     allowed = budget * len(heads) * sum(lengths[:stored])
-    while sinks and sum(lengths[: min(sinks, stored)]) * len(heads) > allowed:
-        sinks -= 1
+    sinks = sinks_held(lengths, budget, sinks, len(heads))
     orders = [
         sorted(heads, key=lambda atom, s=source: (future_mass(mass[atom[0]][atom[1]], s), atom))
         for source in range(stored)

@@ -60,5 +60,8 @@ class Quantised(CachePolicy):
 
         return self.inner().new_cache(schedule, **{**sizes, "storage": QuantisedStorage(self.bits)})
 
+    def notes(self, schedule: ScaleSchedule) -> tuple[str, ...]:
+        return self.inner().notes(schedule)
+
     def session(self, cache: KVCache, schedule: ScaleSchedule) -> CacheSession:
         return self.inner().session(cache, schedule)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from var_spaces.cache.budget import BudgetPolicy, Held, Limits, odd
+from var_spaces.cache.budget import BudgetPolicy, Held, Limits
 from var_spaces.cache.calibration import AUTO, find
 from var_spaces.cache.scalekv_budgets import FLOOR, allocate, choose_drafters, selectivity
+from var_spaces.cache.widths import odd
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from var_spaces.schedule import ScaleSchedule
 
-SIDE = 4  # the observation window is a grid of 4 x 4 tokens
+WINDOW = 16  # tokens of the observation window: a grid of 4 x 4
 
 
 @register
@@ -31,7 +32,8 @@ class ScaleKV(BudgetPolicy):
     """Much for drafter layers, little for refiners; the mean over the layers is the budget.
 
     ``paper`` scores with softmax attention and average pooling; ``reference`` as the released code
-    does, with raw logits of queries before norm and rotation, and max pooling.
+    does, with raw logits of queries before norm and rotation, and max pooling; it keeps the whole
+    observation window, of 16 tokens, even where the budget is less.
     """
 
     name = "scalekv"
@@ -63,6 +65,8 @@ class ScaleKV(BudgetPolicy):
         chosen = self._drafters(schedule, layers, heads, uniform)
         counts = {scale: len(members) for scale, members in chosen.items()}
         floor = round(FLOOR * uniform)
+        # As in the released code, where the window alone is kept if the budget is below it.
+        least = WINDOW if self.scoring == "reference" else 0
         budgets = allocate(schedule.lengths, uniform, layers, counts, floor)
         last = schedule.num_scales - 1
         table = []
@@ -73,7 +77,7 @@ class ScaleKV(BudgetPolicy):
                 [
                     schedule.total
                     if budget is None
-                    else (budget.drafter if layer in chosen[coming] else budget.refiner)
+                    else max(least, budget.drafter if layer in chosen[coming] else budget.refiner)
                     for layer in range(layers)
                 ]
             )
@@ -102,23 +106,30 @@ class ScaleKV(BudgetPolicy):
 
 
 def window_importance(
-    held: Held, scoring: str, pooling: str, kernel: int, side: int = SIDE
+    held: Held, scoring: str, pooling: str, kernel: int, size: int = WINDOW
 ) -> Tensor:
     """Importance ``(rows, g, n)`` of all entries in the eyes of the observation window.
+
+    Where the window reaches into the history, its entries there stay, and those of the current map
+    score: queries of earlier scales are not kept.
 
     Args:
         held: a group after its attention.
         scoring: "paper" or "reference".
         pooling: "max" or "average".
         kernel: odd width of the pooling.
-        side: of the observation window.
+        size: tokens of the observation window.
+
+    Raises:
+        VarSpacesError: for "reference" where the backbone gives no queries as projected.
     """
     import torch
 
     from var_spaces.cache.selection import attention_mass, pool
 
-    inside = observation_window(held, scoring, side)
-    window = inside + held.count - held.current
+    window = observation_window(held, scoring, size)
+    history = held.count - held.current
+    inside = window[max(0, len(window) - held.current) :] - history
     if scoring == "reference":
         if held.cache.raw_queries is None:
             raise VarSpacesError(
@@ -136,21 +147,26 @@ def window_importance(
     return importance
 
 
-def observation_window(held: Held, scoring: str, side: int = SIDE) -> Tensor:
-    """Tokens of the current map whose queries decide and which stay, ``(m,)`` indices in the map.
+def observation_window(held: Held, scoring: str, size: int = WINDOW) -> Tensor:
+    """Entries whose queries decide and which stay, ``(m,)`` ascending indices into the cache.
 
-    A grid of ``side x side``, as many of the last tokens where the map is smaller, and a smaller
-    grid where that is more than the limit. As in the released code, a map that is not square has no
-    grid under "reference" scoring.
+    A square grid in the current map; the last tokens where ``size`` is no square number or the map
+    is smaller than the grid. "reference" does as the released code: a map that is not square has no
+    grid, and the last tokens are the last of the cache, not of the map alone. With "paper" the
+    window gets smaller where it is more than the limit.
     """
     import torch
 
     from var_spaces.cache.selection import grid
 
-    device = held.k.device
-    side = side if held.limit >= side**2 else max(1, math.isqrt(held.limit // 2))
+    reference, device = scoring == "reference", held.k.device
     height, width = held.schedule.sizes[held.scale]
-    found = grid((height, width), side, device)
-    if found is not None and (height == width or scoring != "reference"):
-        return found
-    return torch.arange(max(0, held.current - side**2), held.current, device=device)
+    if held.limit < size and not reference:
+        size = max(1, math.isqrt(held.limit // 2)) ** 2
+    side = math.isqrt(size)
+    if side**2 == size and (height == width or not reference):
+        found = grid((height, width), side, device)
+        if found is not None:
+            return found + held.count - held.current
+    last = min(size, held.count if reference else held.current)
+    return torch.arange(held.count - last, held.count, device=device)

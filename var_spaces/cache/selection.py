@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from var_spaces.cache.widths import odd
+
 CHUNK_ELEMENTS = 1 << 24  # probabilities held at a time: 64 MiB in float32
 
 
@@ -45,9 +47,12 @@ def pool(scores: Tensor, kernel: int, kind: str) -> Tensor:
     Args:
         kernel: odd width.
         kind: "max", or "average", where the zeros beyond both ends count.
+
+    Raises:
+        ValueError: for an even width, which has no middle.
     """
     pooling = {"max": F.max_pool1d, "average": F.avg_pool1d}[kind]
-    return pooling(scores, kernel, stride=1, padding=kernel // 2)
+    return pooling(scores, odd(kernel), stride=1, padding=kernel // 2)
 
 
 def spread(count: int, tokens: int, device: torch.device) -> Tensor:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from var_spaces.cache.budget import BudgetPolicy, Held, odd
+from var_spaces.cache.budget import BudgetPolicy, Held
+from var_spaces.cache.widths import odd
 from var_spaces.methods import register
 
 if TYPE_CHECKING:

@@ -16,6 +16,9 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("convert", "Write a model folder with a card, from weights of a known layout.")
     parser.add_argument("model", metavar="MODEL", help="whose layout, classes and defaults to take")
     parser.add_argument("--from", dest="origin", metavar="FILE", help="or owner/name:file (Hub)")
+    parser.add_argument(
+        "--masked", metavar="FILE", help="HMAR: of the second stage, to merge with --from"
+    )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="its name is the new id")
     types = "float32 (default), bfloat16, float16, int8"
     parser.add_argument("--dtype", metavar="TYPE", help=types)
@@ -27,7 +30,13 @@ def run(arguments: Sequence[str]) -> None:
     notes: list[str] = []
     dtype = options.get("dtype", "float32")
     digest = convert(
-        card, out, options.get("origin"), dtype, notes=notes, replace=options.get("replace", False)
+        card,
+        out,
+        options.get("origin"),
+        dtype,
+        notes=notes,
+        replace=options.get("replace", False),
+        masked=options.get("masked"),
     )
     for note in notes:
         print(f"note: {printable(note)}", file=sys.stderr)

@@ -71,6 +71,7 @@ def together(
         asked = [conditioning_of(request.plan, model) for request in requests]
         for number, (request, conditioning) in enumerate(zip(requests, asked, strict=True)):
             notes = conditioning.notes() if model.text_encoder else ()
+            notes += plan.cache.notes(plan.schedule)
             spec = request.plan.spec
             yield from told(number, Started(spec, spec.id, plan.schedule, plan.card.id, notes))
         setups = [

@@ -109,6 +109,7 @@ class Bitwise(nn.Module):
     vocab_size = 2  # values of one bit
     # Nothing of the quantiser is learned; files keep powers of two and codebooks of it.
     ignored_keys = (r"quantizer?\..*",)
+    ignores_unknown = True  # as the public loader; what is missing is refused all the same
 
     def __init__(self, config: BitwiseConfig) -> None:
         super().__init__()

@@ -123,7 +123,8 @@ def fitting_state(
     """The tensors of weight files under the keys of the card's module, mapped from the files.
 
     Args:
-        notes: gets a line for every wrapper that was taken off; None logs them.
+        notes: gets a line for every wrapper that was taken off and for what was left out; None
+            logs them.
 
     Raises:
         VarSpacesError: if a file is damaged, or keys, shapes or kinds of numbers differ.
@@ -132,11 +133,12 @@ def fitting_state(
     said: list[str] = [] if notes is None else notes
     state = read_state(files, nested, needed=bool(card.entry), notes=said)
     state = without_prefixes(state, module.state_dict(), said)
-    if said and notes is None:
-        log.info("Weights of '%s': %s.", card.id, "; ".join(said))
     adapt = getattr(module, "adapt_state", None)  # other spellings of published files
     state = adapt(state) if adapt else state
-    return fit(state, module, f"The weights of '{card.id}'")
+    state = fit(state, module, f"The weights of '{card.id}'", said)
+    if said and notes is None:
+        log.info("Weights of '%s': %s.", card.id, "; ".join(said))
+    return state
 
 
 def give_back(tensor: Tensor) -> None:
@@ -153,11 +155,15 @@ def give_back(tensor: Tensor) -> None:
         madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), DONT_NEED)
 
 
-def fit(state: State, module: nn.Module, what: str) -> State:
+def fit(state: State, module: nn.Module, what: str, notes: list[str] | None = None) -> State:
     """The tensors that ``module`` has keys for, when keys, shapes and kinds of numbers all agree.
 
     Keys that match the module's ``ignored_keys`` (derived buffers, training statistics) may be
-    there or not.
+    there or not. A module with ``ignores_unknown`` takes files with any keys beside its own, where
+    its authors' loader does.
+
+    Args:
+        notes: gets a line if such keys were left out.
 
     Raises:
         VarSpacesError: one line that names what is missing, unexpected or different.
@@ -169,6 +175,10 @@ def fit(state: State, module: nn.Module, what: str) -> State:
         for key in state
         if key not in wanted and not any(pattern.fullmatch(key) for pattern in ignored)
     ]
+    if unexpected and getattr(module, "ignores_unknown", False):
+        if notes is not None:
+            notes.append(f"left {len(unexpected)} that the model has not ({first(unexpected)})")
+        unexpected = []
     missing = [key for key in wanted if key not in state]
     shared = [key for key in wanted if key in state]
     reshaped = [

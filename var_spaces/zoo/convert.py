@@ -7,17 +7,19 @@ from pathlib import Path
 
 import torch
 
+from var_spaces.backbones.hmar_config import merge
 from var_spaces.errors import VarSpacesError
 from var_spaces.int8_rows import packed
 from var_spaces.paths import expanded
 from var_spaces.zoo import hub
 from var_spaces.zoo.cards import Card, as_json
-from var_spaces.zoo.checkpoints import fitting_state
+from var_spaces.zoo.checkpoints import fit, fitting_state
 from var_spaces.zoo.environment import TYPES, known_dtype
 from var_spaces.zoo.locate import files_of, weight_files
 from var_spaces.zoo.manifest import build
 from var_spaces.zoo.new_folder import check_new
 from var_spaces.zoo.source import REPOSITORY, Source
+from var_spaces.zoo.weight_files import State, read_state, without_prefixes
 from var_spaces.zoo.writer import save_model
 
 SHARD_BYTES = 2_000_000_000
@@ -32,6 +34,7 @@ def convert(
     max_shard: int = SHARD_BYTES,
     notes: list[str] | None = None,
     replace: bool = False,
+    masked: str | None = None,
 ) -> str:
     """Write a model folder of the layout of ``card``; its name becomes the id of the new model.
 
@@ -45,6 +48,8 @@ def convert(
         max_shard: largest file in bytes.
         notes: gets a line for every wrapper of a trainer that was taken off.
         replace: let it take the place of a model that is there, with all its files.
+        masked: HMAR only: the checkpoint of the second stage of its training, found as ``origin``,
+            which is that of the first stage then; see :func:`stages`.
 
     Returns:
         The digest of the new weights.
@@ -56,11 +61,44 @@ def convert(
     small = dtype == "int8"
     kind = torch.float16 if small else TYPES[known_dtype(dtype)]
     check_new(out, replace)
-    files = files_of(card) if origin is None else find(origin)
-    state = fitting_state(card, build(card), files, notes)
+    if masked is not None:
+        state = stages(card, origin, masked, notes)
+    else:
+        files = files_of(card) if origin is None else find(origin)
+        state = fitting_state(card, build(card), files, notes)
     described = {name: value for name, value in as_json(card).items() if name not in OWN}
     state = packed(state) if small else state
     return save_model(out, {**described, "id": out.name}, state, max_shard, kind, others=False)
+
+
+def stages(card: Card, next_scale: str | None, masked: str, notes: list[str] | None) -> State:
+    """The weights of an HMAR from the two checkpoints that its training leaves.
+
+    Both are laid out as a VAR; :func:`~var_spaces.backbones.hmar_config.merge` says what is taken
+    from which.
+
+    Args:
+        card: of an HMAR.
+        next_scale, masked: weight files of the two stages, found as ``origin`` of :func:`convert`.
+        notes: as there.
+
+    Raises:
+        VarSpacesError: if the card is of another family, one of the files is not given, or they
+            do not have the layout.
+    """
+    if card.family != "hmar" or next_scale is None:
+        raise VarSpacesError(
+            "--masked is the second stage of an HMAR: give the model of that family and its first "
+            "stage with --from."
+        )
+    module, said = build(card), [] if notes is None else notes
+    own = module.state_dict()
+    states = [
+        without_prefixes(read_state(find(origin), card.kind.nested, notes=said), own, said)
+        for origin in (next_scale, masked)
+    ]
+    merged = merge(*states, module.config.branch)
+    return fit(merged, module, f"The two stages of '{card.id}'")
 
 
 def find(origin: str) -> list[Path]:

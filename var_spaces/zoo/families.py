@@ -68,13 +68,14 @@ FAMILIES = {
         "var_spaces.backbones.var:VAR",
         "var_spaces.backbones.config:VARConfig",
         frozenset({"class-labels", "kv-cache", "sub-networks", "prefill"}),
-        nested=(("trainer", "var_wo_ddp"),),
+        nested=(("trainer", "var_wo_ddp"), ("trainer", "transformer_wo_ddp")),  # HMAR's stages, too
     ),
     "hmar": Family(
         "generator",
         "var_spaces.backbones.hmar:HMAR",
         "var_spaces.backbones.hmar_config:HMARConfig",
         frozenset({"class-labels", "masked-prediction"}),
+        nested=(("trainer", "transformer_wo_ddp"),),
     ),
     "infinity": Family(
         "generator",

@@ -151,7 +151,7 @@ def _read_pickle(
         if found:
             also = f" and left {', '.join(left)} (the card's 'entry' chooses)" if left else ""
             notes.append(f"took the entry '{found[0][0][0]}'{also}")
-    data = found[0][1] if found else data
+    data = _tensors(found[0][1], notes) if found else data
     if not _is_state(data):
         raise VarSpacesError(
             f"The weight file {path} is not a state dict of tensors; at its top are {_top(data)}."
@@ -234,6 +234,17 @@ def _is_state(data: Any) -> bool:
         and bool(data)
         and all(isinstance(k, str) and isinstance(t, Tensor) for k, t in data.items())
     )
+
+
+def _tensors(data: Any, notes: list[str]) -> Any:
+    """An entry of a checkpoint without what is no tensor, e.g. counters; as it is if all is."""
+    items = data.items() if isinstance(data, Mapping) else ()
+    kept = {k: t for k, t in items if isinstance(k, str) and isinstance(t, Tensor)}
+    left = [str(key)[:40] for key, _ in items if key not in kept]
+    if not kept or not left:
+        return data
+    notes.append(f"left what is no tensor: {first(left)}")
+    return kept
 
 
 def _top(data: Any) -> str:

@@ -138,6 +138,16 @@ def test_scaling_rule():
         VQBridgeConfig(codes=codes, channels=8, patch=patch_for(codes))
 
 
+@pytest.mark.parametrize(
+    ("codes", "channels", "patch", "width"), [(4096, 32, 2, 128), (16384, 256, 4, 256)]
+)
+def test_the_usual_sizes_are_those_of_the_paper(codes, channels, patch, width):
+    """For the codebook of VAR and for the one that the paper trains most."""
+    sizes = replace(MULTI, vocab_size=codes, z_channels=channels)
+    found = base.get("vqbridge")().quantizer(sizes).qbridge.config
+    assert (found.patch, found.width) == (patch, width)
+
+
 @pytest.mark.parametrize("variant", ["vit", "dit"])
 def test_bridge_starts_at_zero_and_then_moves_every_code(variant):
     torch.manual_seed(0)

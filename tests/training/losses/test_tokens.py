@@ -11,6 +11,7 @@ import torch
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.training.losses.tokens import (
     loss_per_scale,
+    position_weights,
     token_losses,
     var_loss,
 )
@@ -32,6 +33,13 @@ def test_position_weights(batch):
     first_only[0] = 1
     expected = token_losses(logits, ids)[:, 0].mean()
     torch.testing.assert_close(var_loss(logits, ids, weights=first_only), expected)
+
+
+@pytest.mark.parametrize("sides", [(4,), (2, 2), (3, 3, 3, 3)])
+def test_lognorm_of_scales_of_one_size_is_uniform(sides):
+    schedule = ScaleSchedule.square(sides)
+    found = position_weights("lognorm", schedule)
+    torch.testing.assert_close(found, position_weights("uniform", schedule))
 
 
 def test_loss_of_every_scale(batch):

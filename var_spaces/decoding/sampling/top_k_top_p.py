@@ -67,15 +67,16 @@ def draw(
 ) -> Sampled:
     """One draw per position of logits ``(B, l, V)``, filtered by top-k and then top-p.
 
-    On a GPU it is made among the ``top_k`` largest, and nothing is scattered back to ``V`` codes;
-    elsewhere among all, and again where the filter may remove what came out.
+    On a GPU it is made among the ``top_k`` largest, and nothing is scattered back to ``V`` codes
+    unless the logits are asked for; elsewhere among all, and again where the filter may remove what
+    came out. Either way the logits are of the codes that were drawn among, with equal ones, too.
     """
     top_k = min(top_k, logits.shape[-1])
     noise = gumbel(*logits.shape[-2:])
     if not _is_far(logits):
         ids = draw_again(logits, noise, top_k, top_p, temperature)
     elif 0 < top_k < logits.shape[-1]:
-        ids = draw_among_top(logits, noise, top_k, top_p, temperature)
+        return draw_among_top(logits, noise, top_k, top_p, temperature)
     else:
         ids = draw_ids(filter_top_k_top_p(logits, top_k, top_p), noise, temperature)
     return Sampled(ids, cache(partial(filter_top_k_top_p, logits, top_k, top_p)))
@@ -102,8 +103,12 @@ def draw_again(
     again = None
     if 0 < top_k < logits.shape[-1]:
         largest, codes = logits.topk(top_k)
-        if (logits >= largest[:, -1:]).sum(-1).max() == top_k:  # no equal ones at the threshold
-            again = _among(largest, codes, noise, top_p, temperature)
+        bound, gone = _bound(largest.flip(-1), top_p)
+        # No equal ones at either threshold, so the order of equal ones does not count.
+        if not gone.any() and (logits >= largest[:, -1:]).sum(-1).max() == top_k:
+            again = _among(
+                largest.masked_fill(largest < bound, -math.inf), codes, noise, temperature
+            )
     if again is None:
         again = draw_ids(filter_top_k_top_p(logits, top_k, top_p), noise, temperature)
     return ids.flatten().index_copy_(0, rows, again).view_as(ids)
@@ -132,24 +137,43 @@ def surely_kept(logits: Tensor, ids: Tensor, top_k: int, top_p: float) -> Tensor
 
 def draw_among_top(
     logits: Tensor, noise: Tensor, top_k: int, top_p: float, temperature: float = 1.0
-) -> Tensor:
-    """Ids ``(B, l)`` of one draw among the ``top_k`` largest logits.
+) -> Sampled:
+    """One draw among the ``top_k`` largest logits ``(B, l, V)``.
 
     Exactly that many: of equal logits at the threshold, where :func:`filter_top_k_top_p` keeps all,
-    some are lost. The host is not asked how many there are.
+    some are lost, from the logits that are reported, too. The host is not asked how many there are.
     """
-    return _among(*logits.topk(top_k), noise, top_p, temperature)
-
-
-def _among(
-    largest: Tensor, codes: Tensor, noise: Tensor, top_p: float, temperature: float
-) -> Tensor:
-    """One draw among descending logits ``(..., k)`` of codes; of equal ones the first code."""
+    largest, codes = logits.topk(top_k)
     if top_p > 0:
         remove = _beyond(largest.flip(-1), top_p).flip(-1)
         largest = largest.masked_fill(remove, -math.inf)
-    marks = largest / temperature + noise.gather(-1, codes)
+    ids = _among(largest, codes, noise, temperature)
+    return Sampled(ids, cache(partial(_spread, largest, codes, logits.shape[-1])))
+
+
+def _spread(kept: Tensor, codes: Tensor, vocab: int) -> Tensor:
+    """Logits ``(..., k)`` of codes as ``(..., V)``, all others at -inf."""
+    return kept.new_full((*kept.shape[:-1], vocab), -math.inf).scatter_(-1, codes, kept)
+
+
+def _among(kept: Tensor, codes: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """One draw among logits ``(..., k)`` of codes; of equal marks the first code."""
+    marks = kept / temperature + noise.gather(-1, codes)
     return codes.masked_fill(marks < marks.amax(-1, keepdim=True), noise.shape[-1]).amin(-1)
+
+
+def _bound(ascending: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """Where the nucleus of ascending logits ``(..., n)`` begins.
+
+    Returns:
+        Its least logit ``(..., 1)``, and how many that are equal to it are not in the nucleus.
+    """
+    if top_p <= 0:
+        least = ascending[..., :1]
+        return least, least.isnan()  # none: what is no number is left to the filter
+    remove = _beyond(ascending, top_p)
+    least = ascending.gather(-1, remove.sum(-1, keepdim=True))
+    return least, (remove & (ascending == least)).sum(-1, keepdim=True)
 
 
 def _beyond(ascending: Tensor, top_p: float) -> Tensor:
@@ -164,7 +188,8 @@ def filter_top_k_top_p(logits: Tensor, top_k: int = 0, top_p: float = 0.0) -> Te
 
     Top-k removes logits strictly below the k-th largest, so ties at the threshold all stay. Top-p
     sorts what is left in ascending order and removes while the inclusive cumulative probability is
-    at most ``1 - top_p``; the largest always stays.
+    at most ``1 - top_p``; the largest always stays, and of equal ones the first codes go first.
+    What is kept of a row does not depend on other rows.
 
     Args:
         logits: ``(..., V)``; not modified.
@@ -177,20 +202,30 @@ def filter_top_k_top_p(logits: Tensor, top_k: int = 0, top_p: float = 0.0) -> Te
     vocab = logits.shape[-1]
     if top_k > vocab:
         raise VarSpacesError(f"top_k {top_k} is larger than the vocabulary of {vocab} codes.")
-    ordered = None
+    largest = None
     if top_k > 0:
-        largest, codes = logits.topk(top_k)
+        largest = logits.topk(top_k).values
         logits = logits.masked_fill(logits < largest[..., -1:], -math.inf)
-        # With no more than k survivors the k largest are already all that top-p has to sort.
-        few = not _is_far(logits) and (logits > -math.inf).sum(-1).max() <= top_k
-        if top_p > 0 and few:
-            ordered = largest.flip(-1), codes.flip(-1)
     if top_p > 0:
-        values, codes = ordered or logits.sort(dim=-1, stable=True)
-        remove = _beyond(values, top_p)
-        removed = remove.new_zeros(logits.shape).scatter(-1, codes, remove)
+        least, gone = _nucleus(logits, largest, top_p)
+        removed = logits < least
+        if _is_far(logits) or gone.any():
+            equal = logits == least
+            removed |= equal & (equal.cumsum(-1) <= gone)
         logits = logits.masked_fill(removed, -math.inf)
     return logits
+
+
+def _nucleus(logits: Tensor, largest: Tensor | None, top_p: float) -> tuple[Tensor, Tensor]:
+    """:func:`_bound` of logits ``(..., V)``, of which the ``k`` largest may be known in order."""
+    if largest is None or _is_far(logits):
+        return _bound(logits.sort(dim=-1).values, top_p)
+    # With no more than k survivors the k largest are already all that top-p has to sort.
+    least, gone = _bound(largest.flip(-1), top_p)
+    crowded = (logits > -math.inf).sum(-1) > largest.shape[-1]
+    if crowded.any():
+        least[crowded], gone[crowded] = _bound(logits[crowded].sort(dim=-1).values, top_p)
+    return least, gone
 
 
 def draw_ids(logits: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.tokenizers.residual_vq import ResidualVQConfig
-from var_spaces.tokenizers.vqbridge import VARIANTS, VQBridgeConfig, bridge, patch_for
+from var_spaces.tokenizers.vqbridge import SIZES, VARIANTS, VQBridgeConfig, bridge, patch_for
 from var_spaces.training.codebooks.base import CodebookMethod, Upkeep, codebook_method, option
 from var_spaces.training.codebooks.quantizer import ProjectedQuantizer, uniform_codes
 
@@ -21,7 +21,7 @@ class Bridge(CodebookMethod):
 
     variant: str = option("vit", "projector", choices=tuple(VARIANTS))
     patch: int = option(0, "side of a token in codes; 0 follows the scaling rule", low=0, high=64)
-    width: int = option(0, "channels of a token; 0: those of a code, >= 64", low=0, high=8192)
+    width: int = option(0, "channels of a token; 0: those of a code, >= 128", low=0, high=8192)
     depth: int = option(2, "transformer blocks", low=1, high=64)
     heads: int = option(4, "attention heads", low=1, high=64)
     mlp_ratio: float = option(2.0, "width of the hidden layer in widths", low=0.25, high=16)
@@ -33,7 +33,8 @@ class Bridge(CodebookMethod):
             codes=config.vocab_size,
             channels=config.z_channels,
             patch=self.patch or patch_for(config.vocab_size),
-            width=self.width or max(config.z_channels, 64),
+            # Published: as wide as a code of 256 channels, and 128 (size B) for VAR's of 32.
+            width=self.width or max(config.z_channels, SIZES["B"]),
             depth=self.depth,
             heads=self.heads,
             mlp_ratio=self.mlp_ratio,

@@ -44,7 +44,7 @@ def position_weights(kind: str, schedule: ScaleSchedule) -> Tensor:
     ``uniform``: every token alike, together 1. ``equal``: every scale 1, shared by its tokens.
     ``lognorm`` (HMAR, https://arxiv.org/abs/2506.04421, public code): scales by a normal density,
     together 1. The density is that of the relative sides taken in reversed order, so that middle
-    scales count most.
+    scales count most. Scales of one size count alike.
 
     Raises:
         VarSpacesError: for another kind.
@@ -57,7 +57,9 @@ def position_weights(kind: str, schedule: ScaleSchedule) -> Tensor:
     elif kind == "lognorm":
         sides = lengths.sqrt()
         ratios = (sides / sides[-1]).flip(0)
-        density = torch.exp(-(((ratios - ratios.mean()) / ratios.std()) ** 2) / 2)
+        # One scale, or scales of one size, have no deviation to measure by.
+        deviation = ratios.std() if ratios.unique().numel() > 1 else 1.0
+        density = torch.exp(-(((ratios - ratios.mean()) / deviation) ** 2) / 2)
         per_scale = density / density.sum()
     else:
         raise VarSpacesError(f"Unknown loss weights '{kind}': uniform, equal or lognorm.")
