@@ -1,15 +1,9 @@
 import pytest
 
-<<<<<<< HEAD
 from tests.calibrations import calibration
-from var_spaces import methods
-from var_spaces.errors import UnknownName, VarSpacesError
-from var_spaces.schedule import ScaleSchedule
-=======
 from var_spaces import api, methods
 from var_spaces.errors import UnknownName, VarSpacesError
-from var_spaces.events import Started
->>>>>>> c
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.generate import Generate
 from var_spaces.tasks.plan import plan

@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from var_spaces.cache.base import CachePolicy, CacheSession
-<<<<<<< HEAD
 from var_spaces.cache.calibration import AUTO, Calibration, find
-from var_spaces.cache.heatkv_schedule import Atoms, plan_atoms
-=======
-from var_spaces.cache.calibration import AUTO, find
 from var_spaces.cache.heatkv_schedule import Atoms, plan_atoms, sinks_held
->>>>>>> c
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
