@@ -3,6 +3,7 @@ import pytest
 from tests.calibrations import calibration
 from var_spaces import api, methods
 from var_spaces.errors import UnknownName, VarSpacesError
+from var_spaces.events import Started
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import RunSpec
 from var_spaces.tasks.generate import Generate
