@@ -111,5 +111,8 @@ def pareto(lineup: Lineup, cells: dict[str, dict[str, Any]]) -> Image.Image:
         panel.draw.ellipse([x - r, y - r, x + r, y + r], colour)
         short = name.replace("VARiant ", "").replace("training-free", "free")
         left = x > panel.image.width * 0.7
-        panel.text((x - r - 2, y) if left else (x + r + 2, y), short, 10, "rm" if left else "lm")
+        if left:  # above, where it ends with its dot and meets no other
+            panel.text((x + r, y - r - 1), short, 10, "rb")
+        else:
+            panel.text((x + r + 2, y), short, 10, "lm")
     return panel.image

@@ -16,7 +16,7 @@ import benchmarks.gpu as package
 from benchmarks.gpu import machine
 from benchmarks.gpu.pack import pack, unpack
 from benchmarks.gpu.page import page
-from benchmarks.gpu.processes import GRACE, bounded
+from benchmarks.gpu.processes import GRACE, TIMED_OUT, bounded
 from benchmarks.gpu.training import ROOT, train_all
 
 NUMBERS, PAGE = "results.json", "gpu.md"
@@ -127,9 +127,14 @@ class Session:
         command = [sys.executable, "-m", "benchmarks.gpu.speed", "--seconds", f"{seconds:.0f}"]
         command += ["--rows", str(lines), "--device", self.args.device]
         command += ["--tiny"] * self.args.tiny
-        bounded(command, seconds + GRACE / 2, self.work / "speed.log", ROOT)
+        log = self.work / "speed.log"
+        code = bounded(command, seconds + GRACE / 2, log, ROOT)
         rows = [line for line in lines.read_text("utf-8").splitlines() if line.endswith("}")]
         self.results["speed"] = [json.loads(line) for line in rows]
+        if code not in (0, TIMED_OUT):
+            last = log.read_text("utf-8", "replace").strip().rpartition("\n")[2][:160]
+            why = f"ended with {code}: {last}"
+            self.results["speed"].append({"case": "the rest", "way": "", "why": why})
 
     def write(self) -> None:
         """Numbers, page and the weights of all models that were trained."""

@@ -59,6 +59,11 @@ class Validator:
         self.function = function
 
 
+def private(default: Any = None) -> Any:
+    """An attribute that is no field: its default."""
+    return default
+
+
 def unchanged(*_: Any, **__: Any) -> Callable[[Any], Any]:
     """A decorator that does nothing."""
     return lambda function: function
@@ -75,6 +80,7 @@ def install() -> bool:
         fields.FieldInfo = FieldInfo
         module.BaseModel, module.ConfigDict, module.Field = BaseModel, dict, FieldInfo
         module.ValidationError = type("ValidationError", (Exception,), {})
+        module.PrivateAttr = private
         module.AfterValidator = module.BeforeValidator = Validator
         module.model_validator = module.field_validator = unchanged
         sys.modules |= {"pydantic": module, "pydantic.fields": fields}

@@ -114,7 +114,7 @@ class Limits(NamedTuple):
 
 
 # What models that come along cannot do, where it is asked for, by field; what stands on them can do
-# no more. Measured in docs/edit.md, docs/text_to_image.md and docs/training.md.
+# no more. Measured in docs/edit.md, docs/text_to_image.md and docs/decoding.md.
 LIMITS: Mapping[str, Limits] = {
     "inputs.instruction": Limits(
         "embedded-instruct",
@@ -141,6 +141,9 @@ LIMITS: Mapping[str, Limits] = {
             "half of the time; all others hardly ever.",
             "var-small": "One picture in five comes out in another style.",
             "hmar": "One picture in eleven comes out in another style.",
+            "var-ten": "One picture in eleven comes out in another style.",
+            "var-ten-small": "One picture in four comes out in another style, and details are "
+            "coarse.",
             "flexvar": "One picture in three comes out in another style, and things are soft.",
         },
     ),
