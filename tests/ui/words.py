@@ -71,6 +71,7 @@ INNER = {
     "Models of your own, {}",
     "The run link",
     "What the tab begins with",
+    "Submissions cannot be resumed: %s",
     "Submissions cannot be worked off: %s",
 }
 SENTENCE = re.compile(r"[A-Z][a-z]+\b.* .*[a-z]{2}|.*[a-z]+ [a-z]+ [a-z]+")

@@ -114,7 +114,7 @@ class Limits(NamedTuple):
 
 
 # What models that come along cannot do, where it is asked for, by field; what stands on them can do
-# no more. Measured in docs/edit.md, docs/text_to_image.md and docs/decoding.md.
+# no more. Measured in docs/edit.md, docs/text_to_image.md and on the leaderboard.
 LIMITS: Mapping[str, Limits] = {
     "inputs.instruction": Limits(
         "embedded-instruct",
