@@ -20,6 +20,7 @@ from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.__main__ import main
 from var_spaces.training.data.word_tags import TAGS
+from var_spaces.training.engine.config import build
 from var_spaces.training.losses.bits import bit_losses, scale_weights
 from var_spaces.training.losses.prefixes import PrefixConfig, Prefixes, mean_seen
 from var_spaces.training.losses.self_correction import BitFlips
@@ -168,8 +169,8 @@ def test_a_refiner_reads_captions_first(trained, monkeypatch):
 
 @pytest.mark.parametrize("wrong", [{"read": 0.5}, {"read": 1.0, "text_blocks": 1}, {"read": -0.1}])
 def test_only_a_refiner_can_read(wrong):
-    with pytest.raises(VarSpacesError, match="read is"):
-        TextTransformerConfig(**wrong)
+    with pytest.raises(VarSpacesError, match=r"\[recipe\] read (is|=)"):
+        build(TextTransformerConfig, wrong, "[recipe]")
 
 
 def test_a_missing_tokenizer_is_named(tmp_path, capsys):
