@@ -25,6 +25,7 @@ from var_spaces.errors import VarSpacesError
 
 CONFLICTS = (409, 412)  # the head has moved
 SMALL = 16 * 1024  # bytes of a file that is kept in memory
+MOST_KEPT = 4096  # of them
 
 
 class File(NamedTuple):
@@ -82,6 +83,8 @@ class HubBackend:
             place = self.api.hf_hub_download(**self._place, filename=path, revision=at)
         data = Path(place).read_bytes()
         if file.size <= SMALL:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
             self._kept[path] = (file.content, data)
         return data
 

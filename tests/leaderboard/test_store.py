@@ -245,6 +245,16 @@ def test_of_a_new_head_only_what_changed_is_fetched(tmp_path):
     assert store.read("none.json") is None and hub.downloads == ["large.json"] * 2
 
 
+def test_what_is_kept_of_a_hub_has_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("leaderboard.store.hub.MOST_KEPT", 2)
+    backend = HubBackend("someone/results", api=FakeHub(tmp_path))
+    store = Store(backend)
+    for name in "abcd":
+        store.update(f"requests/{name}.json", lambda _, name=name: name.encode(), "ask")
+        assert store.read(f"requests/{name}.json") == name.encode()
+    assert list(backend._kept) == ["requests/c.json", "requests/d.json"]
+
+
 def test_everybody_asks_one_and_the_same_hub():
     stores = [open_store("hf://datasets/someone/results") for _ in range(2)]
     assert stores[0].backend is stores[1].backend
