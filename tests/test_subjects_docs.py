@@ -49,9 +49,24 @@ def test_a_thing_from_one_picture(tmp_path, monkeypatch, capsys):
 
 
 def test_the_adapter_is_trained_by_a_bundled_recipe():
-    ((line,),) = blocks()[2:]
+    ((line,),) = blocks()[2:3]
     args = parser().parse_args(shlex.split(line)[3:])
     assert (args.command, args.config) == ("echo", "echo-bit")
+
+
+def test_the_published_model_is_asked_for_by_commands_that_exist(tmp_path, monkeypatch, capsys):
+    """They get as far as a package and weights that are not here."""
+    ((package, download, draw),) = blocks()[3:]
+    extra = re.fullmatch(r'pip install "var-spaces\[(\w+)\]"', package).group(1)
+    assert f"optional-dependencies.{extra}" in (ROOT / "pyproject.toml").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    Image.fromarray(sheet.subjects()[0].pictures[0]).save("ref.png")
+    for line in (download, draw):
+        assert cli.main(shlex.split(line)[3:]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("error: ") and "usage" not in told, told
 
 
 def test_flags_exist():

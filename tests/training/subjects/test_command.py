@@ -85,7 +85,7 @@ def test_stopped_in_the_middle_keeps_what_there_is(folders, monkeypatch, capsys)
         (["--base", "tiny-bits"], "is a tokenizer, not a generator"),
         (["--word", " "], "Give a word for the thing"),
         (["--layers", "ca,head"], "No layers 'head': choose of ca, ffn, sa"),
-        (["--prior", "soft"], "allowed: joint, per-bit, hard, none"),
+        (["--prior", "soft"], "must be one of joint, per-bit, hard, none"),
         (["--out", "My Dog"], "gives the model its id"),
         (["--pictures", "own"], "No pictures in"),
         (["--pictures", "none"], "No folder of images"),
