@@ -1,9 +1,9 @@
 """Runs a part of a result again and compares: tokens, pixels and the numbers that follow from them.
 
 The part is drawn by lot, so nobody knows before which images will be looked at; those whose claimed
-numbers move a score most are looked at in any case. A suite that is no larger than the probe is run
-as a whole; then also metrics of the whole distribution are compared. A claim tells numbers: what a
-score is called, and which way is better, is what this program says.
+numbers move a score most join it in any case. A suite that is no larger than the probe is run as a
+whole; then also metrics of the whole distribution are compared. A claim tells numbers: what a score
+is called, and which way is better, is what this program says.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def verify(
             found = _whole(job, device, progress)
         else:
             lot = lot or random.SystemRandom()
-            found = _part(job, _order(job, samples, lot), images, place, progress)
+            found = _part(job, _chosen(job, samples, images, lot), place, progress)
     return _judge(result, samples, found, faults, worker=worker, device=place)
 
 
@@ -99,6 +99,11 @@ def _contradictions(job: Job, result: Result, samples: Samples) -> list[str]:
     if result.n != job.n or not len(samples.tokens) == len(samples.pixels) == job.n:
         faults.append(f"it does not have the {job.n} images of the suite")
     faults += _misnamed(job, result)
+    known = {_name(metric, job) for metric in job.suite.metrics() if not metric.measured}
+    faults += [
+        f"'{name}' of its samples is no number of the suite"
+        for name in sorted(samples.values.keys() - known)
+    ]
     if any(len(values) != job.n for values in samples.values.values()):
         faults.append("its samples have not one number for every image")
     if faults:
@@ -166,32 +171,29 @@ def _whole(job: Job, device: str | None, progress: Progress) -> _Found:
     )
 
 
-def _order(job: Job, samples: Samples, lot: random.Random) -> list[int]:
-    """Numbers of all batches, in the order in which they are looked at: first, of every metric, the
-    one with the image whose claimed number is farthest from the middle, then by lot."""
+def _chosen(job: Job, samples: Samples, images: int, lot: random.Random) -> list[int]:
+    """Numbers of the batches that are drawn again: as many by lot as hold ``images``, whatever a
+    claim says, and of every metric the one whose claimed number is farthest from the middle."""
     ends = np.cumsum([len(items) for items in job.batches])
-    telling = []
-    for values in map(np.array, samples.values.values()):
-        farthest = int(np.abs(values - np.median(values)).argmax())
-        telling.append(int(np.searchsorted(ends, farthest, side="right")))
-    lots = lot.sample(range(len(job.batches)), len(job.batches))
-    return list(dict.fromkeys([*telling, *lots]))
+    chosen: set[int] = set()
+    for number in lot.sample(range(len(job.batches)), len(job.batches)):
+        if sum(len(job.batches[n]) for n in chosen) < images:
+            chosen.add(number)
+    for values in (samples.values.get(_name(metric, job)) for metric in _scored_per_image(job)):
+        if values is not None:
+            farthest = int(np.abs(np.array(values) - np.median(values)).argmax())
+            chosen.add(int(np.searchsorted(ends, farthest, side="right")))
+    return sorted(chosen)
 
 
-def _part(
-    job: Job, order: Sequence[int], images: int, device: torch.device, progress: Progress
-) -> _Found:
+def _part(job: Job, chosen: Sequence[int], device: torch.device, progress: Progress) -> _Found:
     zoo = zoo_of(job)
     context = context_of(job, zoo, device)
     metrics = {_name(metric, job): metric for metric in _scored_per_image(job)}
     starts = np.cumsum([0, *map(len, job.batches)])
-    chosen: list[int] = []
-    for number in order:
-        if sum(len(job.batches[n]) for n in chosen) < images:
-            chosen.append(number)
     positions, tokens, pixels = [], [], []
     values: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
-    for done, number in enumerate(sorted(chosen), 1):
+    for done, number in enumerate(chosen, 1):
         items = job.batches[number]
         batch = run_batch(job, items, zoo, device)
         if job.full:

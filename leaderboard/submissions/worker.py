@@ -48,7 +48,7 @@ class Worker:
         suites: what it runs; None is everything.
         timeout: seconds for one attempt.
         beat: seconds between signs of life; well below the lease of the queue.
-        probe: images that verification draws again.
+        probe: images that verification draws again by lot.
         work: folder of unfinished jobs.
     """
 

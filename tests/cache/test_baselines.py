@@ -134,3 +134,18 @@ def test_mass_in_chunks_is_the_sum_of_probabilities(monkeypatch):
 
 def test_earlier_of_equal_entries_stays():
     assert best(torch.tensor([[1.0, 2.0, 1.0, 1.0, 3.0]]), 3).tolist() == [[0, 1, 4]]
+
+
+def test_a_small_budget_keeps_what_its_window_looks_at():
+    """Half of the budget is the window; a window as large as the budget is a sliding window."""
+    torch.manual_seed(0)
+    done = Drive(SnapKV(budget=0.1, kernel=1), rows=1, layers=1)
+    done.cache.begin_scale(0)
+    k, v = torch.randn(2, 1, 4, 40, 8).unbind(0)
+    k[:, :, 7] *= 4
+    q = k[:, :, 7:8].expand(-1, -1, 40, -1) * 9  # every query looks for entry 7
+    done.cache.attend(0, q, k, v, 1.0)
+    kept = done.cache.positions(0, 0)
+    assert kept.shape[-1] == 6
+    assert (kept[..., -3:] == torch.arange(37, 40)).all()
+    assert (kept == 7).any(-1).all()

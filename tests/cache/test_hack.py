@@ -121,3 +121,13 @@ def test_reliance_counts_later_scales_only():
     assert reliance([head], (0, 1, 5, 14), 0) == pytest.approx([0.6 / 1 + 0.6 / 5])
     assert reliance([head], (0, 1, 5, 14), 1) == pytest.approx([0.6 / 5])
     assert reliance([head], (0, 1, 5, 14), 2) == [0]
+
+
+def test_budgets_of_hack_plus_follow_reliance_as_strongly_as_asked():
+    """With power 0 all groups hold alike; the more power, the further apart they are."""
+    spreads = []
+    for power in (0, 0.5, 2):
+        limits = Drive(Hack(mode="hack++", budget=0.2, power=power)).session.limits[3]
+        amounts = [amount for layer in limits for amount in layer]
+        spreads.append(max(amounts) - min(amounts))
+    assert spreads[0] == 0 and spreads[0] < spreads[1] < spreads[2], spreads

@@ -9,7 +9,7 @@ import torch
 from tests import tiny
 from tests.cache.policies import SCHEDULE, Drive
 from var_spaces.cache.full import Full
-from var_spaces.cache.retention import kept, retention, retention_picture
+from var_spaces.cache.retention import kept, retention, retention_picture, retention_pictures
 from var_spaces.cache.window import SlidingWindow
 from var_spaces.decoding.loop import run as loop
 from var_spaces.schedule import ScaleSchedule
@@ -72,3 +72,12 @@ def test_pinned_entries_are_shown_apart():
     setup = tiny.setup((0,), observe=lambda what, scale, tensor: seen.setdefault(what, tensor))
     tiny.drain(loop.run(setup))
     assert seen["pinned"].tolist() == [0] * setup.backbone.kv_layout()[0]
+
+
+def test_pictures_of_wide_maps_show_all_of_their_columns():
+    schedule = ScaleSchedule(((1, 2), (2, 4)))
+    held = torch.tensor([[False] * 9 + [True]])  # the last token, in the last column
+    fine = retention_pictures(held, schedule, height=8)[1]
+    assert fine.shape == (8, 16, 3)
+    assert (fine[4:, 12:] == (255, 214, 92)).all()
+    assert (fine[:, :12] == (26, 24, 46)).all() and (fine[:4] == (26, 24, 46)).all()

@@ -10,6 +10,7 @@ import pytest
 
 from var_spaces import RunSpec
 from var_spaces.compare import battle, votes
+from var_spaces.compare.battle import Battle, next_battle
 from var_spaces.compare.ranking import MEAN, comparable, ranking, strengths
 from var_spaces.errors import VarSpacesError
 
@@ -211,3 +212,28 @@ def test_both_sides_draw_the_same_thing(use_tiny_models):
     same = ("model", "task", "inputs", "seed", "count", "first", "sampling")
     assert all(getattr(first, name) == getattr(second, name) for name in same)
     assert first != second
+
+
+def test_a_vote_names_the_run_of_each_side():
+    runs = SPEC, SPEC.replace(seed=5)
+    vote = Battle("x", "y", runs).vote("a", 5)
+    assert (vote.a, vote.run_a) == ("x", runs[0].id)
+    assert (vote.b, vote.run_b) == ("y", runs[1].id)
+
+
+def test_sides_of_a_battle_are_drawn(monkeypatch):
+    """Nobody learns that the left one is always the same."""
+    known = {"x": SPEC, "y": SPEC.replace(seed=5)}
+    monkeypatch.setattr(battle, "contestants", lambda base: known)
+    found = [next_battle(SPEC, [], random.Random(seed)) for seed in range(20)]
+    assert {one.a for one in found} == {"x", "y"}
+    assert all(one.runs == (known[one.a], known[one.b]) for one in found)
+
+
+def test_ties_are_half_a_win_for_both():
+    ranks = ranking({("x", "y", "tie"): 9}, rounds=2)
+    assert [rank.points for rank in ranks] == pytest.approx([1000, 1000])
+    one = ranking({("x", "y", "tie"): 3, ("x", "y", "a"): 4}, rounds=2)
+    other = ranking({("y", "x", "tie"): 3, ("y", "x", "b"): 4}, rounds=2)
+    assert [rank.name for rank in one] == [rank.name for rank in other] == ["x", "y"]
+    assert [rank.points for rank in one] == pytest.approx([rank.points for rank in other])

@@ -127,3 +127,19 @@ def test_half_a_line_of_another_program_spoils_no_vote(tmp_path):
     votes.add(BATTLE.vote("a", 5), path)
     found, damaged = votes.read(path)
     assert (len(found), damaged) == (1, 1)
+
+
+def test_a_ticket_that_is_given_back_is_as_old_as_it_was():
+    now = [0.0]
+    rounds = Rounds(age=10, clock=lambda: now[0])
+    ticket = rounds.open(BATTLE)
+
+    def full(_: Battle) -> None:
+        raise VarSpacesError("full")
+
+    now[0] = 9.0
+    with pytest.raises(VarSpacesError, match="full"):
+        rounds.vote(ticket, full)
+    now[0] = 11.0
+    with pytest.raises(VarSpacesError, match="nothing to vote on"):
+        rounds.vote(ticket, lambda _: None)

@@ -209,3 +209,11 @@ def test_every_cluster_has_its_representative(clusters, seed):
 
 def test_equal_images_can_be_clustered():
     assert selection.representatives(torch.zeros(4, 3), 2).tolist() == [0, 0]
+
+
+def test_a_search_goes_by_its_own_parameters():
+    setup = tiny.setup((0,))
+    found = ImportanceSampling(candidates=2, strength=3, reward=ON["reward"])
+    assert found.session(setup, (0,)).criteria.strength == 3
+    found = TTSVAR(potential="sum", strength=4, vectors="pool", **ON).session(setup, (0,)).criteria
+    assert (found.potential, found.strength, found.vectors) == ("sum", 4, "pool")

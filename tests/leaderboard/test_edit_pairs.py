@@ -10,6 +10,7 @@ from leaderboard.metrics.base import Batch, Context, Cost
 from leaderboard.metrics.edit_done import OPERATIONS, EditDone
 from leaderboard.metrics.edit_kept import EditKeptPsnr, EditKeptSsim
 from leaderboard.metrics.edit_nearer import EditNearer
+from leaderboard.metrics.grouped import NO_GROUP
 from leaderboard.suites.base import get_suite
 from var_spaces.training.data.edits import WEIGHTS
 
@@ -69,3 +70,11 @@ def test_a_pair_that_may_change_everywhere_counts_in_no_group(metric):
     values = metric.measure(batch(images, some), Context(device="cpu"))
     assert np.isfinite(values).all()
     assert list(metric.score(values, None).details) == [items[0].facts["group"]]
+
+
+def test_a_score_of_groups_is_their_plain_mean():
+    """However many images a group has; what is in no group does not count."""
+    values = np.array([[1.0, 0], [0, 1], [0, 1], [0, 1], [1, NO_GROUP]])
+    found = EditNearer().score(values, None)
+    first, second = OPERATIONS[:2]
+    assert found.value == 0.5 and found.details == {first: 1, second: 0}

@@ -220,3 +220,9 @@ def test_opening_the_table_loads_no_torch():
 def test_a_request_keeps_its_entry():
     request = Request(suite="smoke", protocol=PROTOCOL, entry=ENTRY, created=0.0)
     assert Request.from_json(request.to_json()).entry == ENTRY
+
+
+def test_as_good_and_larger_is_dominated():
+    a, b = result(1, 30, 40), result(2, 30, 90, budget=0.5)
+    found = {line.id: line.dominated for line in build(source(a, b), View()).lines}
+    assert found == {a.id: False, b.id: True}

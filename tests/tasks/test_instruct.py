@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.events import Finished, ScaleDone
 from var_spaces.pictures import digest
 from var_spaces.spec import RunSpec
-from var_spaces.tasks.instruct import cut_back, pasted
+from var_spaces.tasks.instruct import Instruct, cut_back, pasted
 from var_spaces.tasks.plan import plan
 from var_spaces.tasks.unchanged import changed, mixed
 from var_spaces.ui.form.form import Form
@@ -360,3 +361,10 @@ def test_events_and_record():
     assert isinstance(events[-1], Finished)
     inputs = events[-1].record.spec.inputs
     assert (inputs["source"], inputs["instruction"]) == (digest(PICTURE), WORDS)
+
+
+@pytest.mark.parametrize(("said", "found"), [("blurry", "blurry"), ("", None)])
+def test_guidance_of_an_edit_leads_away_from_the_negative_prompt(said, found):
+    task = Instruct(source="ab" * 32, instruction="make it blue", negative_prompt=said)
+    card = SimpleNamespace(text_encoder={"name": "minilm"})
+    assert task.conditioning(card, 2).negative == found

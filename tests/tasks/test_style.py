@@ -29,3 +29,9 @@ def test_a_model_that_learned_them_is_asked_for_them():
 def test_words_are_bounded():
     with pytest.raises(VarSpacesError, match="style"):
         parse("task", {**ASKED, "style": "x" * 65})
+
+
+@pytest.mark.parametrize("adapter", ["content-style", "content-styles"])
+def test_all_models_that_learned_a_style_are_asked_for_it(adapter):
+    task = parse("task", {"name": "style", "prompt": "<content> in <style>", "content": "owl"})
+    assert task.resolve(SimpleNamespace(adapter={"name": adapter})) is task

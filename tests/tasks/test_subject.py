@@ -47,3 +47,13 @@ def test_a_plain_background_becomes_white(side):
 def test_models_that_take_no_subject():
     with pytest.raises(VarSpacesError, match="it draws a thing from a picture"):
         plan(RunSpec(model="t2i-bit", task="subject", inputs={"prompt": "a dog"}))
+
+
+def test_the_background_of_a_subject_is_painted_over_if_asked_for():
+    pixels = np.full((16, 16, 3), 90, np.uint8)
+    pixels[5:11, 5:11] = 200
+    kept = SubjectTask(source=digest(pixels))
+    white = kept.model_copy(update={"background": "white"})
+    seen = [task.seen("source", 16, 16, {task.source: pixels}) for task in (kept, white)]
+    assert (seen[0][0] == 90).all() and (seen[1][0] == 255).all()
+    assert (seen[1][7, 7] == 200).all()

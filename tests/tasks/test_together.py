@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from var_spaces import RunSpec
+from var_spaces.conditioning.text_conditioning import TextConditioning
 from var_spaces.decoding.loop.lane import Lane
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Finished, ScaleDone
+from var_spaces.methods import parse
 from var_spaces.tasks.plan import plan
 from var_spaces.tasks.prepare import Request
 from var_spaces.tasks.run import run
@@ -165,3 +167,11 @@ def test_who_may_share(zoo):
     assert key != company(request(1, guidance={"name": "linear", "scale": 2}))
     assert key != company(Request(request(1).plan))  # without previews
     assert company(Request(request(1).plan, observe=print)) is None
+
+
+def test_runs_with_other_negative_prompts_are_not_drawn_together():
+    """One batch has one prompt in its unconditional rows."""
+    encoder = parse("text_encoder", {"name": "minilm"})
+    one, other = (TextConditioning(("a key",), encoder, said) for said in ("blurry", "a car"))
+    assert one.company != other.company
+    assert one.company == TextConditioning(("a cat",), encoder, "blurry").company

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from var_spaces.api import generate
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.__main__ import main
+from var_spaces.training.recipes.instruct import Batch, InstructRecipe
 from var_spaces.zoo.cards import read_card
 from var_spaces.zoo.writer import save_model
 
@@ -139,3 +142,36 @@ def test_operations_are_drawn_as_the_recipe_says(trained):
     data["recipe"]["operations"] = {"recolor": 1.0}
     with pytest.raises(VarSpacesError, match="not recolor"):
         InstructRecipe.build(Plan(data, InstructRecipe, options))
+
+
+SCHEDULE = ScaleSchedule.square((1, 2))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_sources_are_dropped_as_often_as_asked(share):
+    seen = []
+    drawn = Batch(
+        None,
+        torch.ones(4, 4, 3),
+        torch.zeros(4, 5, 3, dtype=torch.long),
+        torch.zeros(4, 4, 3),
+        torch.zeros(4, 1, 8, 8, dtype=torch.bool),
+    )
+    steps = SimpleNamespace(
+        flips=lambda start: SimpleNamespace(generator=torch.Generator().manual_seed(0)),
+        scales=lambda step: 2,
+        first=lambda scales, tokens, bits: (tokens, bits),
+        loss=lambda logits, bits, weights: torch.zeros(()),
+    )
+    recipe = SimpleNamespace(
+        config=SimpleNamespace(drop_source=share, drop_text=0.0, drop_both=0.0, changed=1.0),
+        steps=steps,
+        batch=lambda edits, flips: drawn,
+        edits=SimpleNamespace(batch=lambda *rows: []),
+        seed=0,
+        device="cpu",
+        model=SimpleNamespace(schedule=SCHEDULE),
+        extend=lambda model, source: seen.append(source),
+    )
+    InstructRecipe.loss(recipe, lambda *given, **named: None, 0, 0, 4)
+    assert (seen[0] == 1 - share).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -148,3 +149,16 @@ def test_models_that_cannot_learn(base, use_tiny_models):
         pytest.raises(VarSpacesError, match="'tiny-var' cannot learn a subject"),
     ):
         SubjectTuning(model, pictures(), "dog", settings())
+
+
+def test_the_prior_of_a_subject_counts_as_asked():
+    settings = SimpleNamespace(prior="soft", pool=0, steps=1, prior_weight=3.0)
+    tuning = SimpleNamespace(
+        settings=settings,
+        step=0,
+        _update=lambda loss: loss,
+        _instance=lambda: 1.0,
+        _prior=lambda pool: 2.0,
+    )
+    (one,) = SubjectTuning.run(tuning)
+    assert (one.instance, one.prior) == (1.0, 6.0)

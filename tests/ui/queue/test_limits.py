@@ -25,7 +25,7 @@ from var_spaces.ui.queue import limits
 from var_spaces.ui.queue.limits import MIB, Limits, variable
 from var_spaces.ui.queue.line import LANE_ID, OTHERS, Guard
 from var_spaces.ui.run import handlers
-from var_spaces.ui.server.hourly import HOUR
+from var_spaces.ui.server.hourly import HOUR, Hourly
 
 FORM = Form("generate")
 
@@ -320,3 +320,13 @@ def test_a_wrong_limit_stops_the_page_before_it_starts(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main([])
     assert "give a whole number from 1 to 10000" in capsys.readouterr().err
+
+
+def test_all_that_is_an_hour_old_is_forgotten_at_once():
+    clock = SimpleNamespace(now=0.0)
+    hourly = Hourly(2, "run", lambda: clock.now)
+    assert hourly.refusal("a") is None
+    clock.now = 10.0
+    assert hourly.refusal("a") is None
+    clock.now = HOUR + 11
+    assert hourly.refusal("a", 2) is None

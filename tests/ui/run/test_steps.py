@@ -138,3 +138,12 @@ def test_pictures_of_a_run_are_known_without_being_looked_at_twice(editors, monk
     assert last and len(looked) == 1
     (kept,) = held.of("mine").values()
     assert np.array_equal(kept, PICTURE)
+
+
+def test_of_equal_pictures_the_latest_step_counts():
+    """An edit that was taken back by another one gives the first picture again."""
+    steps = Steps().grown(picture(0), picture(1), "make it blue", "run1")
+    steps = steps.grown(picture(1), picture(0), "make it red again", "run2")
+    assert steps.drawn_by(picture(0)) == "run2"
+    steps = steps.grown(picture(0), picture(2), "remove it", "run3")
+    assert [step.parent for step in steps.steps] == [-1, 0, 1, 2]

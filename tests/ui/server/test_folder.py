@@ -11,7 +11,7 @@ import pytest
 
 from tests.coroutines import finished
 from var_spaces.ui.queue.limits import MIB, Limits
-from var_spaces.ui.server import folder
+from var_spaces.ui.server import folder, uploads
 from var_spaces.ui.server.folder import BROKEN, DAY, FLOOR, look, tidy, upload_bytes
 from var_spaces.ui.server.options import app_options
 
@@ -117,3 +117,14 @@ def test_a_page_looks_again_and_again_and_takes_uploads_away(root, monkeypatch):
     finished(serve())
     assert looks[:2] == [(page, 3 * MIB)] * 2
     assert there(upload) == [False]
+
+
+def test_uploads_that_are_there_are_counted_once(monkeypatch):
+    """Every look counts anew what is there; what was known before is not added to it."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(uploads, "upload_bytes", lambda _: 3 * MIB)
+    check = uploads.UploadTotals(None, Limits(max_uploads_mb=8), lambda: clock.now)
+    for clock.now in (0.0, 61.0, 122.0):
+        finished(check.count(()))
+    assert check.refusal("a", str(5 * MIB)) is None
+    assert check.refusal("a", str(MIB))[0] == 507
