@@ -24,7 +24,7 @@ from var_spaces.tokenizers.residual_vq import ResidualVQ, ResidualVQConfig
 from var_spaces.training.codebooks import base
 from var_spaces.training.codebooks.quantizer import fold
 from var_spaces.training.engine.budget import Budget
-from var_spaces.training.engine.config import TrainConfig
+from var_spaces.training.engine.config import TrainConfig, build
 from var_spaces.training.engine.trainer import Trainer
 from var_spaces.training.images.charts import line_chart, stacked
 from var_spaces.training.recipes.tokenizer import TokenizerConfig, TokenizerRecipe
@@ -96,10 +96,11 @@ def run(cell: Cell, device: torch.device) -> dict[str, Any]:
     )
     method = base.get(name)(**parameters)
     recipe = TokenizerRecipe(model_config(cell), config, cell.seed, device, method=method)
-    train = TrainConfig(
-        batch_size=cell.batch, lr=cell.lr, optimizer="adamw", warmup=0.1, eval_minutes=1e9,
-        checkpoint_minutes=1e9, log_every=20, seed=cell.seed,
-    )  # fmt: skip
+    given = {
+        "batch_size": cell.batch, "lr": cell.lr, "optimizer": "adamw", "warmup": 0.1,
+        "eval_minutes": 1e9, "checkpoint_minutes": 1e9, "log_every": 20, "seed": cell.seed,
+    }  # fmt: skip
+    train = build(TrainConfig, given, "[train]")
     with tempfile.TemporaryDirectory() as folder:
         budget = Budget(steps=cell.steps)
         trainer = Trainer(recipe, train, budget, Path(folder), device, quiet=True)

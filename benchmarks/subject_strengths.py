@@ -16,7 +16,7 @@ import numpy as np
 from cells import Cells, parsed
 from drawn import draw, measured
 from report import fingerprint, table, write
-from subjects import HEAD, echo
+from subjects import HEAD, claimed, echo
 
 from leaderboard.subjects import subject
 from leaderboard.suites.base import get_suite
@@ -27,8 +27,8 @@ from var_spaces.zoo.residency import Residency
 
 SUM = 5.0  # of both strengths, as the model's defaults have it
 PICTURE = (0.0, 1.0, 2.5, 4.0, 5.0)
-SHOWN = {"subject-clip-i": 1, "subject-distance": 1, "subject-clip-t": -1, "subject-prompt": -1}
-WORSE_UP = ("subject-distance",)
+# Scores, and which way more of the picture should move them.
+SHOWN = {"subject-clip-i": 1, "subject-distance": -1, "subject-clip-t": -1, "subject-prompt": -1}
 
 
 def main() -> None:
@@ -95,18 +95,9 @@ def order(rows: list[dict[str, Any]]) -> str:
         by_thing: dict[str, list[float]] = {}
         for row in sorted(rows, key=lambda row: row["picture"]):
             by_thing.setdefault(row["subject"], []).append(row[name])
-        better = -1 if name in WORSE_UP else 1
-        slopes = [better * float(np.polyfit(PICTURE, found, 1)[0]) for found in by_thing.values()]
-        right = sum(sign * slope > 0 for slope in slopes)
-        claim = "better" if sign > 0 else "worse"
-        shown = f"{right} of {len(slopes)}"
-        lines.append([HEAD[name], claim, f"{better * np.mean(slopes):+.3g}", shown])
-    head = [
-        "score",
-        "expected of more picture",
-        "here, per unit",
-        "things that agree",
-    ]
+        slopes = [float(np.polyfit(PICTURE, found, 1)[0]) for found in by_thing.values()]
+        lines.append(claimed(name, sign, slopes))
+    head = ["score", "expected of more picture", "here, per unit", "things that agree"]
     return (
         "## Do the two move against each other?\n\nSlopes of lines through all strengths:\n\n"
         + table(head, lines)

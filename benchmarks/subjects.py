@@ -197,13 +197,18 @@ def order(rows: list[dict[str, Any]]) -> str:
     for case, claims in CLAIMS.items():
         things = [thing for one, thing in found if one == case and ("ARBooth", thing) in found]
         for name, sign in claims if things else ():
-            more = np.array([found[case, t][name] - found["ARBooth", t][name] for t in things])
-            right = int((sign * more > 0).sum())
-            claim = "more" if sign > 0 else "less"
-            shown = f"{right} of {len(things)}"
-            lines.append([case, HEAD[name], claim, f"{more.mean():+.3f}", shown])
+            more = [found[case, t][name] - found["ARBooth", t][name] for t in things]
+            lines.append([case, *claimed(name, sign, more)])
     head = ["left out", "score", "the paper", "here, mean difference", "things that agree"]
     return "## Does the paper's order hold?\n\n" + table(head, lines)
+
+
+def claimed(name: str, sign: int, found: Sequence[float]) -> list[str]:
+    """Cells of a score: its title, the direction that is claimed, the mean of what was found, one
+    number a thing, and how many of them agree."""
+    right = sum(sign * one > 0 for one in found)
+    claim = "more" if sign > 0 else "less"
+    return [HEAD[name], claim, f"{np.mean(found):+.3g}", f"{right} of {len(found)}"]
 
 
 if __name__ == "__main__":

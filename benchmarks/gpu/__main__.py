@@ -95,9 +95,8 @@ class Session:
     def _tested(self, what: str, command: list[str], seconds: float) -> str:
         log = self.work / f"tests-{what}.log"
         log.unlink(missing_ok=True)
-        code = bounded(command, seconds, log, ROOT)
-        last = (log.read_text("utf-8", "replace").split("\n") or [""])[-2:]
-        return f"{what}: exit code {code}, {' '.join(last).strip()[:160]}"
+        code, last = bounded(command, seconds, log, ROOT)
+        return f"{what}: exit code {code}, {last}"
 
     def training(self) -> None:
         """Models by their recipes; those that are finished stay."""
@@ -128,11 +127,10 @@ class Session:
         command += ["--rows", str(lines), "--device", self.args.device]
         command += ["--tiny"] * self.args.tiny
         log = self.work / "speed.log"
-        code = bounded(command, seconds + GRACE / 2, log, ROOT)
+        code, last = bounded(command, seconds + GRACE / 2, log, ROOT)
         rows = [line for line in lines.read_text("utf-8").splitlines() if line.endswith("}")]
         self.results["speed"] = [json.loads(line) for line in rows]
         if code not in (0, TIMED_OUT):
-            last = log.read_text("utf-8", "replace").strip().rpartition("\n")[2][:160]
             why = f"ended with {code}: {last}"
             self.results["speed"].append({"case": "the rest", "way": "", "why": why})
 

@@ -65,9 +65,9 @@ def train_all(
         budget = ["--minutes", f"{(seconds - BESIDE) / 60:.2f}"]
         budget = ["--steps", "1", "--tiny"] if tiny else budget
         log = work / f"{recipe.config}.log"
-        code = bounded(command + budget, max(left(), LEAST), log, ROOT)
+        code, last = bounded(command + budget, max(left(), LEAST), log, ROOT)
         if code == TIMED_OUT:  # what its checkpoint holds becomes the model
-            code = bounded([*command, *ENDED], BESIDE, log, ROOT)
+            code, last = bounded([*command, *ENDED], BESIDE, log, ROOT)
         card = models / recipe.id / "card.json"
         if code == 0 and card.is_file() and not (models / recipe.id).is_symlink():
             said = json.loads(card.read_text("utf-8"))
@@ -75,7 +75,6 @@ def train_all(
             run = {key: said["training"][key] for key in ("minutes", "images", "device")}
             yield {"recipe": recipe.config, **run, "metrics": numbers}
         else:
-            last = (log.read_text("utf-8", "replace").splitlines() or [""])[-1][:160]
             yield {"recipe": recipe.config, "why": f"ended with {code}: {last}"}
 
 

@@ -107,8 +107,8 @@ class DinoNetwork:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         import torch
 
-        pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
-        pixels = squashed(pixels, self.side)
+        pixels = torch.from_numpy(squashed(images, self.side)).to(self.device)
+        pixels = pixels.permute(0, 3, 1, 2).float() / 255
         mean, deviation = (pixels.new_tensor(v).view(3, 1, 1) for v in (self.mean, self.deviation))
         with torch.no_grad():
             return self.model((pixels - mean) / deviation).float().cpu().numpy()

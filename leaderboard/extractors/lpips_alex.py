@@ -78,12 +78,12 @@ class LpipsNetwork:
         """LPIPS of every image ``(H, W, 3)`` uint8 with the other of the same row, float64."""
         import torch
 
+        if self.side is not None:
+            images, others = squashed(images, self.side), squashed(others, self.side)
         pairs = [
             torch.from_numpy(x).to(self.device).permute(0, 3, 1, 2).float() / 255
             for x in (images, others)
         ]
-        if self.side is not None:
-            pairs = [squashed(x, self.side) for x in pairs]
         with torch.no_grad():
             found = [self.model(a[None], b[None]).item() for a, b in zip(*pairs, strict=True)]
         return torch.tensor(found, dtype=torch.float64).numpy()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from leaderboard.extractors.base import Extractor
 from leaderboard.extractors.files import digest, hub_file, need
+from leaderboard.extractors.squash import squashed
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -134,11 +135,8 @@ class OpenClipNetwork:
         import torch
         from PIL import Image
 
-        pictures = [Image.fromarray(image) for image in images]
-        if self.side is not None:
-            size = (self.side, self.side)
-            pictures = [picture.resize(size, Image.Resampling.BICUBIC) for picture in pictures]
-        pixels = torch.stack([self.preprocess(picture) for picture in pictures])
+        images = images if self.side is None else squashed(images, self.side)
+        pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
         with torch.no_grad():
             found = self.model.encode_image(pixels.to(self.device), normalize=True)
         return found.float().cpu().numpy()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
+import numpy as np
 
 
-def squashed(pixels: torch.Tensor, side: int) -> torch.Tensor:
-    """Pictures ``(B, 3, H, W)`` in 0..1 as ``(B, 3, side, side)``, bicubic with antialias."""
-    import torch.nn.functional as F
+def squashed(images: np.ndarray, side: int) -> np.ndarray:
+    """Pictures ``(B, H, W, 3)`` uint8 as ``(B, side, side, 3)``: bicubic with antialias, as Pillow
+    resizes the files that published code reads."""
+    from PIL import Image
 
-    return F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    size = (side, side)
+    small = [Image.fromarray(image).resize(size, Image.Resampling.BICUBIC) for image in images]
+    return np.stack([np.asarray(picture) for picture in small])

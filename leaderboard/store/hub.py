@@ -126,6 +126,9 @@ class HubBackend:
                 tree = self.api.list_repo_tree(**self._place, revision=at, recursive=True)
                 found = {e.path: File(e.size, e.blob_id) for e in tree if hasattr(e, "size")}
             self._listed = listed = (at, dict(sorted(found.items())))
+            for path in list(self._kept):
+                if path not in found:
+                    self._kept.pop(path, None)
         return listed[1]
 
     @contextmanager

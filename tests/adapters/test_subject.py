@@ -14,8 +14,11 @@ from var_spaces.adapters.subject_run import with_learned
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.minilm import MiniLM
 from var_spaces.errors import VarSpacesError
+from var_spaces.validation import FrozenDict
+from var_spaces.zoo.adding import add
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.checkpoints import load_module
+from var_spaces.zoo.convert import convert
 from var_spaces.zoo.residency import Residency
 
 PUBLISHED = {"name": "subject", "placeholder": "[MASK]", "text_rows": 3, "level_every_chunk": True}
@@ -65,6 +68,20 @@ def test_files_of_whole_models(base, models):
             assert torch.equal(found, whole[f"blocks.{block}.{part}"].bfloat16().float())
     assert not any(".sa." in key for key in own.state_dict())
     assert len(api.generate(model="published", prompt="a <it> dog")) == 1
+
+    unsaid = {key: value for key, value in PUBLISHED.items() if key != "text_rows"}
+    write_card(models / "unsaid", unsaid, entry=["model"])
+    convert(get_card("unsaid"), models / "told", str(folder / "weights.pth"))
+    assert get_card("told").adapter == FrozenDict(PUBLISHED)
+    assert torch.equal(load_module(get_card("told")).special_token, learned)
+    (models / "given").mkdir()
+    write_card(models / "given" / "of-others", unsaid, entry=["model"])
+    torch.save(data, models / "given" / "of-others" / "weights.pth")
+    assert add(str(models / "given" / "of-others")).adapter == FrozenDict(PUBLISHED)
+    data["model"]["special_token"] = torch.zeros(65, 384)
+    torch.save(data, folder / "weights.pth")
+    with pytest.raises(VarSpacesError, match="text_rows"):
+        convert(get_card("unsaid"), models / "large", str(folder / "weights.pth"))
 
 
 def test_files_that_are_something_else(base, models):

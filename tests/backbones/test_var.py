@@ -220,7 +220,6 @@ def test_bfloat16_weights_and_autocast_stay_close():
 def test_stochastic_depth_drops_whole_samples_in_training_only():
     model = tiny(drop_path=0.5)
     case = inputs(model, batch=8)
-    assert [block.drop_path for block in model.blocks] == pytest.approx([0, 1 / 6, 1 / 3, 0.5])
     with torch.no_grad():
         assert torch.equal(model(*case), model(*case))
         model.train()

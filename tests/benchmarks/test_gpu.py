@@ -66,17 +66,15 @@ def test_a_training_that_overruns_becomes_a_model_all_the_same(tmp_path, monkeyp
 
     def stopped(command, seconds, log, folder):
         called.append(command[command.index("--minutes") + 1])
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("stopped\n")
         if len(called) % 2:
-            return TIMED_OUT
+            return TIMED_OUT, "in time"
         if not saved:
-            return 1
+            return 1, "stopped"
         model = tmp_path / "models" / command[command.index("--config") + 1][: -len("-gpu")]
         model.mkdir()
         run = {"minutes": 1.5, "images": 64, "device": "cuda"}
         (model / "card.json").write_text(json.dumps({"metrics": {"nats": 0.5}, "training": run}))
-        return 0
+        return 0, ""
 
     monkeypatch.setattr(training, "bounded", stopped)
     rows = training.train_all(tmp_path, lambda: 600.0, "cuda", False, set())
@@ -120,9 +118,10 @@ def test_pieces_have_bounds_and_are_whole_together(tmp_path):
 
 def test_a_command_ends_in_time(tmp_path):
     log = tmp_path / "log"
-    assert bounded(["sleep", "600"], 0.1, log, tmp_path) == TIMED_OUT
-    assert bounded([sys.executable, "-c", "print(5)"], 600, log, tmp_path) == 0
-    assert log.read_text() == "5\n"
+    assert bounded(["sleep", "600"], 0.1, log, tmp_path) == (TIMED_OUT, "")
+    printing = [sys.executable, "-c", "print(4); print('5' * 200)"]
+    assert bounded(printing, 600, log, tmp_path) == (0, "5" * 160)
+    assert log.read_text() == "4\n" + "5" * 200 + "\n"
 
 
 def test_page_counts_against_the_ceiling():

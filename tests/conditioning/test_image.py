@@ -35,14 +35,18 @@ def test_clip_trunk_knows_a_thing_elsewhere():
 
 
 @pytest.mark.parametrize(("side", "patches"), [(256, 256), (512, 1024)])
-def test_dinov2_as_published(tmp_path, side, patches):
-    from transformers import Dinov2Config, Dinov2Model
+def test_dinov2_as_published(tmp_path, monkeypatch, side, patches):
+    from transformers import AutoModel, Dinov2Config, Dinov2Model
 
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     Dinov2Model(Dinov2Config(**sizes, image_size=224, patch_size=14)).save_pretrained(tmp_path)
     encoder = methods.parse("image_encoder", {"name": "dinov2", "checkpoint": str(tmp_path)})
     assert encoder.patches(side) == patches
-    assert encoder.load("cpu")(torch.zeros(2, 3, side, side)).shape == (2, 1 + patches, 16)
+    pictures = torch.zeros(2, 3, side, side)
+    found = encoder.load("cpu")(pictures)
+    assert found.shape == (2, 1 + patches, 16)
+    monkeypatch.delattr(AutoModel, "from_pretrained")  # the next run reads nothing
+    assert torch.equal(encoder.load(torch.device("cpu"))(pictures), found)
 
 
 def test_dinov2_without_its_weights(tmp_path):

@@ -16,6 +16,7 @@ from leaderboard.extractors import csd, dino, imgedit_judge, mask2former, open_c
 from leaderboard.extractors.base import get_extractor
 from leaderboard.extractors.blip_vqa import REPOSITORY as BLIP
 from leaderboard.extractors.qwen3_vl import REPOSITORY as QWEN
+from leaderboard.extractors.squash import squashed
 from leaderboard.item import Item
 from leaderboard.learned import learn
 from leaderboard.metrics import imgedit as imgedit_metric
@@ -145,10 +146,7 @@ def test_dino(networks, context, monkeypatch, cls):
     metric = Frechet(extractor=kind.name)
     features = metric.measure(drawn, context)
     model = context.network(metric.uses).model
-    pixels = torch.from_numpy(drawn.images).permute(0, 3, 1, 2) / 255
-    pixels = torch.nn.functional.interpolate(
-        pixels, (224, 224), mode="bicubic", antialias=True
-    ).clamp(0, 1)
+    pixels = torch.from_numpy(squashed(drawn.images, 224)).permute(0, 3, 1, 2) / 255
     mean, deviation = torch.tensor(dino.MEAN), torch.tensor(dino.DEVIATION)
     with torch.no_grad():
         tokens = model.forward_features((pixels - mean[:, None, None]) / deviation[:, None, None])
@@ -324,11 +322,10 @@ def test_lpips_of_squashed_images(networks, context):
     networks.alexnet()
     wide, high = pictures(2, 64)[:, :40], pictures(2, 256)
     usual, small = (context.network(get_extractor(f"lpips-alex{t}")) for t in ("", "-256"))
-    pixels = torch.from_numpy(wide).permute(0, 3, 1, 2) / 255
-    pixels = torch.nn.functional.interpolate(pixels, (256, 256), mode="bicubic", antialias=True)
-    whole = pixels.mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    whole = squashed(wide, 256)
+    assert whole.shape == (2, 256, 256, 3)
     found = small.distance(wide, high)
-    assert found == pytest.approx(usual.distance(whole, high), rel=0.02)
+    assert found == pytest.approx(usual.distance(whole, high), rel=1e-4)
     assert small.distance(high, high[::-1].copy()) == pytest.approx(
         usual.distance(high, high[::-1].copy()), rel=1e-4
     )

@@ -253,6 +253,9 @@ def test_what_is_kept_of_a_hub_has_a_bound(tmp_path, monkeypatch):
         store.update(f"requests/{name}.json", lambda _, name=name: name.encode(), "ask")
         assert store.read(f"requests/{name}.json") == name.encode()
     assert list(backend._kept) == ["requests/c.json", "requests/d.json"]
+    store.transact(lambda _: {"requests/c.json": None}, "done")
+    store.list("requests/")
+    assert list(backend._kept) == ["requests/d.json"]  # of files that are gone nothing is kept
 
 
 def test_everybody_asks_one_and_the_same_hub():

@@ -85,6 +85,19 @@ def test_two_stages_of_hmar_become_one_model(two_stages, tmp_path):
     assert torch.equal(loaded["mask_head.weight"], masked["head.weight"])
 
 
+def test_stages_say_what_was_taken_off(two_stages, tmp_path, caplog):
+    (first, second), _, state = two_stages
+    torch.save({f"module.{key}": value for key, value in state.items()}, second)
+    given = (get_card("tiny-hmar"), tmp_path / "a", first)
+    with caplog.at_level("INFO"):
+        convert(*given, masked=second)
+    assert "removed 'module.' in front of all keys" in caplog.text
+    notes: list[str] = []
+    caplog.clear()
+    convert(*given, masked=second, notes=notes, replace=True)
+    assert notes == ["removed 'module.' in front of all keys"] and not caplog.text
+
+
 def test_the_first_stage_alone_is_a_var(two_stages, tmp_path):
     (first, _), next_scale, _ = two_stages
     convert(get_card("tiny-var"), tmp_path / "my-var", first)

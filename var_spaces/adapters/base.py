@@ -123,6 +123,13 @@ class Adapter(Part):
         """
         return own
 
+    def told(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+        """Parameters that a weight file tells by the shapes of its tensors, by key; none here.
+
+        They are checked as those of a card are.
+        """
+        return {}
+
     def pinned(self, schedule: ScaleSchedule, config: Any) -> Sequence[int]:
         """Cache entries that it pins, per block; for estimates."""
         return [0] * config.depth

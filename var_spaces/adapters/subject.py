@@ -8,6 +8,7 @@ way to learned rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -66,6 +67,10 @@ class Subject(Adapter):
             return own
         half = {k: [v[0], "bfloat16"] if k.startswith("block") else v for k, v in base.items()}
         return {**half, "special_token": own["special_token"]}
+
+    def told(self, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+        """Published files have two to four learned rows, and say so nowhere else."""
+        return {"text_rows": rows[0]} if len(rows := shapes.get("special_token", ())) == 2 else {}
 
     def prepare(self, model: Loaded, given: Given) -> Prepared:
         from var_spaces.adapters.subject_run import SubjectRun

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
+import torch
 from torch import Tensor
 
 from var_spaces.backbones.extension import IDENTITY, Extension
@@ -50,3 +51,36 @@ class RunContext(Generic[C]):
         """The same run with an extension; it may change what is computed once."""
         changed = tuple(extension.modulation(b, block) for b, block in enumerate(self.blocks))
         return replace(self, blocks=changed, extension=extension)
+
+    def thinned(self, kept: Tensor | None) -> Self:
+        """The same run with factors on the gates of every block, see :func:`drop_path`."""
+        if kept is None:
+            return self
+        blocks = zip(self.blocks, kept, strict=True)
+        changed = tuple(torch.cat((b[:, :, :2] * own, b[:, :, 2:]), 2) for b, own in blocks)
+        return replace(self, blocks=changed)
+
+
+def drop_path(
+    rate: float,
+    depth: int,
+    batch: int,
+    device: torch.device,
+    generator: torch.Generator | None = None,
+) -> Tensor | None:
+    """Stochastic depth (https://arxiv.org/abs/1603.09382): which samples skip which branches.
+
+    Args:
+        rate: of the last of ``depth`` blocks, 0..1 without 1; grows linearly from 0 at the first.
+        generator: of the draws; None is that of the device.
+
+    Returns:
+        Factors ``(depth, B, 1, 2, 1)`` of attention and feed-forward part, 0 or what keeps the
+        mean; None if nothing is dropped.
+    """
+    if not rate:
+        return None
+    keep = 1 - rate * torch.linspace(0, 1, depth, device=device)[:, None, None, None, None]
+    place = device if generator is None else generator.device
+    drawn = torch.rand(depth, batch, 1, 2, 1, generator=generator, device=place)
+    return (drawn.to(device) < keep) / keep

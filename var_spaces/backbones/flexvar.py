@@ -109,7 +109,7 @@ class FlexVAR(VAR):
         length = 1 + tokens.shape[1]
         scales = range(schedule.scales_of(length))
         context = self.context(self.condition(labels, styles), schedule)
-        context = context if extend is None else context.extended(extend(context))
+        context = self.taught(context if extend is None else context.extended(extend(context)))
         x = torch.cat((self._first(context.cond), self._rest(tokens)), dim=1)
         x = x + torch.cat(context.places[: len(scales)], dim=1)
 

@@ -177,7 +177,7 @@ class HMAR(VAR):
             Logits ``(B, L, V)`` float32.
         """
         context = self.context(self.condition(labels, styles))
-        context = context if own is None else context.masked
+        context = self.taught(context if own is None else context.masked)
         first = context.cond.float().unsqueeze(1) + self.pos_start.float()
         rest = self._embed(tokens) + self.word_embed_bias.float()
         if own is not None:

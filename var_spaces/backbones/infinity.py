@@ -317,6 +317,7 @@ class Infinity(Walker):
         schedule: ScaleSchedule | None = None,
         dropped: Tensor | None = None,
         extend: Callable[[TextContext], Extension] | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Teacher forcing: logits of all scales at once under the block-causal mask.
 
@@ -327,6 +328,7 @@ class Infinity(Walker):
             schedule: of the token maps; None is the model's own.
             dropped: prompts to replace by the empty text, ``(B,)`` bool.
             extend: makes what an adapter adds.
+            kept: factors of stochastic depth, see :func:`~var_spaces.backbones.context.drop_path`.
 
         Returns:
             Logits ``(B, L, n, 2)`` float32.
@@ -340,6 +342,7 @@ class Infinity(Walker):
         text = text if dropped is None else self.without_text(text, dropped)
         context = self.context(self.condition(text), schedule)
         context = context if extend is None else context.extended(extend(context))
+        context = context.thinned(kept)
         parts = tokens.split(schedule.lengths[1 : len(scales)], dim=1) if len(scales) > 1 else ()
         inputs = [self.embed_scale(part, k, context) for k, part in enumerate(parts, 1)]
         x = torch.cat([self.start(context), *inputs], dim=1)

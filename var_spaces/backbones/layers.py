@@ -28,13 +28,6 @@ def derived_device() -> torch.device | None:
     return torch.device("cpu") if torch.get_default_device().type == "meta" else None
 
 
-def drop_path(branch: Tensor, rate: float) -> Tensor:
-    """Stochastic depth (https://arxiv.org/abs/1603.09382): zero whole samples of a branch."""
-    keep = 1 - rate
-    mask = branch.new_empty(branch.shape[0], *[1] * (branch.dim() - 1)).bernoulli_(keep)
-    return branch * mask.div_(keep)
-
-
 class Projection(nn.Linear):
     """A linear layer without a bias of its own; one may come with each call."""
 
@@ -122,10 +115,9 @@ class AdaLNBlock(nn.Module):
         shared: bool,
         l2_norm: bool,
         eps: float,
-        drop_path: float,
     ) -> None:
         super().__init__()
-        self.eps, self.shared, self.drop_path = eps, shared, drop_path
+        self.eps, self.shared = eps, shared
         self.attn = SelfAttention(width, heads, l2_norm)
         self.ffn = FeedForward(width, hidden)
         if shared:
@@ -144,10 +136,6 @@ class AdaLNBlock(nn.Module):
         gate1, gate2, scale1, scale2, shift1, shift2 = modulation.unbind(2)
         dtype = self.ffn.fc1.bias.dtype
         h = self.attn(fused.modulated(x, scale1, shift1, self.eps, dtype), attend)
-        if self.training and self.drop_path:
-            x = x + drop_path(gate1 * h, self.drop_path)
-            h = self.ffn(modulate(x, scale2, shift2, self.eps).to(dtype))
-            return x + drop_path(gate2 * h, self.drop_path)
         x, h = fused.joined_modulated(x, h, gate1, scale2, shift2, self.eps, dtype)
         return fused.joined(x, self.ffn(h), gate2)
 

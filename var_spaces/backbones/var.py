@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from var_spaces.backbones.block_attention import block_attend
 from var_spaces.backbones.config import VARConfig
-from var_spaces.backbones.context import RunContext
+from var_spaces.backbones.context import RunContext, drop_path
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.layers import (
     AdaLNBlock,
@@ -66,9 +66,8 @@ class VAR(Walker):
                 shared=config.shared_aln,
                 l2_norm=config.attn_l2_norm,
                 eps=config.norm_eps,
-                drop_path=config.drop_path * b / max(config.depth - 1, 1),
             )
-            for b in range(config.depth)
+            for _ in range(config.depth)
         ]
         norm = AdaLNHead(width, config.norm_eps)
         self.build_blocks(blocks, norm, nn.Linear(width, config.vocab_size))
@@ -205,7 +204,7 @@ class VAR(Walker):
         length = self.schedule.lengths[0] + tokens.shape[1]
         scales = range(self.schedule.scales_of(length))
         context = self.context(self.condition(labels, styles))
-        context = context if extend is None else context.extended(extend(context))
+        context = self.taught(context if extend is None else context.extended(extend(context)))
         first = context.cond.float().unsqueeze(1) + self.pos_start.float()
         rest = self.word_embed(tokens.to(self.word_embed.weight.dtype)).float()
         place = self.lvl_embed(self.levels[:length]) + self.pos_1LC[:, :length]
@@ -223,6 +222,11 @@ class VAR(Walker):
             return torch.cat((run(b, x[:, :early], attend_early), x[:, early:]), dim=1)
 
         return self.logits(self.teach(x, scales, context, attend, bridged), context)
+
+    def taught(self, context: RunContext) -> RunContext:
+        """A context with the stochastic depth of its configuration, while the model is trained."""
+        rate, cond = self.config.drop_path if self.training else 0.0, context.cond
+        return context.thinned(drop_path(rate, self.config.depth, len(cond), cond.device))
 
     def _masked(self, scales: int, front: int = 0) -> Attend:
         """Attention of the first ``scales`` of a sequence."""

@@ -34,9 +34,9 @@ class DINOv2Encoder(ImageEncoder):
     def load(self, device: torch.device | str) -> EncodeImages:
         import torch
 
-        from var_spaces.evaluators.dinov2 import DINOv2
+        from var_spaces.evaluators.dinov2 import dinov2
 
-        network = DINOv2(self.checkpoint, device)
+        network = dinov2(self.checkpoint, str(device))
 
         def encode(images: Tensor) -> Tensor:
             whole, patches = network(images, self._along(images.shape[-1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -11,6 +12,12 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.pixels import as_batch
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+
+
+@lru_cache(maxsize=1)
+def dinov2(checkpoint: str, device: str) -> DINOv2:
+    """The frozen network, as :class:`DINOv2` reads it; the last one stays."""
+    return DINOv2(checkpoint, device)
 
 
 class DINOv2:
@@ -23,7 +30,7 @@ class DINOv2:
         VarSpacesError: if it cannot be loaded.
     """
 
-    def __init__(self, checkpoint: str, device: torch.device | str) -> None:
+    def __init__(self, checkpoint: str, device: str) -> None:
         from transformers import AutoModel
 
         try:

@@ -29,10 +29,10 @@ class DINOv2Features(Features):
     )
 
     def load(self, device: torch.device) -> Describe:
-        from var_spaces.evaluators.dinov2 import DINOv2
+        from var_spaces.evaluators.dinov2 import dinov2
 
         try:
-            network = DINOv2(self.checkpoint, device)
+            network = dinov2(self.checkpoint, str(device))
         except VarSpacesError as error:
             raise VarSpacesError(
                 f"{error} Choose features 'clip', which come with the project."

@@ -62,9 +62,11 @@ def _add_local(path: Path) -> Card:
         return _keep(data)
     files = weight_files(path.parent)
     from var_spaces.zoo.checkpoints import fitting_state
+    from var_spaces.zoo.convert import told
     from var_spaces.zoo.manifest import build
 
-    card = described(data)
+    card = told(described(data), files)
+    data["adapter"] = card.adapter
     fitting_state(card, build(card), files)
     digest = digest_of(files)
     if card.weights_sha256 and card.weights_sha256 != digest:

@@ -10,7 +10,8 @@ import ctypes
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -129,16 +130,35 @@ def fitting_state(
     Raises:
         VarSpacesError: if a file is damaged, or keys, shapes or kinds of numbers differ.
     """
-    nested = (card.entry,) if card.entry else () if card.base else card.kind.nested
+    with noted(card, notes) as said:
+        state = read(card, module, files, said)
+        adapt = getattr(module, "adapt_state", None)  # other spellings of published files
+        state = adapt(state) if adapt else state
+        return fit(state, module, f"The weights of '{card.id}'", said)
+
+
+@contextmanager
+def noted(card: Card, notes: list[str] | None) -> Iterator[list[str]]:
+    """Where lines about the weights of a card go: ``notes``, or the log if that is None."""
     said: list[str] = [] if notes is None else notes
-    state = read_state(files, nested, needed=bool(card.entry), notes=said)
-    state = without_prefixes(state, module.state_dict(), said)
-    adapt = getattr(module, "adapt_state", None)  # other spellings of published files
-    state = adapt(state) if adapt else state
-    state = fit(state, module, f"The weights of '{card.id}'", said)
+    yield said
     if said and notes is None:
         log.info("Weights of '%s': %s.", card.id, "; ".join(said))
-    return state
+
+
+def read(card: Card, module: nn.Module, files: Iterable[Path], notes: list[str]) -> State:
+    """The tensors of weight files of a card, out of what trainers wrap them in; any keys.
+
+    Args:
+        module: of the card; its keys tell wrappers from names.
+        notes: gets a line for every wrapper that was taken off.
+
+    Raises:
+        VarSpacesError: if a file is damaged.
+    """
+    nested = (card.entry,) if card.entry else () if card.base else card.kind.nested
+    state = read_state(files, nested, needed=bool(card.entry), notes=notes)
+    return without_prefixes(state, module.state_dict(), notes)
 
 
 def give_back(tensor: Tensor) -> None:

@@ -16,7 +16,7 @@ import torch
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.__main__ import main
 from var_spaces.training.engine.budget import Budget, lr_factor
-from var_spaces.training.engine.config import TrainConfig, bundled, read_config
+from var_spaces.training.engine.config import TrainConfig, build, bundled, read_config
 from var_spaces.training.engine.models import load
 from var_spaces.training.engine.plan import Options
 from var_spaces.training.engine.runs import train
@@ -171,7 +171,7 @@ def test_training_imports_no_more_than_torch_numpy_pillow_safetensors():
 def test_bundled_recipes_are_complete(name):
     data = read_config(name)
     assert {"kind", "id", "title", "minutes"} <= set(data)
-    TrainConfig(**data["train"])
+    build(TrainConfig, data["train"], "[train]")
 
 
 @pytest.mark.parametrize(

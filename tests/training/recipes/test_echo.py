@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,9 @@ from var_spaces.int8_rows import unpacked
 from var_spaces.training.__main__ import main
 from var_spaces.training.engine.config import read_config
 from var_spaces.training.engine.models import load, read_card
+from var_spaces.training.engine.plan import Options
+from var_spaces.training.engine.runs import make_plan
+from var_spaces.training.recipes.echo import EchoRecipe
 
 
 def test_a_tiny_run(tmp_path, monkeypatch, capsys):
@@ -51,6 +55,19 @@ def test_an_adapter_goes_on_from_a_trained_one(tmp_path, capsys):
     assert main([*given, "--name", "other", "--start", "control-bit"]) == 2
     assert "are of another layout than what is trained" in capsys.readouterr().err
     assert not (out / "other").exists()
+
+
+def test_stochastic_depth_is_of_training_alone():
+    plan = make_plan("echo-bit", Options(device="cpu", tiny=True))
+    recipe, losses = EchoRecipe.build(plan), []
+    for rate in (0.5, 0.5, 0.0):
+        recipe.config = replace(recipe.config, drop_path=rate)
+        with torch.no_grad():
+            losses.append(recipe.loss(recipe.model.train(), 0, 0, 2)[0])
+    assert torch.equal(losses[0], losses[1]) and not torch.equal(losses[0], losses[2])
+    with torch.no_grad():
+        batch = recipe.batch(recipe.pairs, 0, 0, 1)
+        assert torch.equal(recipe.model(batch), recipe.model(batch))  # as evaluations ask
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -87,6 +87,18 @@ def test_it_learns_and_is_the_same_again(base):
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_stochastic_depth_is_of_training_alone(base):
+    chosen = settings(steps=2, drop_path=0.5)
+    tunings = [SubjectTuning(base, pictures(), "dog", chosen) for _ in range(2)]
+    runs = [list(tuning.run()) for tuning in tunings]
+    assert runs[0] == runs[1] != list(SubjectTuning(base, pictures(), "dog", settings()).run())[:2]
+    tokens = tunings[0]._pool().tokens
+    with torch.no_grad():
+        drawn = [t.shell(t._class_text(len(tokens)), tokens) for t in tunings]
+    assert torch.equal(*drawn)  # what is learned is used whole
+    assert PUBLISHED.drop_path == 0.1
+
+
 def test_the_teacher_begins_as_the_student(base):
     """With the correct teacher there is nothing to distil at first; with the published there is."""
     for published in (False, True):

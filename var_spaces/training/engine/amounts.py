@@ -14,6 +14,7 @@ Count = Annotated[int, Bounds(low=1)]
 Some = Annotated[int, Bounds(low=0)]  # 0: none
 Batches = Annotated[int, Bounds(low=64), Multiple(64)]  # images that are looked at 64 at a time
 Share = Annotated[float, Bounds(0, 1)]
+DropPath = Annotated[float, Bounds(0, 0.5)]  # stochastic depth of the last block
 Weight = Annotated[float, Bounds(low=0)]
 Minutes = Annotated[float, Bounds(low=0)]  # between two of something; 0: after every step
 Positive = Annotated[float, Bounds(low=0, open_low=True)]

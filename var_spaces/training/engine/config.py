@@ -59,9 +59,6 @@ class TrainConfig:
     checkpoint_minutes: Minutes = 3.0
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        check_types(type(self), vars(self), "[train]")
-
 
 def bundled() -> list[str]:
     """Names of the recipes that come with the package."""

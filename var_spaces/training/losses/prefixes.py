@@ -45,7 +45,8 @@ class Prefixes:
     config: PrefixConfig
 
     def __post_init__(self) -> None:
-        scales, shortest, longest = self._numbers
+        scales = self.schedule.num_scales
+        shortest, longest = self.config.shortest, self.config.longest
         if shortest > scales:
             raise VarSpacesError(
                 f"Steps see at least {shortest} of {scales} scales; allowed for [recipe] shortest "
@@ -57,17 +58,13 @@ class Prefixes:
                 f"longest are {shortest} to {scales - 1}, and 0 for {scales - 1}."
             )
 
-    @property
-    def _numbers(self) -> tuple[int, int, int]:
-        return self.schedule.num_scales, self.config.shortest, self.config.longest
-
     def draw(self, seed: int, step: int) -> int:
         """Scales of a step, the same in all processes."""
-        scales, shortest, longest = self._numbers
+        scales, config = self.schedule.num_scales, self.config
         drawn = random.Random(f"prefix {seed} {step}")
-        if shortest >= scales or drawn.random() < self.config.full:
+        if config.shortest >= scales or drawn.random() < config.full:
             return scales
-        return drawn.randrange(shortest, (longest or scales - 1) + 1)
+        return drawn.randrange(config.shortest, (config.longest or scales - 1) + 1)
 
     def first(self, scales: int, tokens: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
         """Of the first scales: inputs ``(B, L - l_0, n)``, and targets, bits ``(B, L, n)`` or ids

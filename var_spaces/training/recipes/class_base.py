@@ -22,7 +22,7 @@ from var_spaces.training.data.recipes import Recipe as SceneRecipe
 from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
-from var_spaces.training.engine.amounts import Count, Share
+from var_spaces.training.engine.amounts import Count, DropPath, Share
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -67,14 +67,14 @@ class NetworkConfig(ClassTraining):
     Args:
         depth, width, heads: size of the network.
         shared_aln: share the condition projection between blocks.
-        drop_path: stochastic depth of the last block, 0..1.
+        drop_path: stochastic depth of the last block, 0..0.5; grows linearly from 0.
     """
 
     depth: Count = 6
     width: Count = 256
     heads: Count = 4
     shared_aln: bool = False
-    drop_path: Share = 0.0
+    drop_path: DropPath = 0.0
 
 
 class ClassRecipe(Recipe):

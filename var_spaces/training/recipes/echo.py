@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from var_spaces.adapters.echo_network import EchoNetwork
+from var_spaces.backbones.context import drop_path
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.packed_encoder import PackedEncoder
@@ -28,7 +29,7 @@ from var_spaces.training.data.recipes import recipe
 from var_spaces.training.data.render import render
 from var_spaces.training.data.sampler import SceneSampler
 from var_spaces.training.data.subjects import SUBJECT_CAPTIONS, SubjectSampler
-from var_spaces.training.engine.amounts import Count, Share
+from var_spaces.training.engine.amounts import Count, DropPath, Share
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.optim import matrix_groups
 from var_spaces.training.engine.plan import Plan
@@ -70,6 +71,8 @@ class EchoTraining(BitStepConfig):
         text_tokens: word pieces that are read of a caption.
         drop_semantic, drop_content: shares of samples trained without; these and ``drop_text`` are
             each drawn on its own.
+        drop_path: share of samples that skip a branch of the image's last block, less in those
+            before; published 0.1.
         eval_images: images per validation probe.
         samples: references whose things are drawn.
     """
@@ -84,6 +87,7 @@ class EchoTraining(BitStepConfig):
     text_tokens: Count = 64
     drop_semantic: Share = 0.1
     drop_content: Share = 0.1
+    drop_path: DropPath = 0.0
     reweight: bool = True
     eval_images: Count = 128
     samples: Count = 8
@@ -118,12 +122,14 @@ class Echoing(nn.Module):
         dropped: Tensor | None = None,
         semantic: Tensor | None = None,
         content: Tensor | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Logits ``(B, L, n, 2)`` under teacher forcing.
 
         Args:
             dropped: captions that are not read, ``(B,)`` bool.
             semantic, content: references that are seen in either way, ``(B,)`` bool; None is all.
+            kept: factors of stochastic depth.
         """
         from var_spaces.adapters.echo_run import extend
 
@@ -135,6 +141,7 @@ class Echoing(nn.Module):
             batch.tokens,
             dropped=dropped,
             extend=lambda context: extend(self.own, levels, context, batch.seen, *seen),
+            kept=kept,
         )
 
 
@@ -242,7 +249,9 @@ class EchoRecipe(Recipe):
         scales = self.steps.scales(step)
         tokens, bits = self.steps.first(scales, batch.tokens, batch.bits)
         seen = batch._replace(tokens=tokens)
-        logits = model(seen, words, ~semantic, ~content)
+        depth = self.model.backbone.config.depth
+        kept = drop_path(config.drop_path, depth, count, self.device, flips.generator)
+        logits = model(seen, words, ~semantic, ~content, kept)
         return self.steps.loss(logits, bits), {"scales": scales}
 
     @torch.no_grad()

@@ -41,6 +41,7 @@ SETTINGS: dict[str, tuple[type, str]] = {
     "temperature": (float, "of that loss"),
     "pool": (int, "pictures of the class drawn before training; 0 draws anew for every update"),
     "drop_text": (float, "share of pictures trained without their prompt"),
+    "drop_path": (float, "share of pictures that skip a branch of the last block, 0 to 0.5"),
     "flips": (float, "highest rate of flipped bits"),
     "precision": (str, "of the weights that are trained: " + ", ".join(PRECISIONS)),
     "frame": (str, "prompt of training, with {} for the subject"),

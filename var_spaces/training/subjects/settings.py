@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from var_spaces.adapters.subject_layers import SubjectLayers
 from var_spaces.errors import VarSpacesError
 from var_spaces.ranges import Bounds
-from var_spaces.training.engine.amounts import Share
+from var_spaces.training.engine.amounts import DropPath, Share
 from var_spaces.training.engine.config import check_types
 
 Prior = Literal["joint", "per-bit", "hard", "none"]
@@ -39,6 +39,8 @@ class SubjectSettings:
         teacher_temperature, teacher_top_p: how it draws.
         drop_text: share of pictures trained with the learned empty text; published 0.1. It pulls
             what guidance subtracts towards the subject, and plain pictures of the class suffer.
+        drop_path: share of pictures that skip a branch of the last block, less in those before;
+            published 0.1.
         flips: highest rate of flipped bits (self-correction).
         precision: "float32", or "bfloat16" weights without float32 copies, as published.
         frame: prompt, with {} for the subject or its class.
@@ -61,6 +63,7 @@ class SubjectSettings:
     teacher_temperature: Annotated[float, Bounds(0.01, 10)] = 0.5
     teacher_top_p: Share = 0.97
     drop_text: Share = 0.0
+    drop_path: DropPath = 0.0
     flips: Share = 0.3
     precision: Precision = "float32"
     frame: str = "a photo of {}"
@@ -84,6 +87,7 @@ PUBLISHED = SubjectSettings(
     prior_weight=0.5,
     pool=0,
     drop_text=0.1,
+    drop_path=0.1,
     precision="bfloat16",
 )
 """As the public code trains Infinity 2B, but for the teacher, which sees all scales."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from var_spaces.adapters.subject_layers import IT
+from var_spaces.backbones.context import drop_path
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.losses.self_correction import BitFlips
@@ -168,9 +169,7 @@ class SubjectTuning:
         dropped = torch.rand(len(chosen), generator=self.generator) < settings.drop_text
         text = self._subject_text(len(chosen))
         with self._autocast():
-            logits = self.shell(
-                text, tokens, dropped=dropped.to(self.device), extend=self._extension
-            )
+            logits = self._student(text, tokens, dropped.to(self.device))
         return instance_loss(logits.float(), torch.cat(bits, 1), self.weights)
 
     def _prior(self, pool: teacher.Drawn | None) -> Tensor:
@@ -184,11 +183,17 @@ class SubjectTuning:
             chosen = self._some(len(pool.tokens))
             count, tokens, wanted = len(chosen), pool.tokens[chosen], pool.logits[chosen]
         with self._autocast():
-            logits = self.shell(self._class_text(count), tokens, extend=self._extension).float()
+            logits = self._student(self._class_text(count), tokens).float()
         if settings.prior == "hard":
             return hard_prior_loss(wanted, logits)
         joint = settings.prior == "joint"
         return prior_loss(wanted, logits, temperature=settings.temperature, joint=joint)
+
+    def _student(self, text: TextFeatures, tokens: Tensor, dropped: Tensor | None = None) -> Tensor:
+        """Logits ``(B, L, n, 2)`` of what is trained, under teacher forcing."""
+        rate, depth = self.settings.drop_path, self.base.backbone.config.depth
+        kept = drop_path(rate, depth, len(text), self.device, self.generator)
+        return self.shell(text, tokens, dropped=dropped, extend=self._extension, kept=kept)
 
     def _pool(self) -> teacher.Drawn:
         """All pictures of the class that are learned from."""

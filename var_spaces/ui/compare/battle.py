@@ -14,7 +14,7 @@ import gradio as gr
 
 from var_spaces.compare import votes
 from var_spaces.compare.battle import Battle, Pair, next_battle
-from var_spaces.compare.ranking import Rank, Winner, comparable, ranking
+from var_spaces.compare.ranking import Rank, comparable, ranking
 from var_spaces.compare.rounds import Rounds
 from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
@@ -31,6 +31,7 @@ from var_spaces.ui.run.view import RunView
 from var_spaces.ui.server.address import address
 from var_spaces.ui.server.hourly import shared
 from var_spaces.ui.words import plural
+from var_spaces.validation import FrozenDict
 from var_spaces.zoo.cards import Card, get_card
 
 ASKED = Form(TAB, ("model", "task", "input"))
@@ -177,15 +178,15 @@ def _vote(
     )
     said = stage.line("done", f"Thank you. {names}", 1)
     alike = comparable(votes.decided(found), battle.a)
-    table = rank_table(_ranked(frozenset(Counter(alike).items())), len(alike))
+    table = rank_table(_ranked(FrozenDict(Counter(alike))), len(alike))
     judged = seen | {frozenset((battle.a, battle.b))}
     return said, gr.update(value=table, visible=True), None, judged, *_switch(False)
 
 
 @once(8)
-def _ranked(cast: frozenset[tuple[tuple[str, str, Winner], int]]) -> tuple[Rank, ...]:
-    """The ranking of votes, each with how often it was cast: their order says nothing."""
-    return tuple(ranking(dict(cast)))
+def _ranked(cast: FrozenDict) -> tuple[Rank, ...]:
+    """The ranking of votes, by how often each was cast."""
+    return tuple(ranking(cast))
 
 
 def _switch(on: bool) -> list[dict]:
