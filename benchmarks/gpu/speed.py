@@ -117,7 +117,7 @@ def measured(case: Case, models: Models) -> dict[str, Any]:
                 draw(setup)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        times, ids = timed(setup)
+        times, ids = timed(setup, 1 if models.tiny else RUNS)
     latency = statistics.median(times)
     row = {"case": case.name, "way": case.way, "seconds": latency, "runs": len(times)}
     row["images_per_second"] = case.images / latency
@@ -132,10 +132,10 @@ def measured(case: Case, models: Models) -> dict[str, Any]:
     return row
 
 
-def timed(setup: RunSetup) -> tuple[list[float], list[torch.Tensor]]:
-    """Seconds of several runs, and the ids of the last."""
+def timed(setup: RunSetup, runs: int) -> tuple[list[float], list[torch.Tensor]]:
+    """Seconds of so many runs, or as many as there is patience for, and the ids of the last."""
     times: list[float] = []
-    while len(times) < RUNS and sum(times) < PATIENCE:
+    while len(times) < runs and sum(times) < PATIENCE:
         machine.wait(setup.device)
         started = time.perf_counter()
         ids = draw(setup)

@@ -6,8 +6,8 @@ import numpy as np
 
 
 def squashed(images: np.ndarray, side: int) -> np.ndarray:
-    """Pictures ``(B, H, W, 3)`` uint8 as ``(B, side, side, 3)``: bicubic with antialias, as Pillow
-    resizes the files that published code reads."""
+    """Pictures ``(B, H, W, 3)`` uint8 as ``(B, side, side, 3)``: bicubic with antialias, in eight
+    bits, by Pillow: pictures of publications are files."""
     from PIL import Image
 
     size = (side, side)

@@ -9,163 +9,26 @@ import numpy as np
 import pytest
 
 from leaderboard.item import Item
-from leaderboard.metrics.base import Batch, Context, Cost
+from leaderboard.metrics.base import Cost
 from leaderboard.metrics.bootstrap import mean_interval, resampled_means, spread_interval
 from leaderboard.metrics.clip_score import ClipScore, cosines
-from leaderboard.metrics.cmmd import Cmmd
 from leaderboard.metrics.codebook_use import CodebookUse
-from leaderboard.metrics.density_coverage import Coverage, Density
-from leaderboard.metrics.distribution import Distribution
 from leaderboard.metrics.diversity import Diversity
-from leaderboard.metrics.frechet import Frechet, frechet
+from leaderboard.metrics.frechet import Frechet
 from leaderboard.metrics.image_similarity import ClipI
-from leaderboard.metrics.inception_score import InceptionScore
 from leaderboard.metrics.judged import ClassAccuracy, StyleAccuracy
-from leaderboard.metrics.kid import Kid, contributions
 from leaderboard.metrics.kv_bytes import KvHistory, KvPeak
 from leaderboard.metrics.latency import Latency
 from leaderboard.metrics.lpips import JudgeDistance
 from leaderboard.metrics.machine import PeakMemory, Throughput
-from leaderboard.metrics.mind import Mind
-from leaderboard.metrics.precision_recall import Precision, Recall
 from leaderboard.metrics.psnr import Psnr
 from leaderboard.metrics.ssim import Ssim
 from leaderboard.metrics.token_agreement import TokenAgreement
-from leaderboard.references.base import RealFeatures
-from leaderboard.references.features import statistics
+from tests.leaderboard.measured import batch
 from var_spaces import methods
 from var_spaces.errors import VarSpacesError
 
 RANDOM = np.random.default_rng(0)
-
-
-def real(features: np.ndarray) -> RealFeatures:
-    return RealFeatures(features, *statistics(features))
-
-
-def images(count: int = 3, side: int = 16) -> np.ndarray:
-    return RANDOM.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-
-
-def batch(count: int = 3, side: int = 16, full: Batch | None = None, **changes) -> Batch:
-    items = tuple(Item(i, {}, {"caption": f"a red apple {i}"}) for i in range(count))
-    fields = {
-        "items": items,
-        "images": images(count, side),
-        "tokens": RANDOM.integers(0, 4, (count, 21)),
-        "cost": Cost(0.3, (1024, 4096, 2048), (1024, 8192, 9000), 3 * 2**20),
-        "full": full,
-    }
-    return Batch(**{**fields, **changes})
-
-
-CPU = "cpu"
-
-
-@pytest.fixture(scope="module")
-def context():
-    import torch
-
-    return Context(device=torch.device(CPU))
-
-
-# --- distributions ----------------------------------------------------------------------
-
-
-def reference_frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """The formula of the paper: tr (S1 S2)^(1/2) from the eigenvalues of the product itself."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    centred = [x - x.mean(0) for x in (a, b)]
-    s1, s2 = (x.T @ x / (len(x) - 1) for x in centred)
-    root = np.sqrt(np.linalg.eigvals(s1 @ s2).real.clip(0)).sum()
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s1 + s2) - 2 * root)
-
-
-@pytest.mark.parametrize(("n", "m", "d"), [(40, 60, 5), (400, 500, 32), (20, 30, 24)])
-def test_frechet(n, m, d):
-    mix = RANDOM.normal(size=(d, d))
-    a = (RANDOM.normal(size=(n, d)) @ mix).astype(np.float32)
-    b = (RANDOM.normal(size=(m, d)) @ mix + 0.3).astype(np.float32)
-    found = Frechet().score(a, real(b))
-    assert found.value == pytest.approx(reference_frechet(a, b), rel=1e-3, abs=1e-3)
-    assert found.low < found.value < found.high
-
-
-def test_frechet_of_the_same_features_is_zero():
-    a = RANDOM.normal(size=(50, 6))
-    assert frechet(*statistics(a), *statistics(a)) == pytest.approx(0, abs=1e-9)
-
-
-def test_bias_of_small_n_is_about_what_theory_says():
-    """Identical unit Gaussians: the distance is all bias, about d^2 / 2N for the drawn side."""
-    d, n = 16, 400
-    mean, covariance = np.zeros(d), np.eye(d)
-    known = RealFeatures(np.empty((0, d)), mean, covariance)
-    found = [Frechet().score(RANDOM.normal(size=(n, d)), known) for _ in range(4)]
-    value = np.mean([f.value for f in found])
-    expected = d / n + d * (d + 1) / (4 * n)  # of the means, and of the covariances to 2nd order
-    assert value == pytest.approx(expected, rel=0.3)
-    assert np.mean([f.details["bias"] for f in found]) == pytest.approx(value, rel=0.6)
-
-
-def test_kid():
-    x, y = RANDOM.normal(size=(7, 4)), RANDOM.normal(size=(7, 4)) + 0.5
-    total = 0.0
-    for i, j in product(range(7), range(7)):
-        if i != j:
-            total += ((x[i] @ x[j]) / 4 + 1) ** 3 / 42 + ((y[i] @ y[j]) / 4 + 1) ** 3 / 42
-        total -= 2 * ((x[i] @ y[j]) / 4 + 1) ** 3 / 49
-    assert sum(part.mean() for part in contributions(x, y)) == pytest.approx(total)
-    score = Kid(subsets=10, subset_size=1000).score(x, real(y))  # subsets are the whole sets
-    assert score.value == pytest.approx(1000 * total)
-    same = Kid(subsets=50, subset_size=40).score(
-        RANDOM.normal(size=(200, 4)), real(RANDOM.normal(size=(200, 4)))
-    )
-    assert same.low < same.value < same.high
-    assert abs(same.value) < 200  # unbiased: about 0 even for small subsets
-
-
-@pytest.mark.parametrize(("drawn", "known", "size"), [(100, 300, 50), (80, 80, 80)])
-def test_the_interval_of_kid_holds_what_it_should(drawn, known, size):
-    """19 times in 20, whichever images were drawn; subsets that overlap do not narrow it."""
-    random = np.random.default_rng(5)
-
-    def sets(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
-        return random.normal(size=(n, 4)), random.normal(size=(m, 4)) + 0.4
-
-    true = [sum(part.mean() for part in contributions(*sets(1500, 1500))) for _ in range(4)]
-    scores = [
-        Kid(subsets=10, subset_size=size).score(x, real(y))
-        for x, y in (sets(drawn, known) for _ in range(60))
-    ]
-    assert sum(s.low <= 1000 * np.mean(true) <= s.high for s in scores) >= 52
-    width = np.mean([s.high - s.low for s in scores])
-    assert width < 1.5 * 2 * 1.96 * np.std([s.value for s in scores])  # and no more than that
-
-
-def test_mind():
-    """Against the definition: the best way to move mass along a line, by merging both sets."""
-
-    def moved(a: np.ndarray, b: np.ndarray) -> float:
-        a, b = np.sort(a), np.sort(b)
-        n, m = len(a), len(b)
-        many = np.repeat(a, m) - np.repeat(b, n)  # n m equal pieces of mass, in order
-        return float((many**2).mean())
-
-    x, y = RANDOM.normal(size=(7, 4)), RANDOM.normal(size=(5, 4)) + 0.5
-    metric = Mind(directions=300)
-    vectors = np.concatenate(list(metric._vectors(4)))
-    assert vectors.shape == (300, 4)
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(300))
-    for other in (y, RANDOM.normal(size=(7, 4))):
-        expected = np.mean([moved(x @ v, other @ v) for v in vectors])
-        found = metric.score(x, real(other))
-        assert found.value == pytest.approx(expected)
-        assert found.low < found.value < found.high
-    # A shift along one axis of four costs a quarter of its square on average.
-    far = Mind(directions=4096).score(x + np.array([10, 0, 0, 0]), real(x))
-    assert far.value == pytest.approx(25, rel=0.1)
-    assert "directions=1024 seed=2605" in Mind().identity(9, None)
 
 
 def test_diversity(context):
@@ -178,133 +41,6 @@ def test_diversity(context):
     assert found.mean() == pytest.approx(np.mean(list(pairs.values())), rel=1e-4)
     same = batch(3, side=64, images=drawn.images[[0, 0, 0]])
     assert Diversity().measure(same, context).tolist() == [0, 0, 0]
-
-
-def test_cmmd():
-    x, y = RANDOM.normal(size=(6, 5)), RANDOM.normal(size=(8, 5)) + 1
-
-    def k(a, b):
-        a, b = a / math.sqrt(sum(a**2)), b / math.sqrt(sum(b**2))
-        return math.exp(-sum((a - b) ** 2) / 200)
-
-    def mean(p, q):
-        return sum(k(a, b) for a in p for b in q) / (len(p) * len(q))
-
-    expected = 1000 * (mean(x, x) + mean(y, y) - 2 * mean(x, y))
-    assert Cmmd().score(x, real(y)).value == pytest.approx(expected, rel=1e-9)
-
-
-def test_precision_and_recall():
-    drawn, known = RANDOM.normal(size=(30, 3)), RANDOM.normal(size=(25, 3)) * 2
-
-    def share(points, of, k):
-        found = 0
-        for point in points:
-            for centre in of:
-                to_others = sorted(np.linalg.norm(of - centre, axis=1))
-                if np.linalg.norm(point - centre) <= to_others[k]:
-                    found += 1
-                    break
-        return found / len(points)
-
-    for k in (1, 3):
-        precision = Precision(k=k).score(drawn, real(known)).value
-        recall = Recall(k=k).score(drawn, real(known)).value
-        assert precision == pytest.approx(share(drawn, known, k))
-        assert recall == pytest.approx(share(known, drawn, k))
-
-
-def test_density_and_coverage():
-    drawn, known = RANDOM.normal(size=(30, 3)), RANDOM.normal(size=(25, 3)) * 2
-
-    def balls(k):
-        """For every real point, which drawn points are no further than its k-th neighbour."""
-        for centre in known:
-            to_others = sorted(np.linalg.norm(known - centre, axis=1))
-            yield [np.linalg.norm(point - centre) <= to_others[k] for point in drawn]
-
-    for k in (1, 5):
-        held = np.array(list(balls(k)))
-        density = Density(k=k).score(drawn, real(known))
-        coverage = Coverage(k=k).score(drawn, real(known))
-        assert density.value == pytest.approx(held.sum() / (k * 30))
-        assert coverage.value == pytest.approx(held.any(axis=1).mean())
-        assert density.low <= density.value <= density.high
-        assert coverage.low <= coverage.value <= coverage.high
-    assert Density().k == Coverage().k == 5  # as published
-
-
-def test_density_and_coverage_of_equal_sets_are_what_theory_says():
-    """Expected values of the paper: 1, and one minus the chance that the k nearest of all others
-    are real."""
-    n, k = 400, 5
-    random = np.random.default_rng(7)
-    pairs = [(random.normal(size=(n, 4)), random.normal(size=(n, 4))) for _ in range(5)]
-    density = np.mean([Density(k=k).score(x, real(y)).value for x, y in pairs])
-    coverage = np.mean([Coverage(k=k).score(x, real(y)).value for x, y in pairs])
-    missed = math.prod((n - i) / (2 * n - i) for i in range(1, k + 1))
-    assert density == pytest.approx(1, abs=0.05)
-    assert coverage == pytest.approx(1 - missed, abs=0.01)
-
-
-def test_a_far_real_point_does_not_upset_density():
-    drawn, known = RANDOM.normal(size=(50, 3)) + 8, RANDOM.normal(size=(50, 3))
-    known[0] = 200  # its ball holds everything
-    assert Precision().score(drawn, real(known)).value == 1
-    assert Density().score(drawn, real(known)).value <= 1 / 5 + 0.05
-
-
-def test_inception_score():
-    logits = RANDOM.normal(size=(20, 6)) * 3
-    found = []
-    for part in (logits[:10], logits[10:]):
-        p = np.exp(part) / np.exp(part).sum(1, keepdims=True)
-        kl = [sum(row * np.log(row / p.mean(0))) for row in p]
-        found.append(math.exp(sum(kl) / len(kl)))
-    score = InceptionScore(splits=2).score(logits, None)
-    assert score.value == pytest.approx(sum(found) / 2)
-    assert InceptionScore(splits=1).score(np.zeros((5, 4)), None).value == pytest.approx(1)
-    sure = InceptionScore(splits=1).score(1000 * np.eye(4), None)
-    assert sure.value == pytest.approx(4)
-    assert InceptionScore(splits=10).score(1000 * np.eye(4), None).value == pytest.approx(1)
-
-
-DISTRIBUTIONS = (
-    Frechet(), Kid(subset_size=5), Mind(directions=8), Cmmd(), Precision(), Recall(), Density(),
-    Coverage(), InceptionScore(),
-)  # fmt: skip
-
-
-def test_every_metric_of_distributions_is_among_those():
-    kinds = (methods.get("metric", name) for name in methods.names("metric"))
-    assert {kind for kind in kinds if issubclass(kind, Distribution)} == set(
-        map(type, DISTRIBUTIONS)
-    )
-
-
-@pytest.mark.parametrize("metric", DISTRIBUTIONS, ids=lambda metric: metric.name)
-def test_one_image_is_no_distribution(metric):
-    """Two of either side have a number, however poor; one or none is refused in words."""
-    many = RANDOM.normal(size=(6, 3))
-    assert math.isfinite(metric.score(many[:2], real(many[2:4])).value)
-    for few in (0, 1):
-        with pytest.raises(VarSpacesError, match=f"at least 2 drawn images, but got {few}"):
-            metric.score(many[:few], real(many))
-        with pytest.raises(VarSpacesError, match="at least 2 drawn"):
-            metric.check(few)
-        if metric.needs_reference:
-            with pytest.raises(VarSpacesError, match=f"images, but got {few}"):
-                metric.score(many, real(many[:few]))
-            if metric.by_points:
-                known = RealFeatures(many[:few], *statistics(many))
-                with pytest.raises(VarSpacesError, match=f"at least 2 real images, but got {few}"):
-                    metric.score(many, known)
-    metric.check(2)
-
-
-def test_one_image_has_no_diversity(context):
-    with pytest.raises(VarSpacesError, match="image 0 is alone"):
-        Diversity().measure(batch(1, side=64), context)
 
 
 # --- against the full cache ----------------------------------------------------------------------

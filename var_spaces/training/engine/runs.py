@@ -88,7 +88,9 @@ def make_plan(config: str, options: Options, kind: str | None = None) -> Plan:
         if name not in settings:
             raise VarSpacesError(f"A {recipe.name} has no '{name}': leave out --{name}.")
     data["recipe"] = {**data.get("recipe", {}), **given, **options.settings}
-    plan = Plan(tiny(data, recipe) if options.tiny else data, recipe, options)
+    if options.tiny:
+        data = tiny(data, recipe, options.models)
+    plan = Plan(data, recipe, options)
     _ = plan.train, plan.settings, plan.packed  # refuses what is wrong in them
     plan.data.update(identity(plan))
     return plan
