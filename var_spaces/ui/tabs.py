@@ -39,7 +39,7 @@ WORDS: Mapping[str, TabWords] = {
         "Edit",
         "Edit",
         "Hand in a picture and say what to change, paint over it, or let a model draw its details "
-        "anew: which of these is for the model to say.",
+        "anew: the model that you choose decides which of these it can do.",
         "changes of a part that fit their surroundings, without any training for it.",
         "pictures of 64 px, plain around a thing that they know; photographs are read as drawings.",
     ),
@@ -108,6 +108,6 @@ def about(tab: str) -> str:
         return ""
     more = term("larger", "larger models need a GPU: here is how")
     return (
-        f'<p class="vs-about"><b>Good at</b> {escape(told.good)} <b>Not with the models that come '
+        f'<p class="vs-about"><b>Good at</b> {escape(told.good)} <b>Limits of the models that come '
         f"along:</b> <span>{escape(told.limits)}</span> <span>For more,</span> {more}.</p>"
     )

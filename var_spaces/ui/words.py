@@ -120,7 +120,8 @@ LIMITS: Mapping[str, Limits] = {
         "embedded-instruct",
         {
             "edit-bit": "This model removes things, recolours them and changes backgrounds best; "
-            "it rarely replaces a thing, and changes no styles.",
+            "of two things it needs to be told where the one is that is meant. It rarely replaces "
+            "a thing, and changes no styles.",
         },
     ),
     "inputs.prompt": Limits(
@@ -137,8 +138,8 @@ LIMITS: Mapping[str, Limits] = {
     "inputs.style": Limits(
         "embedded-class",
         {
-            "var-base": "Things that this model has never seen in a style come out in another one "
-            "half of the time; all others hardly ever.",
+            "var-base": "Half of the pairs of class and style that this model was not trained on "
+            "come out in another style; all others hardly ever.",
             "var-small": "One picture in five comes out in another style.",
             "hmar": "One picture in eleven comes out in another style.",
             "var-ten": "One picture in eleven comes out in another style.",

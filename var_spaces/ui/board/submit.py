@@ -21,7 +21,8 @@ from var_spaces.zoo.cards import get_card
 NOTE = f"""<p class="vs-note">A worker draws the images of the suite with this entry, draws some of
 them again to check itself, and adds a row: it is {term("verified", "verified")} if tokens and
 numbers are the same. Only registered methods and known models can be submitted; for a model of your
-own, add its card first. On the command line: <code>python -m leaderboard submit --help</code></p>
+own, add its card first. On the command line: <code>python -m var_spaces add CARD</code>,
+<code>python -m leaderboard submit --help</code></p>
 """
 
 

@@ -235,7 +235,7 @@ def model_note(card: Card | None) -> str:
     """What a model is, in one line."""
     if card is None:
         return "No model was found."
-    parts = [f"{card.resolution} px"]
+    parts = [card.id, f"{card.resolution} px"]
     parts += [plural(len(card.classes), "class", "classes")] if card.classes else []
     parts += [plural(len(card.styles), "style")] if card.styles else []
     parts += [plural(card.schedule.num_scales, "scale"), plural(card.schedule.total, "token")]

@@ -21,7 +21,7 @@ PROMPTS = (
     "a red apple in soft style",
     "a butterfly on a blue background",
     "two green fish",
-    "a sunflower in flat style",
+    "a dog to the left of a cactus",
     "a panda with glossy look",
     "a castle on a pink background",
 )
@@ -125,6 +125,7 @@ PAIR = (
     "cream",
     (("red apple", "glossy", 0.5, False, 0.28, 0.3), ("banana", "soft", 0.5, False, 0.72, 0.7)),
 )
+CORNER = ("sky", (("red apple", "glossy", 0.5, False, 0.28, 0.3),))
 DOG = ("mint", (("dog", "glossy", 0.85, False),))
 CASTLE = ("sky", (("castle", "soft", 0.9, False),))
 
@@ -133,10 +134,10 @@ def _instructions(card: Card) -> list[Example]:
     asked = (
         ("make the apple blue", APPLE),
         ("put it on a pink background", DOG),
-        ("remove the banana", PAIR),
-        ("replace the dog with a cat", DOG),
-        ("draw it in flat style", APPLE),
-        ("make the banana bigger", PAIR),
+        ("remove the banana at the bottom right", PAIR),
+        ("add a fish at the bottom right", CORNER),
+        ("make the castle purple", CASTLE),
+        ("duplicate the apple at the bottom right", CORNER),
     )
     return [
         Example(text, "instruct", {"instruction": text}, seed, scene=scene)

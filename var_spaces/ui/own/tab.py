@@ -14,6 +14,7 @@ import gradio as gr
 from PIL import Image
 
 from var_spaces.errors import VarSpacesError
+from var_spaces.ui import tabs
 from var_spaces.ui.own import examples, html, pictures, shelf
 from var_spaces.ui.own.draw import build_drawing
 from var_spaces.ui.own.learning import LearnView, Wanted, check, learn
@@ -142,6 +143,7 @@ def build_lesson(name: str) -> None:
     """Lay out and wire the lesson of a tab inside the current Blocks."""
     lesson, own = LESSONS[name], holder()
     view = LearnView(name)
+    gr.HTML(tabs.about(name), apply_default_css=False)
     with gr.Row(elem_classes="vs-tab"):
         with gr.Column(scale=5, min_width=300, elem_classes="vs-form"):
             bench = Bench(lesson)

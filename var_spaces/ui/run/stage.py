@@ -214,13 +214,18 @@ def _facts(view: RunView) -> str:
         held = bytes_text(view.peak_kv_bytes)
         saving = _saving(view)
         rows["Cache at most"] = held if view.peak_kv_bytes else "none is kept"
-    title = escape(" · ".join(asked(view.spec))) or ("Anew" if view.before else "Any class")
+    title = escape(" · ".join(asked(view.spec))) or ("Anew" if view.before else _nothing(view.spec))
     rows = {name: escape(text) for name, text in rows.items()}
     if saving:
         rows["Cache at most"] += f" ({saving})"
     rows["Run"] = f'<span class="vs-mono">{view.spec.id}</span>'
     items = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in rows.items())
     return f"<h2>{title}</h2><dl>{items}</dl>"
+
+
+def _nothing(spec: RunSpec) -> str:
+    """Title of a run that was asked for nothing in particular."""
+    return "No prompt" if "prompt" in methods.get("task", spec.task).model_fields else "Any class"
 
 
 def _saving(view: RunView) -> str:
