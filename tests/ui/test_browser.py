@@ -248,6 +248,19 @@ def test_the_parameters_of_the_chosen_method_are_shown(open_page):
     generate(page)
 
 
+def test_tab_leaves_no_list_open(open_page):
+    page = open_page()
+    page.locator("#generate-model input").focus()
+    lists, steps = page.locator("[role=listbox]:visible"), 0
+    while page.evaluate("document.activeElement.id") != "generate-go":
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement !== document.body")
+        steps += page.evaluate("document.activeElement.matches('input[role=combobox]')")
+    assert steps > 1  # lists were passed
+    page.keyboard.press("Shift+Tab")
+    expect(lists).to_have_count(0)
+
+
 def test_an_example_fills_the_form_and_runs(open_page):
     page = open_page()
     page.locator("#generate-example-1").click()

@@ -78,6 +78,18 @@ def test_equal_columns_show_exactly_no_difference(open_page):
     expect(page.locator("#compare-cost .vs-table tbody tr")).to_have_count(2)
 
 
+def test_what_a_press_starts_comes_into_view(open_page, gate):
+    """However wide the page is."""
+    page = open_page(1440, 900)
+    show(page, "Compare")
+    status = page.locator("#compare-status")
+    status.wait_for()
+    expect(status).not_to_be_in_viewport()
+    gate.close()
+    page.locator("#compare-go").press("Enter")
+    expect(status).to_be_in_viewport()
+
+
 def test_four_columns_and_every_pair_of_them(open_page):
     page = open_page()
     show(page, "Compare")

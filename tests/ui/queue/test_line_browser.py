@@ -47,6 +47,7 @@ def test_runs_wait_their_turn(open_page, gate):
     page.get_by_role("button", name="Go on with the others").click()
     drawn = page.locator(".vs-drawn img")
     expect(drawn).to_have_count(2)
+    expect(said).to_be_empty()
     for place, number in enumerate((1, 3)):
         expect(drawn.nth(place)).to_have_attribute("alt", f"ant · soft, seed {number}, picture 0")
     page.get_by_role("button", name="My runs in this browser").click()

@@ -1,4 +1,5 @@
-/* Keys: Ctrl-Enter starts what the open tab does, Esc stops it, arrows walk along galleries. */
+/* Keys: Ctrl-Enter starts what the open tab does, Esc stops it, arrows walk along galleries, Tab closes the list
+   that it leaves. */
 
 (() => {
   const seen = (element) => element.offsetParent !== null && !element.disabled;
@@ -34,6 +35,17 @@
         event.preventDefault();
         next.focus();
       }
+    },
+    true,
+  );
+
+  /* Gradio's dropdown shows its list at any key, a moment later: at Tab that is after it was left, and
+     nothing would close it again. */
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      const leaves = event.key === "Tab" || event.key === "Shift";
+      if (leaves && event.target.matches?.("input[role=combobox]")) event.stopPropagation();
     },
     true,
   );

@@ -66,6 +66,7 @@
       } else own.waiting.push(one);
     }
     own.held = false;
+    varSpaces.bring(`${own.tab}-status`);
     next(own);
   }
 
@@ -119,6 +120,7 @@
       how = "stopped";
     }
     own.active = null;
+    own.said = ""; // it was about a line that is another now
     if (how === "done") {
       own.last = job;
       const rate = (performance.now() - job.since) / 1000 / job.pictures;

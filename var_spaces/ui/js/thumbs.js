@@ -1,5 +1,5 @@
 /* Classes and styles are chosen by their pictures: the lists of gradio's dropdowns get a thumbnail per
-   entry, and the search in them stays. `varSpaces.gallery` says what there is. */
+   entry, and the search in them stays. `varSpaces.gallery` says what there is. No list is a stop of Tab. */
 
 (() => {
   const FIELDS = ["class", "style"];
@@ -45,6 +45,9 @@
   }
 
   new MutationObserver(() => {
-    if (document.querySelector("[role=listbox]")) lists();
+    const open = document.querySelectorAll("ul[role=listbox]");
+    if (open.length) lists();
+    // browsers stop at what scrolls, and the list is gone by then; its field is where keys go
+    for (const list of open) list.tabIndex = -1;
   }).observe(document.documentElement, { subtree: true, childList: true });
 })();

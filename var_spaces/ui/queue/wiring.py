@@ -31,13 +31,8 @@ SWITCH = "() => varSpaces.runs('{stop}', '{what}')"
 FILLS = "varSpaces.fills({number}, '{go}', '{what}')"
 _numbers = count()
 
-# On a phone the screen is below the form: show it when a run starts. Hands its arguments on.
-_SENT = """(...values) => {{
-  varSpaces.runs("{stop}", "sent");
-  if (window.innerWidth <= 640) document.getElementById("{target}").scrollIntoView(
-    {{behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"}});
-  return values;
-}}"""
+# Hands its arguments on.
+_SENT = '(...values) => {{ varSpaces.runs("{stop}", "sent"); {more}return values; }}'
 
 
 def runs(
@@ -106,9 +101,10 @@ def fills(
     return filled
 
 
-def sent(stop: gr.Button, status: gr.HTML) -> str:
-    """JavaScript for when a run is sent: Stop will reach it, on a phone its status is in view."""
-    return _SENT.format(stop=stop.elem_id, target=status.elem_id)
+def sent(stop: gr.Button, status: gr.HTML | None = None) -> str:
+    """JavaScript for when a run is sent: Stop will reach it, and its status is in view."""
+    more = f'varSpaces.bring("{status.elem_id}"); ' if status else ""
+    return _SENT.format(stop=stop.elem_id, more=more)
 
 
 @contextmanager
