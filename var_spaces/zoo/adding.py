@@ -66,7 +66,8 @@ def _add_local(path: Path) -> Card:
     from var_spaces.zoo.manifest import build
 
     card = told(described(data), files)
-    data["adapter"] = card.adapter
+    if card.base:
+        data["adapter"] = card.adapter
     fitting_state(card, build(card), files)
     digest = digest_of(files)
     if card.weights_sha256 and card.weights_sha256 != digest:
