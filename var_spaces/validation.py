@@ -142,7 +142,7 @@ def _explain(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
         return f"{value} is out of range: allowed is {_allowed(error, cls)}."
     if kind == "string_too_long":
         most = error["ctx"]["max_length"]
-        return f"{where} has {len(error['input']):,} characters: allowed are at most {most:,}."
+        return f"{where} has {len(error['input'])} characters: allowed are at most {most}."
     if kind == "literal_error":
         return f"{value} is unknown: allowed is {error['ctx']['expected']}."
     expected = JSON_TYPES.get(kind.split("_")[0])
