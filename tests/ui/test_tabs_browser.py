@@ -24,25 +24,6 @@ def phase(page: Page, part: str, name: str) -> None:
     test_browser.phase(page, name, part)
 
 
-def test_the_open_tab_is_in_the_address(open_page):
-    def is_open(page: Page, name: str) -> None:
-        expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
-
-    page = open_page()
-    show(page, "Edit")
-    page.locator("#edit-go").wait_for()
-    show(page, "Compare")
-    expect(page).to_have_url(re.compile("#compare$"))
-    page.go_back()
-    is_open(page, "Edit")
-    page.go_back()
-    is_open(page, "Generate")
-    assert "#" not in page.url
-    again = open_page(query="#edit")
-    is_open(again, "Edit")
-    again.locator("#edit-go").wait_for()
-
-
 def test_an_edit_starts_from_a_picture_and_shows_both(open_page):
     page = open_page()
     show(page, "Edit")
