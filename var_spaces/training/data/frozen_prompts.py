@@ -70,24 +70,31 @@ CATEGORIES: dict[str, Category] = {
 style and background together, from the easy recipe."""
 
 
-def make_prompts(atlas: Atlas) -> list[Prompt]:
+def make_prompts(
+    atlas: Atlas, seed: int = SEED, per_category: int = PER_CATEGORY, drawn: int = DRAWN
+) -> list[Prompt]:
     """The prompts of all categories, no text twice.
 
     Every colour that is asked for can be told apart from all others and from the thing's own (see
     :mod:`.distinct`).
+
+    Args:
+        seed: of the first category; the others have those that follow.
+        per_category: most prompts of each.
+        drawn: scenes that a category chooses from.
     """
     prompts = []
-    for seed, (name, category) in enumerate(CATEGORIES.items(), SEED):
+    for own_seed, (name, category) in enumerate(CATEGORIES.items(), seed):
         sampler = SceneSampler(atlas, category.scenes)
-        scenes = unpack(atlas, sampler.batch(seed, 0, DRAWN))
-        captions = CaptionWriter(atlas, category.said).batch(scenes, seed, 0)
+        scenes = unpack(atlas, sampler.batch(own_seed, 0, drawn))
+        captions = CaptionWriter(atlas, category.said).batch(scenes, own_seed, 0)
         least = tint_differences(atlas, scenes)
         found: dict[str, Prompt] = {}
         for scene, caption, difference in zip(scenes, captions, least, strict=True):
             if category.kept(caption) and difference >= SEEN:
                 record = json.loads(scene.to_json())
                 found.setdefault(caption.text, Prompt(name, caption, facts_of(scene), record))
-        prompts += list(found.values())[:PER_CATEGORY]
+        prompts += list(found.values())[:per_category]
     return prompts
 
 
