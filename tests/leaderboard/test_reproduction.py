@@ -20,6 +20,7 @@ from leaderboard.store.places import SEEDED
 from leaderboard.suites.base import get_suite
 from leaderboard.table.board import Source
 from tests.leaderboard.results import pair
+from var_spaces import methods
 from var_spaces.zoo.cards import get_card
 
 PAGE = Path(__file__).parents[2] / "docs" / "reproduction.md"
@@ -49,6 +50,47 @@ def test_every_command_would_start(capsys):
     assert all(one["why"] for one in found if one["state"] in ("waits", "cannot run"))
     hack = states["hack-2b-geneval"]
     assert hack["state"] == "waits" and "calibrate" in hack["why"]
+
+
+EVALUATED = {  # guidance and temperature at which the papers took their numbers
+    "hmar-d30": (1.6, 1.0),
+    "infinity-2b-geneval": (4, 1),
+    "infinity-2b-dpg": (4, 1),
+    "infinity-2b-hps": (4, 1),
+    "tts-var-2b-plain": (3, 0.5),
+    "tts-var-2b-8": (3, 0.5),
+    "tts-var-8b-4": (3, 0.5),
+    "scalekv-infinity-2b-snapkv-20": (3, 1),
+    "scalekv-infinity-2b-scalekv-10": (3, 1),
+    "scalekv-infinity-8b-scalekv-4": (3, 1),
+}
+
+
+@pytest.mark.parametrize("row", EVALUATED)
+def test_a_row_is_drawn_as_the_paper_evaluated(row):
+    """Papers evaluate with other settings than their demonstrations, which cards carry."""
+    entry = paper_row(row).entry()
+    given = entry.guidance["scale"], entry.sampling["temperature"]
+    assert tuple(x[0] if isinstance(x, tuple) else x for x in given) == EVALUATED[row]
+
+
+def test_code_rows_draw_as_their_drafters_do():
+    row = paper_row("code-6")
+    assert row.entry().sampling == get_card(row.model).default("sampling")
+    assert row.entry().sampling["top_k"] == (600,)
+
+
+def test_scalekv_rows_keep_what_was_released():
+    """Shares of the 6,425 tokens before the last scale, in whole tokens: 1300, 650 and 265."""
+    rows = [row for row in paper_rows().values() if row.suite and row.system == "ScaleKV"]
+    assert len(rows) == 34
+    schedule, kept = get_card("infinity-2b").schedule, {20: 1300, 10: 650, 4: 265}
+    for row in rows:
+        policy = methods.parse("cache", row.entry().cache)
+        share = kept[int(row.id.split("-")[-1])] if row.suite == "coco-5k" else kept[10]
+        assert round(policy.budget * schedule.offsets[-2]) in (share, share + 1)
+        if policy.name == "scalekv":
+            assert (policy.uniform(schedule), policy.scoring) == (share, "reference")
 
 
 def test_a_wrong_row_is_broken(capsys, monkeypatch):
