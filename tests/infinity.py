@@ -62,6 +62,7 @@ def model_of(spec: dict, state: dict) -> Infinity:
             text_dim=config["text_channels"],
             text_len=config["text_maxlen"],
             chunks=config["block_chunks"],
+            levels=state["lvl_embed.weight"].shape[0],
             pool_heads=config["attn_pool_heads"],
             rope_mode=config.get("rope2d_normalized_by_hw", 2),
         )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.tiny import sides_of
 from var_spaces.adapters.content_style_run import visible_slots
 from var_spaces.adapters.rectification import principal_directions, projector, rectify
 from var_spaces.cache.beside import scales_of_tokens
 from var_spaces.errors import VarSpacesError
-from var_spaces.schedule import ScaleSchedule
 from var_spaces.training.losses.scale_groups import ScaleGroups, group_weights
 
 
 @pytest.mark.golden("csdvar")
 def test_weights_of_the_scale_groups(golden):
     config, tensors = golden.spec["config"], golden.tensors
-    schedule = ScaleSchedule.square(config["pn"])
+    schedule = sides_of(config["pn"])
     paper = ScaleGroups(
         tuple(k - 1 for k in config["paper_style_scales_1based"]), schedule.num_scales
     )
@@ -62,7 +62,7 @@ def test_groups_are_not_empty(style):
 @pytest.mark.parametrize("causal", [True, False])
 def test_who_sees_the_memory(golden, causal):
     config = golden.spec["config"]
-    schedule = ScaleSchedule.square(config["memory_demo_pn"])
+    schedule = sides_of(config["memory_demo_pn"])
     places = config["memory_scales_0based"]
     starts = torch.tensor(places).repeat_interleave(config["memory_slots"])
     every = range(schedule.num_scales)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.tiny import sides_of
 from var_spaces.cache.hack_budgets import contextual_heads, split_budget
 from var_spaces.cache.hack_session import HackSession, Kind
 from var_spaces.cache.kv import KVCache
 from var_spaces.cache.measure import AttentionStatistics
 from var_spaces.cache.merging import nearest, others
-from var_spaces.schedule import ScaleSchedule
 
 
 @pytest.mark.golden("hack_classify")
 def test_classification(golden):
     config, tensors = golden.spec["config"], golden.tensors
-    schedule = ScaleSchedule.square(config["pn"])
+    schedule = sides_of(config["pn"])
     variance = []
     for layer in range(config["L"]):
         statistics = AttentionStatistics(schedule, schedule.num_scales - 1)
@@ -43,7 +43,7 @@ def test_budgets(golden):
     ratio = golden.spec["config"]["structural_to_contextual_ratio"]
     schedules = golden.spec["config"]["schedules"]
     for i, row in enumerate(golden.spec["rows"]):
-        total = ScaleSchedule.square(schedules[row["schedule"]]).total
+        total = sides_of(schedules[row["schedule"]]).total
         small, large = split_budget((1 - row["rho"]) * total, total, row["alpha"], ratio)
         assert (total, small, large) == (row["T"], row["B_C"], row["B_S"])
         assert small == golden.tensors["B_C"][i]
@@ -54,7 +54,7 @@ def test_budgets(golden):
 @pytest.mark.parametrize("merging", ["pivotal", "none"])
 def test_selection(golden, merging):
     config, tensors = golden.spec["config"], golden.tensors
-    schedule = ScaleSchedule.square(config["pn"])
+    schedule = sides_of(config["pn"])
     kinds = {"C": Kind(False, config["B_C"]), "S": Kind(True, config["B_S"])}
     groups = {
         kind: [h for h, letter in enumerate(config["kinds"]) if letter == kind]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests import tiny
+from tests.tiny import sides_of
 from var_spaces.backbones.config import VARConfig
 from var_spaces.backbones.var import VAR
 from var_spaces.decoding.conditioning import ClassConditioning
@@ -14,7 +15,6 @@ from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
 from var_spaces.decoding.strategies.supernet import Supernet
 from var_spaces.depth import sub_network
-from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.residual_vq import MultiScaleQuantizer, ResidualVQConfig
 from var_spaces.training.losses.tokens import loss_per_scale, token_losses
 from var_spaces.training.recipes.supernet import sub_network_share
@@ -33,7 +33,7 @@ def test_tables(golden):
         for pair in table["nested_pairs"]:
             small, large = (set(sub_network(int(name[1:]), pair[k])) for k in ("small", "large"))
             assert (small <= large) == pair["nested"]
-    schedule = ScaleSchedule.square(config["pn"])
+    schedule = sides_of(config["pn"])
     assert list(schedule.offsets[1:]) == config["cumulative_tokens"]
     (accounting,) = (key for key in golden.spec if key.startswith("kv_accounting_D"))
     blocks = int(accounting.rpartition("D")[2])
