@@ -14,6 +14,7 @@ from var_spaces import api
 from var_spaces.adapters.subject_layers import SubjectLayers
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.subjects.settings import LORA, PUBLISHED, SubjectSettings
+from var_spaces.training.subjects.teacher import Sampled
 from var_spaces.training.subjects.tuning import SubjectTuning
 from var_spaces.zoo.residency import Residency
 
@@ -105,6 +106,13 @@ def test_the_teacher_begins_as_the_student(base):
         tuning = SubjectTuning(base, pictures(), "dog", settings(published_teacher=published))
         divergence = tuning._prior(tuning._pool()).item()
         assert (abs(divergence) < 1e-5) != published
+
+
+@pytest.mark.parametrize("top_p", [0, 0.3, 0.5])
+def test_the_likelier_bit_is_never_left_out(top_p):
+    chances = torch.tensor([0.4, 0.6]).repeat(50)
+    drawn = Sampled(1.0, top_p)(torch.stack(((1 - chances).log(), chances.log()), dim=-1))
+    assert drawn.tolist() == [0, 1] * 50
 
 
 def test_weights_of_scales():

@@ -48,7 +48,8 @@ class Sampled:
 
     Args:
         temperature: published 0.5.
-        top_p: published 0.97; 0 takes the likelier bit always.
+        top_p: published 0.97; the likelier bit stays whatever it is, as in all nucleus sampling, so
+            half and less take it always.
         generator: on the CPU.
     """
 
@@ -61,7 +62,7 @@ class Sampled:
         share = difference.sigmoid()
         share = torch.where(share <= 1 - self.top_p, 0.0, share)
         share = torch.where(share >= self.top_p, 1.0, share)
-        if self.top_p == 0:
+        if self.top_p <= 0.5:
             share = (difference > 0).float()
         noise = torch.rand(share.shape, generator=self.generator).to(share.device)
         return (noise < share).long()
