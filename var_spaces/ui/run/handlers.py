@@ -30,7 +30,7 @@ from var_spaces.ui.form.scenes import scenes
 from var_spaces.ui.gallery.pictures import example_strip
 from var_spaces.ui.queue.gpu import on_gpu
 from var_spaces.ui.queue.limits import in_time
-from var_spaces.ui.queue.wiring import UNEXPECTED
+from var_spaces.ui.queue.wiring import UNEXPECTED, refusing
 from var_spaces.ui.run.kept import Kept
 from var_spaces.ui.run.pixels import preview
 from var_spaces.ui.run.view import RunView
@@ -158,7 +158,8 @@ def example(form: Form, number: int, model: str, task: str) -> dict[str, Any]:
 def _start(model: str, chosen: Example, drawn_on: bool) -> Any:
     """The picture that an example starts from, as its control holds it."""
     settings = {"class_": chosen.source.get("class"), "style": chosen.source.get("style")}
-    (image,) = api.generate(model=model, task="generate", seed=chosen.seed, **settings)
+    with refusing():  # here already: of another error a borrowed process tells the class alone
+        (image,) = api.generate(model=model, task="generate", seed=chosen.seed, **settings)
     return _held(np.asarray(image), chosen, drawn_on)
 
 
