@@ -52,7 +52,7 @@ def counted(depth: int, resolution: int) -> dict[str, Any]:
         "kv_hmar": 0,
         "largest_scale_kv": one_layer,
         "flops": flops,
-        "training_attention": _training_attention(config, schedule),
+        "training_attention": _training_attention(schedule),
     }
 
 
@@ -80,7 +80,7 @@ def _drawing(model: Any, cache: KVCache, steps: tuple[int, ...] = (1,)) -> int:
     return counter.get_total_flops()
 
 
-def _training_attention(config: VARConfig, schedule: ScaleSchedule) -> dict[str, float]:
+def _training_attention(schedule: ScaleSchedule) -> dict[str, float]:
     """Pairs of tokens that see each other, as a share of all pairs: what a block-sparse kernel
     has to compute."""
     lengths, ends = schedule.lengths, schedule.offsets[1:]

@@ -86,10 +86,10 @@ def main() -> None:
         rows[-1] += [1e3 * cpu / schedule.total, kv / 2**20, kv / schedule.total]
         data.append({"schedule": name, "sizes": schedule.sizes, "runs": runs})
         print(rows[-1], flush=True)
-        report(args, rows, data)  # after every row: large schedules take long
+        report(rows, data)  # after every row: large schedules take long
 
 
-def report(args: argparse.Namespace, rows: list, data: list) -> None:
+def report(rows: list, data: list) -> None:
     """Write the table."""
     head = ["schedule", "scales", "last map", "tokens", "seconds", "CPU seconds"]
     text = table([*head, "CPU ms per token", "KV MiB", "KV bytes per token"], rows)

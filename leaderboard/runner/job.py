@@ -84,6 +84,12 @@ class Job:
             named.append((f"{metric.name}-{tail}", metric))
         return named
 
+    @cached_property
+    def named(self) -> dict[str, Metric]:
+        """Metrics by the name of their scores in a result."""
+        reference = self.suite.reference()
+        return {metric.identity(self.n, reference): metric for metric in self.suite.metrics()}
+
     @property
     def timed(self) -> bool:
         """Whether anything here depends on the clock."""
@@ -141,8 +147,7 @@ class Job:
             _ = reference.identity
         for metric in self.suite.metrics():
             metric.check(self.n)
-            metric.identity(self.n, reference)
-        _ = self.folder
+        _ = self.named, self.folder
 
     def open(self) -> None:
         """Make the folder."""

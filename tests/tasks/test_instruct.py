@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -366,5 +365,4 @@ def test_events_and_record():
 @pytest.mark.parametrize(("said", "found"), [("blurry", "blurry"), ("", None)])
 def test_guidance_of_an_edit_leads_away_from_the_negative_prompt(said, found):
     task = Instruct(source="ab" * 32, instruction="make it blue", negative_prompt=said)
-    card = SimpleNamespace(text_encoder={"name": "minilm"})
-    assert task.conditioning(card, 2).negative == found
+    assert task.conditioning(get_card("tiny-edit"), 2).negative == found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import parse
-from var_spaces.zoo.cards import get_card
+from var_spaces.zoo.cards import Card, get_card
 
 ASKED = {"name": "style", "prompt": "an <content> in <style>", "content": "owl", "style": "glossy"}
+
+
+def learned(adapter: str) -> Card:
+    return get_card("t2i-bit").model_copy(update={"adapter": {"name": adapter}})
 
 
 def test_words_stand_in_where_nothing_was_learned():
@@ -21,9 +23,8 @@ def test_words_stand_in_where_nothing_was_learned():
 
 
 def test_a_model_that_learned_them_is_asked_for_them():
-    learned = SimpleNamespace(adapter={"name": "content-style"})
     task = parse("task", ASKED)
-    assert task.resolve(learned) is task
+    assert task.resolve(learned("content-style")) is task
 
 
 def test_words_are_bounded():
@@ -34,4 +35,4 @@ def test_words_are_bounded():
 @pytest.mark.parametrize("adapter", ["content-style", "content-styles"])
 def test_all_models_that_learned_a_style_are_asked_for_it(adapter):
     task = parse("task", {"name": "style", "prompt": "<content> in <style>", "content": "owl"})
-    assert task.resolve(SimpleNamespace(adapter={"name": adapter})) is task
+    assert task.resolve(learned(adapter)) is task

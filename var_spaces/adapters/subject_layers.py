@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from var_spaces.errors import VarSpacesError
@@ -50,8 +49,3 @@ class SubjectLayers:
         """Whether a parameter or module of the base, by its name, lies in a part."""
         found = re.match(r"(?:blocks\.\d+|block_chunks\.\d+\.module\.\d+)\.(\w+)\.", name)
         return bool(found) and found[1] in self.parts
-
-
-def trained_names(names: Iterable[str], layers: SubjectLayers) -> list[str]:
-    """Those of the parameters of a model that are trained, ``special_token`` included."""
-    return [name for name in names if name == "special_token" or layers.holds(name)]

@@ -52,8 +52,10 @@ class RunContext(Generic[C]):
         changed = tuple(extension.modulation(b, block) for b, block in enumerate(self.blocks))
         return replace(self, blocks=changed, extension=extension)
 
-    def thinned(self, kept: Tensor | None) -> Self:
-        """The same run with factors on the gates of every block, see :func:`drop_path`."""
+    def thinned(self, rate: float, generator: torch.Generator | None = None) -> Self:
+        """The same run, where samples skip branches of blocks, see :func:`drop_path`."""
+        batch, device = len(self.blocks[0]), self.blocks[0].device
+        kept = drop_path(rate, len(self.blocks), batch, device, generator)
         if kept is None:
             return self
         blocks = zip(self.blocks, kept, strict=True)

@@ -317,7 +317,8 @@ class Infinity(Walker):
         schedule: ScaleSchedule | None = None,
         dropped: Tensor | None = None,
         extend: Callable[[TextContext], Extension] | None = None,
-        kept: Tensor | None = None,
+        drop_path: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Teacher forcing: logits of all scales at once under the block-causal mask.
 
@@ -328,7 +329,8 @@ class Infinity(Walker):
             schedule: of the token maps; None is the model's own.
             dropped: prompts to replace by the empty text, ``(B,)`` bool.
             extend: makes what an adapter adds.
-            kept: factors of stochastic depth, see :func:`~var_spaces.backbones.context.drop_path`.
+            drop_path, generator: rate of stochastic depth and what its draws come from, see
+                :func:`~var_spaces.backbones.context.drop_path`.
 
         Returns:
             Logits ``(B, L, n, 2)`` float32.
@@ -342,7 +344,7 @@ class Infinity(Walker):
         text = text if dropped is None else self.without_text(text, dropped)
         context = self.context(self.condition(text), schedule)
         context = context if extend is None else context.extended(extend(context))
-        context = context.thinned(kept)
+        context = context.thinned(drop_path, generator)
         parts = tokens.split(schedule.lengths[1 : len(scales)], dim=1) if len(scales) > 1 else ()
         inputs = [self.embed_scale(part, k, context) for k, part in enumerate(parts, 1)]
         x = torch.cat([self.start(context), *inputs], dim=1)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from var_spaces.backbones.block_attention import block_attend
 from var_spaces.backbones.config import VARConfig
-from var_spaces.backbones.context import RunContext, drop_path
+from var_spaces.backbones.context import RunContext
 from var_spaces.backbones.extension import Extension
 from var_spaces.backbones.layers import (
     AdaLNBlock,
@@ -225,8 +225,7 @@ class VAR(Walker):
 
     def taught(self, context: RunContext) -> RunContext:
         """A context with the stochastic depth of its configuration, while the model is trained."""
-        rate, cond = self.config.drop_path if self.training else 0.0, context.cond
-        return context.thinned(drop_path(rate, self.config.depth, len(cond), cond.device))
+        return context.thinned(self.config.drop_path if self.training else 0.0)
 
     def _masked(self, scales: int, front: int = 0) -> Attend:
         """Attention of the first ``scales`` of a sequence."""

@@ -61,14 +61,11 @@ def _add_local(path: Path) -> Card:
     if data.get("source"):
         return _keep(data)
     files = weight_files(path.parent)
-    from var_spaces.zoo.checkpoints import fitting_state
-    from var_spaces.zoo.convert import told
-    from var_spaces.zoo.manifest import build
+    from var_spaces.zoo.checkpoints import told
 
-    card = told(described(data), files)
+    card, _ = told(described(data), files)
     if card.base:
         data["adapter"] = card.adapter
-    fitting_state(card, build(card), files)
     digest = digest_of(files)
     if card.weights_sha256 and card.weights_sha256 != digest:
         raise VarSpacesError(

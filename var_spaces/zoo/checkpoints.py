@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from var_spaces import methods
 from var_spaces.errors import VarSpacesError
+from var_spaces.validation import freeze
 from var_spaces.zoo.cards import Card
 from var_spaces.zoo.dispatch import fill_and_dispatch
 from var_spaces.zoo.environment import NO_QUANT
@@ -131,10 +133,35 @@ def fitting_state(
         VarSpacesError: if a file is damaged, or keys, shapes or kinds of numbers differ.
     """
     with noted(card, notes) as said:
+        return _fitted(card, module, read(card, module, files, said), said)
+
+
+def told(card: Card, files: Iterable[Path], notes: list[str] | None = None) -> tuple[Card, State]:
+    """A card with what its weights say beside it, and :func:`fitting_state` of that card.
+
+    The shapes of an adapter's weights may say what its card does not, e.g. how much is learned.
+
+    Raises:
+        VarSpacesError: as there, and if the weights say what the adapter does not take.
+    """
+    module = build(card)
+    with noted(card, notes) as said:
         state = read(card, module, files, said)
-        adapt = getattr(module, "adapt_state", None)  # other spellings of published files
-        state = adapt(state) if adapt else state
-        return fit(state, module, f"The weights of '{card.id}'", said)
+        if card.base:
+            adapter = methods.parse("adapter", card.adapter)
+            more = adapter.told({key: tuple(tensor.shape) for key, tensor in state.items()})
+            if more:
+                given = {**card.adapter, **more}
+                methods.parse("adapter", given)
+                card = card.model_copy(update={"adapter": freeze(given)})
+                module = build(card)
+        return card, _fitted(card, module, state, said)
+
+
+def _fitted(card: Card, module: nn.Module, state: State, notes: list[str]) -> State:
+    adapt = getattr(module, "adapt_state", None)  # other spellings of published files
+    state = adapt(state) if adapt else state
+    return fit(state, module, f"The weights of '{card.id}'", notes)
 
 
 @contextmanager

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import torch
 
-from var_spaces import methods
 from var_spaces.backbones.hmar_config import merge
 from var_spaces.errors import VarSpacesError
 from var_spaces.int8_rows import packed
 from var_spaces.paths import expanded
-from var_spaces.validation import freeze
 from var_spaces.zoo import hub
 from var_spaces.zoo.cards import Card, as_json
-from var_spaces.zoo.checkpoints import fit, fitting_state, noted, read
+from var_spaces.zoo.checkpoints import fit, noted, read, told
 from var_spaces.zoo.environment import TYPES, known_dtype
 from var_spaces.zoo.locate import files_of, weight_files
 from var_spaces.zoo.manifest import build
@@ -67,8 +65,7 @@ def convert(
         state = stages(card, origin, masked, notes)
     else:
         files = files_of(card) if origin is None else find(origin)
-        card = told(card, files)
-        state = fitting_state(card, build(card), files, notes)
+        card, state = told(card, files, notes)
     described = {name: value for name, value in as_json(card).items() if name not in OWN}
     state = packed(state) if small else state
     return save_model(out, {**described, "id": out.name}, state, max_shard, kind, others=False)
@@ -99,21 +96,6 @@ def stages(card: Card, next_scale: str | None, masked: str, notes: list[str] | N
         states = [read(card, module, find(origin), said) for origin in (next_scale, masked)]
     merged = merge(*states, module.config.branch)
     return fit(merged, module, f"The two stages of '{card.id}'")
-
-
-def told(card: Card, files: list[Path]) -> Card:
-    """The card of an adapter with what the shapes of its weights say, e.g. how much is learned.
-
-    Raises:
-        VarSpacesError: if a file is damaged, or says what the adapter does not take.
-    """
-    if not card.base:
-        return card
-    adapter = methods.parse("adapter", card.adapter)
-    shapes = {key: tuple(t.shape) for key, t in read(card, build(card), files, []).items()}
-    given = {**card.adapter, **adapter.told(shapes)}
-    methods.parse("adapter", given)
-    return card.model_copy(update={"adapter": freeze(given)})
 
 
 def find(origin: str) -> list[Path]:

@@ -17,7 +17,7 @@ from var_spaces.evaluators.edits import PAIRS, Pair, done, kept_psnr, kept_ssim,
 from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.edits import WEIGHTS, EditSampler, never_trained, render_edits
 from var_spaces.training.data.frozen_edits import PER_SPLIT, make_pairs, pictures_of
-from var_spaces.training.data.instructions import JOINTS, WORDINGS, instruction_vocabulary
+from var_spaces.training.data.instructions import JOINTS, WORDINGS
 from var_spaces.training.data.operations import OPERATIONS
 from var_spaces.training.data.recipes import COMPOSED, COMPOSED_WIDE
 from var_spaces.training.data.scene import Scene
@@ -107,7 +107,8 @@ def test_wordings():
 
 def test_encoder_knows_the_words(drawn):
     tokenizer = load_minilm().tokenizer
-    for text in (*(edit.instruction for edit in drawn[1]), *instruction_vocabulary()):
+    worded = [text for texts in WORDINGS.values() for text in texts]
+    for text in (*(edit.instruction for edit in drawn[1]), *worded, *JOINTS):
         assert (
             tokenizer.unk_token_id
             not in tokenizer(text.replace("{", " ").replace("}", " "))["input_ids"]

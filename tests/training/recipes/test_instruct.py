@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,10 +13,10 @@ from var_spaces.api import generate
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.infinity_config import InfinityConfig
 from var_spaces.errors import VarSpacesError
-from var_spaces.schedule import ScaleSchedule
 from var_spaces.tokenizers.bitwise import Bitwise, BitwiseConfig
 from var_spaces.training.__main__ import main
-from var_spaces.training.recipes.instruct import Batch, InstructRecipe
+from var_spaces.training.engine.plan import Options, Plan
+from var_spaces.training.recipes.instruct import InstructRecipe
 from var_spaces.zoo.cards import read_card
 from var_spaces.zoo.writer import save_model
 
@@ -101,15 +100,18 @@ def test_what_was_trained_edits(trained, monkeypatch, reference):
     assert image.size == (64, 50)
 
 
+def built(trained: Path, **settings: object) -> InstructRecipe:
+    """The recipe of an editor from ``t2i``."""
+    recipe = {"start": "t2i", "text_tokens": 48, **settings}
+    options = Options(models=trained / "models", device="cpu")
+    return InstructRecipe.build(
+        Plan({"kind": "instruct", "id": "edit", "recipe": recipe}, InstructRecipe, options)
+    )
+
+
 def test_gradients_reach_what_reads_the_source(trained):
     """The source pass is part of the loss: with it alone changed, the loss changes."""
-    from var_spaces.training.engine.plan import Options, Plan
-    from var_spaces.training.recipes.instruct import InstructRecipe
-
-    data = {"kind": "instruct", "id": "edit", "recipe": {"start": "t2i", "text_tokens": 48}}
-    data["recipe"] |= {"drop_source": 0.0, "drop_text": 0.0, "drop_both": 0.0}
-    options = Options(models=trained / "models", device="cpu")
-    recipe = InstructRecipe.build(Plan(data, InstructRecipe, options))
+    recipe = built(trained)
     batch = recipe.batch(recipe.edits.batch(0, 0, 2))
     source = batch.source.requires_grad_()
     logits = recipe.model(batch.text, batch.tokens, extend=recipe.extend(recipe.model, source))
@@ -131,47 +133,19 @@ def test_tokens_that_an_edit_changes_count_more():
 
 def test_operations_are_drawn_as_the_recipe_says(trained):
     from var_spaces.training.data.edits import WEIGHTS
-    from var_spaces.training.engine.plan import Options, Plan
-    from var_spaces.training.recipes.instruct import InstructRecipe
 
-    options = Options(models=trained / "models", device="cpu")
-    data = {"kind": "instruct", "id": "edit", "recipe": {"start": "t2i", "text_tokens": 48}}
-    data["recipe"]["operations"] = dict.fromkeys(WEIGHTS, 0.0) | {"background": 1.0}
-    recipe = InstructRecipe.build(Plan(data, InstructRecipe, options))
+    recipe = built(trained, operations=dict.fromkeys(WEIGHTS, 0.0) | {"background": 1.0})
     assert {edit.operation for edit in recipe.edits.batch(0, 0, 8)} == {"background"}
-    data["recipe"]["operations"] = {"recolor": 1.0}
     with pytest.raises(VarSpacesError, match="not recolor"):
-        InstructRecipe.build(Plan(data, InstructRecipe, options))
-
-
-SCHEDULE = ScaleSchedule.square((1, 2))
+        built(trained, operations={"recolor": 1.0})
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_sources_are_dropped_as_often_as_asked(share):
-    seen = []
-    drawn = Batch(
-        None,
-        torch.ones(4, 4, 3),
-        torch.zeros(4, 5, 3, dtype=torch.long),
-        torch.zeros(4, 4, 3),
-        torch.zeros(4, 1, 8, 8, dtype=torch.bool),
-    )
-    steps = SimpleNamespace(
-        flips=lambda start: SimpleNamespace(generator=torch.Generator().manual_seed(0)),
-        scales=lambda step: 2,
-        first=lambda scales, tokens, bits: (tokens, bits),
-        loss=lambda logits, bits, weights: torch.zeros(()),
-    )
-    recipe = SimpleNamespace(
-        config=SimpleNamespace(drop_source=share, drop_text=0.0, drop_both=0.0, changed=1.0),
-        steps=steps,
-        batch=lambda edits, flips: drawn,
-        edits=SimpleNamespace(batch=lambda *rows: []),
-        seed=0,
-        device="cpu",
-        model=SimpleNamespace(schedule=SCHEDULE),
-        extend=lambda model, source: seen.append(source),
-    )
-    InstructRecipe.loss(recipe, lambda *given, **named: None, 0, 0, 4)
-    assert (seen[0] == 1 - share).all()
+def test_sources_are_dropped_as_often_as_asked(trained, monkeypatch, share):
+    recipe, seen = built(trained, drop_source=share, drop_text=0.0, drop_both=0.0), []
+    extend = recipe.extend
+    monkeypatch.setattr(recipe, "extend", lambda *given: seen.append(given[1]) or extend(*given))
+    with torch.no_grad():
+        recipe.loss(recipe.model, 0, 0, 4)
+    (sources,) = seen
+    assert sources.flatten(1).any(1).tolist() == [share == 0] * 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -171,14 +170,8 @@ def test_models_that_cannot_learn(base, use_tiny_models):
         SubjectTuning(model, pictures(), "dog", settings())
 
 
-def test_the_prior_of_a_subject_counts_as_asked():
-    settings = SimpleNamespace(prior="soft", pool=0, steps=1, prior_weight=3.0)
-    tuning = SimpleNamespace(
-        settings=settings,
-        step=0,
-        _update=lambda loss: loss,
-        _instance=lambda: 1.0,
-        _prior=lambda pool: 2.0,
-    )
-    (one,) = SubjectTuning.run(tuning)
-    assert (one.instance, one.prior) == (1.0, 6.0)
+def test_the_prior_of_a_subject_counts_as_asked(base):
+    chosen = [settings(steps=1, pool=1, prior_weight=weight) for weight in (1.0, 3.0)]
+    (one,), (three,) = (SubjectTuning(base, pictures(1), "dog", each).run() for each in chosen)
+    assert three.instance == one.instance and one.prior > 0
+    assert three.prior == pytest.approx(3 * one.prior)

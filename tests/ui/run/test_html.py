@@ -151,8 +151,16 @@ def test_pictures_have_their_own_shape_before_while_and_after_they_are_drawn():
     html = stage_of(view)
     assert 'width="64" height="192"' in html
     assert "minmax(0, 128px)" in html  # the longer side is that of a square picture
-    assert '<div style="--shape:4/12"></div>' in html  # around the film
+    assert '<div style="--shape:4/12;--most:6"></div>' in html  # around the film
     assert "--shape:4/12" in compare_html.column(loading, 0)
+
+
+def test_no_scale_stands_alone_in_its_row():
+    counts = range(3, 15)
+    films = [replace(EMPTY, schedule=ScaleSchedule.square(range(1, n + 1))) for n in counts]
+    styles = [stage.parts(film)["film"]["style"] for film in films]
+    most = [int(style.partition("--most:")[2]) for style in styles]
+    assert most == [6, 6, 6, 6, 7, 8, 5, 5, 6, 6, 7, 7]
 
 
 @pytest.mark.parametrize(("looks_back", "words"), [(True, "everything"), (False, "nothing else")])

@@ -123,9 +123,3 @@ class Speaker:
     def _name(self, concept: str, choose: Choices) -> str:
         others = self.names.get(concept, ())
         return choose.one(others) if choose.chance(self.synonym) and others else concept
-
-
-def instruction_vocabulary() -> list[str]:
-    """All texts that instructions add to those of captions, for a tokenizer."""
-    places = [text for texts in _TO_THE.values() for text in texts]
-    return [*(text for texts in WORDINGS.values() for text in texts), *JOINTS, *places]

@@ -16,7 +16,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from var_spaces.adapters.echo_network import EchoNetwork
-from var_spaces.backbones.context import drop_path
 from var_spaces.backbones.infinity import Infinity
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.packed_encoder import PackedEncoder
@@ -122,14 +121,15 @@ class Echoing(nn.Module):
         dropped: Tensor | None = None,
         semantic: Tensor | None = None,
         content: Tensor | None = None,
-        kept: Tensor | None = None,
+        drop_path: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Logits ``(B, L, n, 2)`` under teacher forcing.
 
         Args:
             dropped: captions that are not read, ``(B,)`` bool.
             semantic, content: references that are seen in either way, ``(B,)`` bool; None is all.
-            kept: factors of stochastic depth.
+            drop_path, generator: of the base model.
         """
         from var_spaces.adapters.echo_run import extend
 
@@ -141,7 +141,8 @@ class Echoing(nn.Module):
             batch.tokens,
             dropped=dropped,
             extend=lambda context: extend(self.own, levels, context, batch.seen, *seen),
-            kept=kept,
+            drop_path=drop_path,
+            generator=generator,
         )
 
 
@@ -249,9 +250,7 @@ class EchoRecipe(Recipe):
         scales = self.steps.scales(step)
         tokens, bits = self.steps.first(scales, batch.tokens, batch.bits)
         seen = batch._replace(tokens=tokens)
-        depth = self.model.backbone.config.depth
-        kept = drop_path(config.drop_path, depth, count, self.device, flips.generator)
-        logits = model(seen, words, ~semantic, ~content, kept)
+        logits = model(seen, words, ~semantic, ~content, config.drop_path, flips.generator)
         return self.steps.loss(logits, bits), {"scales": scales}
 
     @torch.no_grad()

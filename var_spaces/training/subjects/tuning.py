@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from var_spaces.adapters.subject_layers import IT
-from var_spaces.backbones.context import drop_path
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.errors import VarSpacesError
 from var_spaces.training.losses.self_correction import BitFlips
@@ -191,9 +190,14 @@ class SubjectTuning:
 
     def _student(self, text: TextFeatures, tokens: Tensor, dropped: Tensor | None = None) -> Tensor:
         """Logits ``(B, L, n, 2)`` of what is trained, under teacher forcing."""
-        rate, depth = self.settings.drop_path, self.base.backbone.config.depth
-        kept = drop_path(rate, depth, len(text), self.device, self.generator)
-        return self.shell(text, tokens, dropped=dropped, extend=self._extension, kept=kept)
+        return self.shell(
+            text,
+            tokens,
+            dropped=dropped,
+            extend=self._extension,
+            drop_path=self.settings.drop_path,
+            generator=self.generator,
+        )
 
     def _pool(self) -> teacher.Drawn:
         """All pictures of the class that are learned from."""

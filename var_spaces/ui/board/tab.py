@@ -154,7 +154,7 @@ class Filters:
 
     def __init__(self, board: Board, view: View) -> None:
         start = self.updates(board, view)
-        with gr.Group(elem_classes="vs-card vs-filters"):
+        with gr.Group(elem_classes="vs-card"):
             with gr.Row():
                 self.protocol = _dropdown("Suite and version (protocol)", "protocol", start[0])
                 self.search = gr.Textbox(

@@ -56,7 +56,7 @@ def build_compare(specs: Sequence[RunSpec] = ()) -> None:
         specs = beside(specs[0])
     model = specs[0].model if specs else handlers.first_model(TAB)
     card = get_card(model) if model else None
-    with gr.Tabs(selected="side", elem_classes="vs-inner", overflow_behavior="wrap"):
+    with gr.Tabs(selected="side", overflow_behavior="wrap"):
         with gr.Tab("Side by side", id="side", elem_id="compare-side"):
             if card:
                 gr.HTML(ABOUT, apply_default_css=False)

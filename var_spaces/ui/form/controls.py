@@ -55,7 +55,7 @@ class Controls:
             return _picture(field, {**common, "visible": applies(field, card, task)})
         common |= {"value": value, "info": _help(field, card), "interactive": True}
         common["visible"] = applies(field, card, task)
-        choices = self._choices(field, card, task)
+        choices = self._choices(field, card)
         if choices is not None:
             common |= {"value": _chosen(value, choices)}
             common["visible"] = common["visible"] and _is_choice(field, choices)
@@ -111,7 +111,7 @@ class Controls:
             return gr.update(value=value, info=_help(field, card))
         # what a model cannot do changes with it
         told = {"info": _help(field, card)} if field.key in LIMITS else {}
-        choices = self._choices(field, card, task)
+        choices = self._choices(field, card)
         if choices is None or field.option.choices:
             shown = {"value": value, "visible": True, **told}
             return gr.update(**shown) if field.role == "input" else value
@@ -145,11 +145,9 @@ class Controls:
 
     def known_models(self) -> Any:
         """What changes in the choice of a model when there are others than before."""
-        return gr.update(choices=self._choices(self.form.field("model"), None, None))
+        return gr.update(choices=self._choices(self.form.field("model"), None))
 
-    def _choices(
-        self, field: Field, card: Card | None, task: str | None
-    ) -> list[tuple[str, str]] | None:
+    def _choices(self, field: Field, card: Card | None) -> list[tuple[str, str]] | None:
         """``(shown, value)`` of a field with choices, else None."""
         match field.role:
             case "model":

@@ -74,7 +74,7 @@ def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
                 elem_id=name("stop"),
             )
         dice.click(None, None, seed, js=DICE, **QUICK)
-        matrix = build_matrix(lesson, taken, seed) if lesson.tab == "style" else None
+        matrix = build_matrix(taken, seed) if lesson.tab == "style" else None
         screen = Screen(f"{lesson.tab}-own", _empty())
     run = lined_up(
         f"{lesson.tab}-own",

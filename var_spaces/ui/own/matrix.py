@@ -13,7 +13,6 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.ui.compare import grid
 from var_spaces.ui.compare.grid import Grid
 from var_spaces.ui.own import shelf
-from var_spaces.ui.own.lessons import Lesson
 from var_spaces.ui.own.present import follow, holder, present
 from var_spaces.ui.own.prompts import plain, request
 from var_spaces.ui.own.shelf_view import ShelfView, named
@@ -36,7 +35,7 @@ PICK = """element.addEventListener("click", event => {
 }, true);"""
 
 
-def build_matrix(lesson: Lesson, taken: ShelfView, seed: gr.Textbox) -> gr.HTML:
+def build_matrix(taken: ShelfView, seed: gr.Textbox) -> gr.HTML:
     """Lay out and wire it; returns the table, whose pictures can be clicked."""
     with gr.Accordion("All of it in a table: contents and styles", open=True):
         with gr.Row(elem_classes="vs-inputs"):

@@ -21,9 +21,7 @@ def build_subject(specs: Sequence[RunSpec] = ()) -> None:
     Args:
         specs: an accepted run that fills the second one.
     """
-    with gr.Tabs(
-        selected="inject" if specs else "train", elem_classes="vs-inner", overflow_behavior="wrap"
-    ):
+    with gr.Tabs(selected="inject" if specs else "train", overflow_behavior="wrap"):
         with gr.Tab("Train on your pictures", id="train", elem_id="subject-train-tab"):
             build_lesson(TAB)
         with gr.Tab("Inject now, without training", id="inject", elem_id="subject-inject-tab"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from var_spaces.ui.queue.line import HERE
 from var_spaces.ui.queue.wiring import CAREFUL, PICTURES, QUICK, refusal, refusing, runs
 from var_spaces.ui.run import stage
 from var_spaces.ui.run.screen import LIVE, in_parts
+from var_spaces.zoo.cards import Card
 
 CROPS = "varSpaces.crops(element, props, watch);"
 CANCEL = "(busy) => {{ if (!busy) document.getElementById('{name}-cancel').click(); }}"
@@ -51,12 +52,18 @@ class Bench:
     """Everything that is handed in for a lesson, inside the current column."""
 
     def __init__(self, lesson: Lesson) -> None:
-        self.lesson = lesson
+        self.lesson, known = lesson, bases()
+        self._hand_in()
+        self._samples()
+        self._buttons(bool(known) and bool(train_seconds()))
+        self._settings(known)
 
-        def name(part: str) -> str:
-            return f"{lesson.tab}-{part}"
+    def _id(self, part: str) -> str:
+        return f"{self.lesson.tab}-{part}"
 
-        known = bases()
+    def _hand_in(self) -> None:
+        """Where pictures and words for them go."""
+        lesson = self.lesson
         with gr.Group(elem_classes="vs-card"):
             gr.HTML(HINT[lesson.tab], elem_classes="vs-note vs-hint")
             self.files = gr.File(
@@ -65,14 +72,14 @@ class Bench:
                 file_count="multiple" if lesson.most > 1 else "single",
                 file_types=[".png", ".jpg", ".jpeg", ".webp"],
                 height=130,
-                elem_id=name("files"),
+                elem_id=self._id("files"),
             )
             self.crops = gr.HTML(
                 None,
                 html_template='<div class="vs-crops"></div>',
                 js_on_load=CROPS,
                 apply_default_css=False,
-                elem_id=name("crops"),
+                elem_id=self._id("crops"),
             )
             with gr.Row(elem_classes="vs-inputs"):
                 self.words = [
@@ -80,11 +87,16 @@ class Bench:
                         label=word.label,
                         placeholder=word.placeholder,
                         max_lines=1,
-                        elem_id=name(word.key),
+                        elem_id=self._id(word.key),
                     )
                     for word in lesson.words
                 ]
-            self.note = gr.HTML(elem_id=name("note"), elem_classes="vs-note vs-hint", visible=False)
+            self.note = gr.HTML(
+                elem_id=self._id("note"), elem_classes="vs-note vs-hint", visible=False
+            )
+
+    def _samples(self) -> None:
+        """Pictures that come along."""
         with gr.Row(elem_classes="vs-chips"):
             gr.HTML("Try one:", elem_classes="vs-chips-label")
             self.chips = [
@@ -92,17 +104,19 @@ class Bench:
                     example.label,
                     size="sm",
                     elem_classes="vs-chip",
-                    elem_id=name(f"sample-{number}"),
+                    elem_id=self._id(f"sample-{number}"),
                 )
-                for number, example in enumerate(examples.EXAMPLES[lesson.tab])
+                for number, example in enumerate(examples.EXAMPLES[self.lesson.tab])
             ]
+
+    def _buttons(self, offered: bool) -> None:
         with gr.Row(elem_classes="vs-buttons"):
             self.go = gr.Button(
-                "Train" if lesson.most > 1 else "Separate",
+                "Train" if self.lesson.most > 1 else "Separate",
                 variant="primary",
-                interactive=bool(known) and bool(train_seconds()),
+                interactive=offered,
                 scale=2,
-                elem_id=name("train"),
+                elem_id=self._id("train"),
             )
             self.stop = gr.Button(
                 "Stop",
@@ -110,28 +124,30 @@ class Bench:
                 interactive=False,
                 scale=1,
                 min_width=96,
-                elem_id=name("train-stop"),
+                elem_id=self._id("train-stop"),
             )
-        self.cancel = gr.Button("Leave the line", visible="hidden", elem_id=name("cancel"))
+        self.cancel = gr.Button("Leave the line", visible="hidden", elem_id=self._id("cancel"))
+
+    def _settings(self, known: Mapping[str, Card]) -> None:
         with gr.Accordion("How it learns", open=False):
             self.base = gr.Dropdown(
                 [(card.title, card.id) for card in known.values()],
                 value=next(iter(known), None),
                 label="Model that learns",
-                elem_id=name("base"),
+                elem_id=self._id("base"),
             )
             self.start = gr.Dropdown(
-                [(f"{key}: {text}", key) for key, text in lesson.starts.items()],
-                value=next(iter(lesson.starts)),
+                [(f"{key}: {text}", key) for key, text in self.lesson.starts.items()],
+                value=next(iter(self.lesson.starts)),
                 label="Settings to begin with",
-                elem_id=name("start"),
+                elem_id=self._id("start"),
             )
             self.steps = gr.Number(
                 None,
                 label="Steps",
                 info=f"Empty: as many as the settings say. {FEWEST_STEPS} to {MOST_STEPS}.",
                 precision=0,
-                elem_id=name("steps"),
+                elem_id=self._id("steps"),
             )
 
     @property

@@ -123,7 +123,7 @@ def parts(view: RunView) -> dict[str, Any]:
         "facts": _facts(view),
         "next": onward(view),
         "heading": _heading(view),
-        "film": {"style": shape(view)},
+        "film": {"style": f"{shape(view)};--most:{_abreast(view)}"},
         "frames": _frames(view),
         "search": candidates.strip(view),
     }
@@ -266,6 +266,12 @@ def _heading(view: RunView) -> str:
     if any(scale.rows > len(view.pictures) for scale in view.scales):
         return "First candidate of the search, scale by scale"
     return "First picture, scale by scale" if len(view.pictures) > 1 else "Scale by scale"
+
+
+def _abreast(view: RunView) -> int:
+    """Scales that stand in a row where there is room: six, or so many that none is left alone."""
+    scales = view.schedule.num_scales if view.schedule else 0
+    return max(6, scales) if scales <= 8 else min(7, math.ceil(scales / 2))
 
 
 def _frames(view: RunView) -> list[tuple[str, str]]:
