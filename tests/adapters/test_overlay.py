@@ -90,6 +90,13 @@ def test_low_rank_parameters_are_few():
     assert sum(p.numel() for p in layer.parameters()) == 3 * (20 + 30)
 
 
+def test_a_module_whose_weights_come_by_hooks_is_refused(model, monkeypatch):
+    """They would come to the original, not to its shell."""
+    monkeypatch.setattr(model.head, "_hf_hook", object(), raising=False)
+    with pytest.raises(VarSpacesError, match="need the model in one place"):
+        with_weights(model, {"head.bias": torch.zeros_like(model.head.bias)})
+
+
 def test_what_does_not_fit_is_refused(model):
     with pytest.raises(VarSpacesError, match="no such parameter"):
         with_weights(model, {"head.wait": torch.zeros(1)})

@@ -229,6 +229,13 @@ def test_joint_attention_begins_in_the_first_block():
     assert ReferenceAttention().rows == ("full", "text", "null")
 
 
+def test_the_image_sees_the_map_in_its_share_of_the_blocks():
+    """In one at least."""
+    for share, first, last in ((0.5, (0, 1), (2, 3)), (0.01, (0,), (3,)), (1, range(4), range(4))):
+        for place, blocks in (("first", first), ("last", last)):
+            assert tuple(ReferenceAttention(share=share, place=place).blocks(4)) == tuple(blocks)
+
+
 def test_unknown_kinds_are_refused():
     with pytest.raises(VarSpacesError, match="knows no control 'depth': choose canny, mask"):
         ReferenceAttention(kinds=KINDS).number("depth")

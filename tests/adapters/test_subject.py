@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from tests.infinity import write_models
 from var_spaces import api, methods
 from var_spaces.adapters.base import Given, Loaded
+from var_spaces.adapters.block_names import numbered, own_name
 from var_spaces.adapters.subject_run import with_learned
 from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.conditioning.minilm import MiniLM
@@ -127,6 +129,17 @@ def test_learned_rows_stand_where_the_placeholder_is(base):
     assert torch.equal(read("no subject here"), encoder.encode(["no subject here"]).packed)
     cut = read("word " * 40 + "<it>")  # beyond what the encoder reads
     assert not any(torch.equal(row, rows[0]) for row in cut)
+
+
+def test_blocks_of_a_chunked_file_are_numbered_through_and_back():
+    """As the published 2B has them: eight chunks of four."""
+    keys = [f"block_chunks.{n}.module.{m}.ca.proj.weight" for n in range(8) for m in range(4)]
+    found = numbered({key: torch.tensor(float(n)) for n, key in enumerate(keys)})
+    assert {f"blocks.{n}.ca.proj.weight": float(n) for n in range(32)} == found
+    config = SimpleNamespace(chunks=8, depth=32)
+    assert [own_name(f"blocks.{n}.ca.proj.weight", config) for n in range(32)] == keys
+    factor = numbered({"blocks.0.sa.scale_mul_1H11": torch.ones(3)})["blocks.0.sa.scale_mul_1H11"]
+    assert factor.shape == (1, 3, 1, 1)
 
 
 def test_learned_rows_may_be_the_last():

@@ -34,6 +34,11 @@ def test_limit_holds_after_every_scale(policy):
             assert (positions.diff(dim=-1) > 0).all()
 
 
+@pytest.mark.parametrize("policy", [SlidingWindow, H2O, SnapKV, PyramidKV])
+def test_the_smallest_budget_keeps_one_entry(policy):
+    assert Drive(policy(budget=0.001)).run().lengths == [((1,),) * 3] * 5
+
+
 def test_pooling_keeps_the_size_and_refuses_a_width_without_a_middle():
     scores = torch.randn(1, 2, 10)
     for kind in ("max", "average"):
@@ -59,6 +64,7 @@ def test_random_ranks_are_nested_differ_by_head_and_are_equal_for_rows():
     kept = done.kept[3][0][0]
     assert (kept[0] == kept[1]).all()
     assert (kept[0, 0] != kept[0, 1]).any()
+    assert (kept != done.kept[3][1][0]).any()  # another layer
     before, after = (set(done.kept[k][0][0][0, 0].tolist()) for k in (2, 3))
     assert {p for p in after if p < 21} <= before
     again = Drive(Random(budget=BUDGET, seed=1)).run().kept[3][0][0]

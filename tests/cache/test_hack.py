@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from tests.cache.policies import SCHEDULE, Drive
 from var_spaces.cache.hack import Hack
 from var_spaces.cache.hack_budgets import contextual_heads, fill, reliance, split_budget
+from var_spaces.cache.hack_session import HackPlusSession, Kind
+from var_spaces.cache.kv import KVCache
 from var_spaces.cache.merging import merge, others
+from var_spaces.schedule import ScaleSchedule
 
 
 @pytest.mark.parametrize("budget", [0.1, 0.3, 0.5, 0.7])
@@ -85,6 +88,62 @@ def test_plus_keeps_less_than_it_attends_to(budget):
         ) / (3 * 4)
         assert mean <= max(1, budget * SCHEDULE.total)
     assert not torch.equal(done.outputs[4][0], Drive(Hack(budget=budget)).run().outputs[4][0])
+
+
+@pytest.mark.parametrize(("budget", "attention"), [(0.1, 0.4), (0.6, 0.3)])
+def test_one_attention_of_plus_sees_its_share_or_all_that_is_kept(budget, attention):
+    """With more in the cache than one attention was to see, nothing of it is lost."""
+    done, seen = Drive(Hack(mode="hack++", budget=budget, attention=attention)), []
+    attend = done.cache.attention
+
+    def watched(q, views, *rest):
+        seen.append(max(view.k.shape[2] for view in views))
+        return attend(q, views, *rest)
+
+    done.cache.attention = watched
+    done.run()
+    share = round(attention * SCHEDULE.total)
+    if budget < attention:
+        assert max(seen) == share
+    assert max(seen) == max(share, *(length for layer in done.lengths[-1] for length in layer))
+    assert max(seen) >= round(budget * SCHEDULE.total)
+
+
+def kept_of_plus(sides, structural, keys, values, limit):
+    """What one head of HACK++ keeps of tokens that come scale by scale; all queries are alike."""
+    schedule = ScaleSchedule.square(sides)
+    cache = KVCache(layers=1, rows=1, heads=1, head_dim=1, capacity=schedule.total)
+    prior = [torch.tensor([[[1.0, 0.0], [0.1, 1.0]]])]
+    limits = [[[limit]]] * schedule.num_scales
+    kinds = [[Kind(structural, limit)]]
+    session = HackPlusSession(cache, schedule, kinds, 9, limits, schedule.total, prior)
+    for scale in range(schedule.num_scales):
+        k, v = (x[None, None, schedule.span(scale), None] for x in (keys, values))
+        cache.begin_scale(scale)
+        cache.attend(0, torch.ones_like(k), k, v, 1.0)
+    assert session.limits is limits  # it is here still: a cache holds what watches it weakly
+    return cache.positions(0, 0).flatten().tolist()
+
+
+def test_structural_heads_of_plus_score_by_prior_and_the_length_of_values():
+    """0.1 * 9 and 1, 4, 2, 3; keys say otherwise and do not count."""
+    values = torch.tensor([9.0, 1.0, -4.0, 2.0, 3.0])
+    for limit, kept in ((1, [2]), (3, [2, 3, 4]), (4, [1, 2, 3, 4])):
+        assert kept_of_plus((1, 2), True, -values, values, limit) == kept
+
+
+def test_contextual_heads_of_plus_keep_the_neighbours_of_what_is_looked_at():
+    """In rows and columns of the map, whatever the values are."""
+    keys, values = torch.zeros(17), torch.arange(17.0)
+    keys[1 + 1 * 4 + 2] = 9  # row 1, column 2
+    block = [1 + row * 4 + column for row in range(3) for column in (1, 2, 3)]
+    assert kept_of_plus((1, 4), False, keys, values, 9) == block
+
+
+def test_the_last_scale_of_plus_keeps_what_the_one_before_does():
+    """Nothing looks back on it, so its own reliance is nothing."""
+    limits = Drive(Hack(mode="hack++", budget=0.1)).session.limits
+    assert limits[-1] == limits[-2]
 
 
 @given(

@@ -7,7 +7,7 @@ import torch
 
 from tests.cache.policies import SCHEDULE, Drive
 from var_spaces.cache.heatkv import HeatKV
-from var_spaces.cache.heatkv_schedule import future_mass, plan_atoms
+from var_spaces.cache.heatkv_schedule import future_mass, plan_atoms, sinks_held
 from var_spaces.cache.quantised import Quantised
 
 
@@ -25,6 +25,11 @@ def test_plan_by_hand():
     assert plan == [[[{0}, {0}]], [[{0, 1}, {0}]], [[{0, 1}, {0}]]]
     tight = plan_atoms(mass, (1, 2, 4), 0.2, 1)  # 1.2 entries: not even the first scale fits
     assert tight == [[[{0}, set()]], [[set(), set()]], [[set(), set()]]]
+
+
+def test_a_budget_as_large_as_the_first_scales_holds_them():
+    """Entries of two heads: 1, 1 and 2 of each are stored, 4 of the 8 are allowed."""
+    assert [sinks_held((1, 1, 2, 4), 0.5, sinks, 2) for sinks in range(4)] == [0, 1, 2, 2]
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,28 @@ class Recorder:
         self.calls.append(("after", layer, scale, self.cache.lengths[layer][0], score_scale))
 
 
+class Asker:
+    """Asks for the queries of some tokens as projected."""
+
+    def __init__(self, cache: KVCache) -> None:
+        self.cache = cache
+
+    def before_attention(self, layer, scale, q, score_scale):
+        self.shape = q.shape
+
+    def after_attention(self, layer, scale, q, score_scale):
+        self.given = self.cache.raw_queries(torch.tensor([0, 2]))
+
+
+def test_an_observer_counts_tokens_from_the_first_that_is_not_pinned():
+    cache, (k, v), raw = new_cache(), kv(5), torch.randn(2, 4, 5, HEAD_DIM)
+    asker = Asker(cache)
+    cache.watch(asker)
+    cache.attend(0, k, k, v, 1.0, raw=lambda index: raw[:, :, index], front=2)
+    assert asker.shape[2] == 3 == cache.lengths[0][0] and cache.pinned == (2, 0)
+    assert torch.equal(asker.given, raw[:, :, [2, 4]])
+
+
 def test_observer_sees_queries_and_can_drop_keys_before_attention():
     cache, (k, v) = new_cache(), kv(3)
     recorder = Recorder(cache)

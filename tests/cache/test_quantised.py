@@ -70,5 +70,7 @@ def test_refusals():
         Quantised(policy="quantised")
     with pytest.raises(VarSpacesError, match="Did you mean 'h2o'"):
         Quantised(policy="h20")
+    with pytest.raises(VarSpacesError, match="calibrate MODEL"):  # as the policy inside says
+        Quantised(policy="scalekv", policy_budget=0.3).check(SCHEDULE, 7, 5)
     with pytest.raises(VarSpacesError, match="3 channels do not fill whole bytes"):
         QuantisedStorage(4).layout(3, torch.float32)

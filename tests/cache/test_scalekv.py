@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.cache.policies import SCHEDULE, Drive
 from var_spaces import methods
 from var_spaces.cache.budget import Held
+from var_spaces.cache.calibration import Calibration, find
 from var_spaces.cache.kv import KVCache
 from var_spaces.cache.scalekv import ScaleKV, observation_window, window_importance
 from var_spaces.cache.scalekv_budgets import allocate
@@ -77,6 +78,20 @@ def test_unknown_calibration_gets_a_suggestion():
         ScaleKV(calibration="drven").limits(SCHEDULE, 3, 4)
     with pytest.raises(VarSpacesError, match="'tiny' does not fit a model of 3 layers, 4 heads"):
         ScaleKV(calibration="tiny").limits(SCHEDULE, 3, 4)
+
+
+def test_of_several_calibrations_the_model_s_own_then_that_of_its_scales(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_CALIBRATIONS", str(tmp_path))
+    for name, last in (("base", 2), ("mine", 3), ("other", 4)):
+        layout = {"layers": 7, "heads": 5, "sizes": ((1, 1), (last, last))}
+        Calibration(model=name, mass=[[[[1 / 3]]]], **layout).write(tmp_path)
+    layout = (ScaleSchedule.square((1, 4)), 7, 5)
+    assert find("auto", "mass", *layout, ("mine", "base")).model == "mine"
+    assert find("auto", "mass", *layout, ("new", "base")).model == "base"
+    found = find("auto", "mass", *layout)
+    assert found.model == "other" and found.mass == ((((0.333333,),),),)  # six digits
+    with pytest.raises(VarSpacesError, match="Several calibrations fit"):
+        find("auto", "mass", ScaleSchedule.square((1, 9)), 7, 5)
 
 
 def test_backbone_without_raw_queries_is_refused_in_reference_mode():

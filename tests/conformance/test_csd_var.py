@@ -47,6 +47,18 @@ def test_rectification(golden):
     torch.testing.assert_close(values, tensors["singular_values"], rtol=1e-5, atol=1e-5)
 
 
+def test_directions_without_what_all_names_have_in_common():
+    """Centred, a shift of all features moves nothing; else it is the first direction."""
+    torch.manual_seed(0)
+    names, shift = torch.randn(6, 8), 100 * torch.ones(8)
+    plain, moved = (
+        projector(principal_directions(rows, 2, center=True)) for rows in (names, names + shift)
+    )
+    torch.testing.assert_close(moved, plain, rtol=0, atol=1e-4)
+    first = principal_directions(names + shift, 1)[0]
+    assert (first @ shift).abs() > 0.99 * shift.norm()
+
+
 def test_rank_is_bounded_by_the_names():
     with pytest.raises(VarSpacesError, match="span 3 directions: take 1 to 3"):
         principal_directions(torch.randn(3, 8), 4)

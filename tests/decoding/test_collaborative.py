@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -9,12 +11,13 @@ from tests import infinity, tiny
 from tests.cache.policies import small
 from var_spaces import RunSpec, methods
 from var_spaces.decoding.conditioning import ClassConditioning
+from var_spaces.decoding.guidance.layers import LayerGuidance
 from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.loop.backbone_run import BackboneRun
 from var_spaces.decoding.sampling.bits import BitSampling
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
-from var_spaces.decoding.strategies.collaborative import Collaborative
+from var_spaces.decoding.strategies.collaborative import SAME, Collaborative
 from var_spaces.decoding.substitution import TokenSubstitution
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
@@ -59,12 +62,19 @@ def test_a_model_refining_itself_is_plain_decoding(drafted):
 @pytest.mark.parametrize("name", [n for n in methods.names("cache") if n != "none"])
 def test_one_pass_equals_scale_by_scale(name):
     """A policy that drops entries gets its scales one by one, others all at once."""
-    policy = small(name)
-    setup = tiny.setup((0, 1), cache=policy)
+    close = 5e-3 if name == "quantised" else 1e-4  # a rounding may fall the other way
+    check_one_pass(tiny.setup((0, 1), cache=small(name)), close)
+
+
+def test_guidance_between_blocks_acts_before_the_hand_over_too():
+    check_one_pass(tiny.setup((0, 1), guidance=LayerGuidance(scale=(3.0,), layers=(-2,))))
+
+
+def check_one_pass(setup, close=1e-4):
+    """What the refiner reads at once is what it would have read scale by scale."""
     noise = torch.Generator().manual_seed(0)
     lengths = setup.schedule.lengths[1:4]
     inputs = [None, *(torch.randn(2, n, 8, generator=noise) for n in lengths)]
-    close = 5e-3 if name == "quantised" else 1e-4  # a rounding may fall the other way
     one, several = (BackboneRun(setup.backbone, setup, (0, 1)) for _ in range(2))
     hidden = one.prefill(inputs)
     for scale, tokens in enumerate(inputs):
@@ -158,6 +168,12 @@ def test_pairs_that_do_not_fit_are_refused(use_tiny_models):
         plan(RunSpec(model="var-base", decoding={**pair, "refiner": "var-smal"}))
     with pytest.raises(VarSpacesError, match="there are 3 scales"):
         plan(RunSpec(model="tiny-var", decoding={**pair, "refiner": "tiny-var", "drafted": 4}))
+
+
+def test_a_refiner_that_reads_one_scale_at_a_time_is_refused():
+    slow = SimpleNamespace(id="slow", kind=SimpleNamespace(offers=()), **dict.fromkeys(SAME))
+    with pytest.raises(VarSpacesError, match="'slow' cannot read several scales in one pass"):
+        Collaborative(refiner="slow").check({"": slow, "slow": slow})
 
 
 def test_a_cache_without_history_is_refused(use_tiny_models):

@@ -152,6 +152,10 @@ def test_an_edit_keeps_what_it_is_told_to_keep(hmar):
         if what == "ranking":
             assert order.shape[1] <= int((~substitution.keep[scale]).sum())
             assert not substitution.keep[scale][0][order].any()
+    draws = [t for what, scale, t in seen if (what, scale) == ("drawn_ids", 1)]
+    free = ~substitution.keep[1].expand_as(ids[1])
+    assert free.sum(1).tolist() == [2, 2]  # 3 of 4 tokens are drawn again: of two open ones both
+    assert torch.equal(ids[1][free], draws[1][free])
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,7 @@ def test_an_edit_keeps_what_it_is_told_to_keep(hmar):
     [
         ({"splits": ["1", "1+2"]}, "must add up to the 4 tokens"),
         ({"splits": ["1"] * 9}, "passes for 9 scales"),
+        ({"splits": ["1+0", "4"]}, "the first scale has one pass"),
         ({"steps": [1, 2, 0]}, "steps"),
         ({"splits": ["1", "2+x"]}, "splits"),
         ({"guidance": -1}, "guidance"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from tests import tiny
 from var_spaces.decoding.guidance.per_scale import ScaleGuidance
 from var_spaces.decoding.loop.run import run
+from var_spaces.decoding.strategies.plain import PlainSession
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import ScaleDone
 
@@ -56,6 +58,22 @@ def test_overflow_in_half_precision_names_the_remedy():
         half.head.weight.mul_(3e4 / half.head.weight.abs().max())
     _, words = until_it_ends(tiny.setup(backbone=half))
     assert "overflow in float16: try float32 (VAR_SPACES_DTYPE=float32)" in words
+
+
+class SecondPass(PlainSession):
+    """The first pass of a scale is fine, the second is not."""
+
+    def predict(self, scale, tokens, draw):
+        raw = self.run.logits(self.run.advance(scale, tokens))
+        first = draw(raw)
+        draw(raw * (math.nan if scale == 1 else 1), part=1)
+        return first
+
+
+def test_a_later_pass_of_a_scale():
+    events, words = until_it_ends(tiny.setup(decoding=SimpleNamespace(session=SecondPass)))
+    assert [event.scale for event in events] == [0]
+    assert words.startswith("Scale 2 of ")
 
 
 def test_a_strength_that_overflows():

@@ -8,12 +8,20 @@ import torch
 from tests import tiny
 from var_spaces import cpu
 from var_spaces.decoding.loop import pixels
-from var_spaces.decoding.loop.pixels import decode
+from var_spaces.decoding.loop.pixels import decode, to_uint8
 
 
 def latents(count):
     torch.manual_seed(0)
     return torch.randn(count, tiny.shared()[0].latent_dim, 4, 4)
+
+
+def test_pixels_are_rounded_to_the_nearest_and_stay_in_their_range():
+    levels = torch.arange(256.0)
+    for off in (-0.4, 0.0, 0.4):
+        images = ((levels + off) / 127.5 - 1).expand(1, 3, 1, 256)
+        assert (to_uint8(images)[0, 0, :, 0] == levels.numpy()).all()
+    assert to_uint8(torch.tensor([-3.0, 3.0]).expand(1, 3, 1, 2))[0, 0, :, 0].tolist() == [0, 255]
 
 
 @torch.no_grad()

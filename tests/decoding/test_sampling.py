@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from var_spaces.decoding.base import guide
+from var_spaces.decoding.guidance.flexvar import FlexGuidance
 from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.sampling import top_k_top_p
-from var_spaces.decoding.sampling.bits import filter_pair
+from var_spaces.decoding.sampling.bits import BitSampling, filter_pair
 from var_spaces.decoding.sampling.flexvar import FlexSampling
 from var_spaces.decoding.sampling.per_scale import ScaleSampling
 from var_spaces.decoding.sampling.top_k_top_p import (
@@ -118,8 +119,21 @@ def test_flexvar_is_greedy_on_maps_that_its_public_code_does_not_list():
     assert flexvar_draws(sides, drawn=()) == list(range(1, 17))
 
 
+def test_of_maps_that_are_not_square_flexvar_looks_at_the_longer_side():
+    schedule = ScaleSchedule(((1, 1), (4, 8), (8, 20), (20, 8)))
+    guidance = FlexGuidance(scale=3.0, max_side=16)
+    assert [guidance.weight(k, schedule) for k in range(4)] == [0, 1, 3, 3]
+    logits, noise = torch.tensor([[[1.0, 2.0, 0.0]]]), torch.tensor([[[0.0, 0.0, 9.0]]])
+    sampling = FlexSampling(top_k=0, top_p=0)
+    drawn = [sampling.sample(logits, lambda *_: noise, k, schedule).ids.item() for k in range(4)]
+    assert drawn == [2, 2, 1, 1]
+
+
 def test_entropy_is_in_nats():
+    """Of a token, whose bits are draws of their own."""
     assert TopKTopP().entropy(torch.zeros(1, 2, 8)) == pytest.approx(2.0794, abs=1e-4)
+    bits = torch.tensor([[0.0, 0.0], [0.0, 0.0], [60.0, 0.0]]).expand(1, 4, 3, 2)
+    assert BitSampling().entropy(bits) == pytest.approx(2 * 0.6931, abs=1e-4)
 
 
 def test_linear_guidance_grows_with_the_scale():
@@ -151,6 +165,12 @@ def test_a_draw_among_the_largest_is_that_among_all(top_k, top_p, temperature):
     drawn = draw_among_top(logits, noise, top_k, top_p, temperature)
     assert torch.equal(drawn.ids, want)
     assert torch.equal(drawn.logits(), filtered)
+
+
+def test_of_equal_marks_the_first_code_is_drawn():
+    logits, noise = torch.tensor([[[0.0, 3.0, 1.0, 2.0]]]), torch.tensor([[[9.0, 0.0, 2.0, 1.0]]])
+    drawn = draw_among_top(logits, noise, 3, 0.0)
+    assert drawn.ids.item() == draw_ids(filter_top_k_top_p(logits, 3), noise).item() == 1
 
 
 @pytest.mark.parametrize("far", [False, True])

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from tests import tiny
 from tests.cache.policies import small
-from tests.searching import ON, calls
+from tests.searching import ON, Redness, calls
 from var_spaces import methods
 from var_spaces.decoding.loop import run as loop
+from var_spaces.decoding.loop.noise import SeededNoise
 from var_spaces.decoding.search import selection
 from var_spaces.decoding.search.best_of_n import BestOfN
 from var_spaces.decoding.search.importance import ImportanceSampling
@@ -107,6 +108,71 @@ def test_history_reaches_potentials():
         drawn(decoding, (0,))
         count[kind] = len(calls)
     assert count == {"value": 3, "diff": 5, "sum": 7, "max": 7}
+
+
+def rewarding(monkeypatch, score):
+    """The reward of these tests gives other numbers."""
+    monkeypatch.setattr(Redness, "load", lambda self, asked, device: score)
+
+
+def test_history_is_that_of_each_survivor(monkeypatch):
+    """Of two images whose candidates were chosen and repeated."""
+    given, seen = [], []
+
+    def score(images, which):
+        given.append(100.0 * len(given) + torch.arange(len(images)))  # every number once
+        return given[-1]
+
+    def equal(kind, now, history, strength, top=1):
+        seen.append((now.tolist(), history.tolist()))
+        return torch.zeros_like(now)
+
+    rewarding(monkeypatch, score)
+    monkeypatch.setattr(selection, "potential", equal)
+    places = {"cluster_scales": (1,), "resample_scales": (3, 5), "sizes": (3, 3, 2, 2)}
+    events, _ = drawn(TTSVAR(potential="sum", **places, **ON))
+    looks, rows = iter(seen), [[]] * 6
+    for event, numbers in zip(events[: LAST + 1], given, strict=True):
+        numbers, size = numbers.tolist(), len(rows) // 2
+        if event.scale in (3, 5):
+            for own in (slice(0, size), slice(size, None)):
+                assert next(looks) == (numbers[own], rows[own])
+        rows = [[*row, number] for row, number in zip(rows, numbers, strict=True)]
+        if event.candidates:
+            rows = [rows[c.image * size + kept] for c in event.candidates for kept in c.kept]
+    assert next(looks, None) is None
+
+
+def test_a_reward_is_told_what_each_image_was_asked_to_show(monkeypatch):
+    told = []
+    rewarding(monkeypatch, lambda images, which: told.append(which) or torch.zeros(len(images)))
+    drawn(BestOfN(candidates=2, reward="test-redness"), (4, 5))
+    assert told == [[0, 0, 1, 1]]
+
+
+def test_what_has_no_number_is_never_the_best(monkeypatch):
+    rewarding(monkeypatch, lambda images, which: torch.tensor([0.1, math.nan, 0.3, 0.2]))
+    events, _ = drawn(BestOfN(candidates=4, reward="test-redness"), (0,))
+    assert events[LAST].candidates[0].kept == (2,)
+
+
+def test_a_reward_of_another_shape_is_named(monkeypatch):
+    rewarding(monkeypatch, lambda images, which: torch.zeros(len(images), 1))
+    with pytest.raises(VarSpacesError, match=r"'test-redness' gave \(3, 1\) numbers for 3 images"):
+        drawn(BestOfN(candidates=3, reward="test-redness"), (0,))
+
+
+def test_no_noise_is_used_twice(monkeypatch):
+    """That of a selection is none that tokens were drawn with."""
+    used, plain = [], SeededNoise.gumbel
+
+    def gumbel(self, rows, scale, part, *sizes):
+        used.extend((row, scale, part) for row in rows)
+        return plain(self, rows, scale, part, *sizes)
+
+    monkeypatch.setattr(SeededNoise, "gumbel", gumbel)
+    drawn(ImportanceSampling(candidates=2, reward="test-redness"), (0,))
+    assert len(set(used)) == len(used)
 
 
 def test_a_search_is_the_same_for_an_image_alone():
@@ -209,6 +275,29 @@ def test_every_cluster_has_its_representative(clusters, seed):
 
 def test_equal_images_can_be_clustered():
     assert selection.representatives(torch.zeros(4, 3), 2).tolist() == [0, 0]
+
+
+def test_a_cluster_that_nobody_is_in_takes_the_image_closest_to_it():
+    vectors = torch.tensor([[0.0], [5.0], [5.0], [5.0], [5.0], [5.0]])
+    assert sorted(selection.representatives(vectors, 3).tolist()) == [0, 1, 1]
+
+
+def test_the_best_of_several_starts_counts(monkeypatch):
+    points = torch.randn(60, 2, generator=torch.Generator().manual_seed(4))
+
+    def inertia() -> float:
+        labels, centres = selection.k_means(points, 8)
+        return (points.double() - centres[labels]).square().sum().item()
+
+    best = inertia()
+    monkeypatch.setattr(selection, "RESTARTS", 1)
+    assert best < inertia()
+
+
+def test_importance_sampling_needs_a_scale_after_its_last_selection():
+    ImportanceSampling().check_schedule(ScaleSchedule.square(range(1, 7)))
+    with pytest.raises(VarSpacesError, match="5 scales are too few to resample between"):
+        ImportanceSampling().check_schedule(ScaleSchedule.square(range(1, 6)))
 
 
 def test_a_search_goes_by_its_own_parameters():

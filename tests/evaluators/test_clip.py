@@ -15,6 +15,7 @@ from tests.evaluators.clips import CONFIG, write_clip
 from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.clip import ClipScorer, embedded
 from var_spaces.evaluators.folder import EVALUATORS
+from var_spaces.evaluators.pixels import as_batch
 
 PROMPTS = ["a red apple on a blue background", "two cats", "", "a " * 80 + "bus"]
 
@@ -79,6 +80,18 @@ def test_a_prompt_is_read_once(scorer, monkeypatch):
     assert torch.equal(scorer.texts(["a dog", "a cat"]), first[[1, 0]])
 
 
+def test_the_oldest_prompts_are_forgotten(scorer, monkeypatch):
+    """What is remembered is bounded; a call that asks for more still gets all."""
+    read, plain = [], scorer.network.encode_text
+    monkeypatch.setattr("var_spaces.evaluators.clip.KEPT_PROMPTS", 2)
+    monkeypatch.setattr(scorer.network, "encode_text", lambda ids: read.append(1) or plain(ids))
+    assert len(scorer.texts(["a cat", "a dog", "a bus"])) == 3
+    scorer.texts(["a dog", "a bus"])
+    assert len(read) == 1
+    scorer.texts(["a cat"])
+    assert len(read) == 2
+
+
 def test_a_prompt_does_not_depend_on_its_company(scorer, folder):
     alone = ClipScorer(folder).texts(["a cat"])
     torch.testing.assert_close(scorer.texts([*PROMPTS, "a cat"])[-1:], alone)
@@ -93,6 +106,14 @@ def test_every_kind_of_picture(scorer):
     for wrong in ([np.zeros((4, 4))], torch.zeros(1, 3, 4, 4).int(), torch.zeros(3, 4, 4)):
         with pytest.raises(VarSpacesError, match=r"Images|picture"):
             scorer.images(wrong)
+
+
+def test_resized_pictures_stay_in_their_range():
+    """A cubic overshoots at edges."""
+    edges = (torch.arange(8) // 4 * 2.0 - 1).expand(1, 3, 8, 8)
+    found = as_batch(edges, 32)
+    assert found.shape == (1, 3, 32, 32)
+    assert (found.min(), found.max()) == (-1, 1)
 
 
 def test_gradients_reach_the_pixels(scorer):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -188,6 +190,18 @@ def test_the_parser_knows_things_by_their_shape():
     found = score(some, embedded_parser()(images))
     assert found[OVERALL]["accuracy"] > 0.94
     assert min(row["accuracy"] for row in found.values()) >= 0.8
+
+
+def test_how_sure_the_parser_is_counts_that_nothing_may_be_there():
+    """Of the place where a thing is likeliest."""
+    concept, style = torch.zeros(1, 5, 3), torch.zeros(1, 5, 2)
+    concept[..., 1:] = -50  # the first is nothing
+    concept[0, 3, 1], style[0, 3, 1] = 0, math.log(3)
+    parser = SceneParser.__new__(SceneParser)
+    parser.card, parser.device = {"concepts": "ab", "styles": "cd"}, torch.device("cpu")
+    parser.network = lambda images: SimpleNamespace(concept=concept, style=style)
+    found = parser.surest(torch.zeros(1, 3, 8, 8))
+    assert found == {"concept": ("a", pytest.approx(0.5)), "style": ("d", pytest.approx(0.75))}
 
 
 def test_colours_that_are_asked_for_can_be_seen():

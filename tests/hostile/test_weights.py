@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import random
 import struct
 import zipfile
 
@@ -16,6 +18,7 @@ from safetensors.torch import load_file, save, save_file
 from tests.hostile.fuzz import bounded, examples
 from var_spaces.cli import main
 from var_spaces.errors import VarSpacesError
+from var_spaces.zoo import weight_files as weight_files_module
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.locate import MAX_INDEX_BYTES, indexed_names, weight_files
@@ -181,6 +184,36 @@ def test_archives_are_bounded(tmp_path):
         assert "no archive as torch writes them" in refusal(read_state, [path])
     (tmp_path / "b.pth").write_bytes(b"PK\x03\x04" + bytes(100))
     assert "damaged" in refusal(read_state, [tmp_path / "b.pth"])
+
+
+def test_every_part_of_an_archive_is_looked_at(tmp_path, monkeypatch):
+    """Packed, one over the other, too large beside the numbers, or too many."""
+    path, packed, doubled = (tmp_path / name for name in ("a.pth", "b.pth", "c.pth"))
+    path.write_bytes(torch_file(STATE))
+    assert set(read_state([path])) == set(STATE)
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data/0", random.Random(0).randbytes(100))
+    with zipfile.ZipFile(doubled, "w") as archive:
+        archive.writestr("a/data/0", bytes(4000))
+        again = copy.copy(archive.filelist[0])
+        again.filename = "a/data/1"
+        archive.filelist.append(again)
+    for refused in (packed, doubled):
+        assert "no archive as torch writes them" in refusal(read_state, [refused])
+    for name, most in (("MAX_PICKLED", 20), ("MAX_TENSORS", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(weight_files_module, name, most)
+            assert "no archive as torch writes them" in refusal(read_state, [path])
+
+
+def test_tensors_of_all_files_together_are_bounded(tmp_path, monkeypatch):
+    files = [tmp_path / f"{n}.safetensors" for n in range(2)]
+    for n, path in enumerate(files):
+        save_file({f"{n}{key}": torch.ones(1) for key in "abc"}, path)
+    assert len(read_state(files)) == 6
+    monkeypatch.setattr(weight_files_module, "MAX_TENSORS", 5)
+    assert len(read_state(files[:1])) == 3
+    assert "more than 5 tensors" in refusal(read_state, files)
 
 
 def test_indexes_are_bounded(tmp_path):

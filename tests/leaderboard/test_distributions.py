@@ -8,8 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
+from leaderboard.metrics import frechet as frechet_module
+from leaderboard.metrics import mind
 from leaderboard.metrics.cmmd import Cmmd
-from leaderboard.metrics.frechet import Frechet, frechet
+from leaderboard.metrics.frechet import Frechet, frechet, unbiased
 from leaderboard.metrics.inception_score import InceptionScore
 from leaderboard.metrics.kid import Kid, contributions
 from leaderboard.metrics.mind import Mind
@@ -54,6 +56,25 @@ def test_bias_of_small_n_is_about_what_theory_says():
     expected = d / n + d * (d + 1) / (4 * n)  # of the means, and of the covariances to 2nd order
     assert value == pytest.approx(expected, rel=0.3)
     assert np.mean([f.details["bias"] for f in found]) == pytest.approx(value, rel=0.6)
+
+
+def test_bias_is_read_off_a_line_over_sets_of_half_the_images_and_more():
+    sizes = []
+
+    def distance(index):
+        sizes.append(len(set(index.tolist())))
+        return 3 + 7 / len(index)
+
+    assert unbiased(distance, 100) == pytest.approx(3)
+    assert (sizes[0], sizes[-1]) == (50, 100) and sizes == sorted(sizes)
+
+
+def test_the_interval_of_kid_knows_that_subsets_were_chosen():
+    """Two small ones of many images say little."""
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=(400, 4)), random.normal(size=(400, 4)) + 0.4
+    few, many = (Kid(subsets=n, subset_size=10).score(x, real(y)) for n in (2, 200))
+    assert few.high - few.low > 2 * (many.high - many.low)
 
 
 def test_kid():
@@ -116,6 +137,16 @@ def test_mind():
     assert "directions=1024 seed=2605" in Mind().identity(9, None)
 
 
+def test_an_interval_that_takes_too_long_is_left_out(monkeypatch):
+    x, known = RANDOM.normal(size=(7, 4)), real(RANDOM.normal(size=(5, 4)))
+    for module, metric in ((mind, Mind(directions=3)), (frechet_module, Frechet())):
+        whole = metric.score(x, known)
+        monkeypatch.setattr(module, "MAX_WORK", 1)
+        found = metric.score(x, known)
+        assert (found.value, found.low, found.high) == (whole.value, None, None)
+        assert whole.low < whole.high
+
+
 def test_cmmd():
     x, y = RANDOM.normal(size=(6, 5)), RANDOM.normal(size=(8, 5)) + 1
 
@@ -143,3 +174,6 @@ def test_inception_score():
     sure = InceptionScore(splits=1).score(1000 * np.eye(4), None)
     assert sure.value == pytest.approx(4)
     assert InceptionScore(splits=10).score(1000 * np.eye(4), None).value == pytest.approx(1)
+    sorted_ = 1000 * np.eye(4).repeat(25, axis=0)  # by class: every split holds one
+    assert InceptionScore(splits=4).score(sorted_, None).value == pytest.approx(1)
+    assert InceptionScore(splits=4, shuffle=True).score(sorted_, None).value > 3

@@ -160,7 +160,7 @@ def test_imgedit_judge(networks, context, monkeypatch):
 
 
 def test_spellings():
-    assert spellings("Yes") == ("yes", "Yes", " yes", " Yes")
+    assert spellings("Yes") == spellings(" YES ") == ("yes", "Yes", " yes", " Yes")
     assert spellings("four") == ("four", "Four", " four", " Four", "4", " 4")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from leaderboard.item import Item
-from leaderboard.metrics.base import Cost
+from leaderboard.metrics.base import Context, Cost
 from leaderboard.metrics.bootstrap import mean_interval, resampled_means, spread_interval
 from leaderboard.metrics.clip_score import ClipScore, cosines
 from leaderboard.metrics.codebook_use import CodebookUse
@@ -23,6 +23,8 @@ from leaderboard.metrics.lpips import JudgeDistance
 from leaderboard.metrics.machine import PeakMemory, Throughput
 from leaderboard.metrics.psnr import Psnr
 from leaderboard.metrics.ssim import Ssim
+from leaderboard.metrics.style import StyleClipT
+from leaderboard.metrics.subject import SubjectClipT
 from leaderboard.metrics.token_agreement import TokenAgreement
 from tests.leaderboard.measured import batch
 from var_spaces import methods
@@ -132,6 +134,19 @@ def test_clip_score_as_published(context):
     assert methods.dump(usual) == {"name": "clip-score", "extractor": "embedded-clip"}
 
 
+def test_captions_that_say_the_opposite_score_nothing():
+    class Opposite:
+        def __call__(self, images):
+            return np.ones((len(images), 3))
+
+        def texts(self, texts):
+            return -np.ones((len(texts), 3))
+
+    context, drawn = Context("cpu", _networks={"embedded-clip": Opposite()}), batch(2)
+    for look in (ClipScore().measure, StyleClipT().numbers, SubjectClipT().numbers):
+        assert look(drawn, context).tolist() == [0, 0]
+
+
 def test_accuracies(context):
     """On real pictures of the judge's own data, with right and with wrong labels."""
     from leaderboard.references.atlas import AtlasScenes
@@ -174,7 +189,7 @@ def test_costs(context):
     assert Latency().measure(drawn, context).tolist() == [[pytest.approx(100), 3]] * 3
     times = np.stack([np.arange(101.0), np.ones(101)], 1)
     latency = Latency().score(np.concatenate([times, [[999, 8]]]), None)
-    assert (latency.value, latency.details["p95"], latency.details["batch"]) == (50, 95, 1)
+    assert (latency.value, latency.details) == (50, {"batch": 1, "p5": 5, "p95": 95})
     sizes = [batch(4, cost=Cost(2.0, (1, 1), (1, 1))), batch(1, cost=Cost(9.0, (1, 1), (1, 1)))]
     seen = np.concatenate([Throughput().measure(b, context) for b in sizes])
     assert Throughput().score(seen, None).value == pytest.approx(2)
@@ -192,7 +207,13 @@ def test_intervals_cover():
     assert low < values.mean() < high
     assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.2)
     assert mean_interval(values) == (low, high)
+    means = resampled_means(values)
+    assert ((low <= means) & (means <= high)).mean() == pytest.approx(0.95, abs=0.003)
     assert len(resampled_means(values, 37)) == 37
+    two = iter((1.0, 3.0))  # their deviation is the root of 2
+    assert spread_interval(5, lambda _: next(two), 9, 2) == pytest.approx(
+        (2.2281, 7.7719), abs=1e-3
+    )
     low, high = spread_interval(values.mean(), lambda i: values[i].mean(), 400, 200)
     assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.25)
 

@@ -71,6 +71,12 @@ def test_pie_bench(data):
     assert PieKeptPsnr().measure(batch, Context(device="cpu"))[0] < 50
 
 
+def test_a_mask_of_everything_leaves_nothing_that_could_be_lost(data):
+    write_pie(data, mask=[0, 512 * 512])
+    batch = batch_of("pie-bench", PIXELS[1:])
+    assert PieKeptPsnr().measure(batch, Context(device="cpu")).tolist() == [50]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

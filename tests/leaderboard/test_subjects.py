@@ -121,6 +121,16 @@ def test_scores_are_of_one_group(context, atlas, items):
     assert set(sizes) == {1, 4}
 
 
+def test_diversity_is_seen_through_the_network_that_is_named(items):
+    class Network:
+        def distance(self, one, two):
+            return np.full(len(one), 7.0)
+
+    context = Context("cpu", _networks={"lpips-alex": Network()})
+    seeds = batch([items[0]] * 2, np.zeros((2, 8, 8, 3), np.uint8))
+    assert PromptDiversity(extractor="lpips-alex").numbers(seeds, context).tolist() == [7, 7]
+
+
 def test_diversity_of_the_seeds_of_a_prompt(context, atlas, items):
     """The plain pictures of the class do not count."""
     shown = drawn(

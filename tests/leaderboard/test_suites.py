@@ -79,6 +79,15 @@ def test_relations():
     assert relations(box(0, 0), box(0, 0)) == set()
 
 
+def test_relations_leave_a_tenth_of_both_sizes_and_ask_for_half_of_the_way():
+    """As published. A box of 10 beside one of 30: 4 of the way are taken off."""
+    small, large = box(0, 0), lambda centre: box(centre - 15, -10, 30)
+    assert relations(small, large(5 + 4)) == set()
+    assert relations(small, large(5 + 7)) == set()  # 3 of 7 are left
+    assert relations(small, large(5 + 9)) == {"left of"}  # 5 of 9 are
+    assert relations(large(5 + 9), small) == {"right of"}
+
+
 def found(*objects):
     return [Detected(name, at, colour) for name, at, colour in objects]
 
@@ -104,6 +113,12 @@ def test_geneval_clauses():
     wrong = {"include": [two["include"][0], {**two["include"][1], "position": ["above", 0]}]}
     assert reasons(found(dog, cat), wrong) == ["cat is not above its target"]
     assert len(reasons(found(cat), place)) == 2
+    # of several every one counts
+    white = {"include": [{"class": "dog", "count": 2, "color": "white"}]}
+    other = ("dog", box(200, 0), "white")
+    assert reasons(found(dog, other), white) == ["2 white dog expected, 1 found"]
+    beside = {"include": [{"class": "dog", "count": 2}, place["include"][1]]}
+    assert reasons(found(dog, other, cat), beside) == ["cat is not right of its target"]
 
 
 def test_geneval_is_the_mean_of_tasks(tmp_path):
@@ -142,6 +157,7 @@ def test_dpg_dependencies():
     assert share_of_yes(questions, [True, True, True, True]) == 1
     assert share_of_yes(questions, [False, True, True, True]) == 0.25
     assert share_of_yes(questions, [True, False, True, True]) == 0.5
+    assert share_of_yes(questions[1:2], [True]) == 0  # nobody asked whether its parent is there
 
 
 def test_dpg_file(tmp_path):

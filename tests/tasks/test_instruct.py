@@ -200,6 +200,12 @@ def test_combined_logits():
     assert rule.rows(schedule) == ("full", "null", "no-picture")
     guided = rule.combine({"full": full, "null": null, "no-picture": blind}, 0, schedule)
     torch.testing.assert_close(guided, full + 2 * (full - null) + (full - blind))
+    several = methods.parse(
+        "guidance", {"name": "words-and-picture", "scale": 1, "picture": (1, 3)}
+    )
+    assert several.rows(schedule) == ("full", "no-picture")
+    guided = several.combine({"full": full, "no-picture": blind}, 1, schedule)
+    torch.testing.assert_close(guided, full + 2 * (full - blind))
 
 
 @pytest.mark.parametrize(

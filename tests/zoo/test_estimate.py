@@ -13,7 +13,7 @@ from var_spaces.schedule import ScaleSchedule
 from var_spaces.zoo import fitting
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.duration import gpu_seconds
-from var_spaces.zoo.estimate import estimate
+from var_spaces.zoo.estimate import Estimate, estimate
 from var_spaces.zoo.fitting import report, what_fits
 from var_spaces.zoo.residency import ZOO, Residency
 
@@ -66,6 +66,14 @@ def test_kv_bytes_of_every_strategy_are_those_of_a_run(use_tiny_models, decoding
     spec, _ = api.make_spec("tiny-var", cache=cache, count=2, guidance=2.0, decoding=decoding)
     events = list(api.stream(spec, previews=False, device="cpu"))
     assert list(found.kv) == [event.kv_bytes for event in events if isinstance(event, ScaleDone)]
+
+
+def test_what_is_needed_at_once():
+    """Decoder and activations never meet; a search decodes beside its largest cache."""
+    parts = {"weights": {"a": 7, "b": 3}, "kv": (50, 30), "kv_peak": 60}
+    assert Estimate(**parts, activations=5, decoder=40).total == 10 + 30 + 40
+    assert Estimate(**parts, activations=15, decoder=40).total == 10 + 60 + 15
+    assert Estimate(**parts, activations=15, decoder=40, searches=True).total == 10 + 50 + 40
 
 
 def test_fewer_blocks_need_fewer_bytes():

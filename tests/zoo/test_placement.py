@@ -15,6 +15,7 @@ from var_spaces import api
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 from var_spaces.tasks.run import run
+from var_spaces.zoo import placement
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.checkpoints import load_module
 from var_spaces.zoo.estimate import block_bytes, weight_bytes
@@ -68,6 +69,14 @@ def test_what_fits_nowhere_is_refused(rooms):
 )
 def test_bad_lists_are_one_line(text, reason):
     with pytest.raises(VarSpacesError, match=reason):
+        resolve(text)
+
+
+@pytest.mark.parametrize("text", ["cpu,cuda:0", "cuda:0,cpu,cuda:1", "cuda:0,mps", "mps,cuda,cpu"])
+def test_places_that_compute_come_first_and_are_of_one_kind(monkeypatch, text):
+    monkeypatch.setattr(placement, "_check", lambda name: None)  # all of them are here
+    assert len(resolve("cuda:0=9,cuda:1,cpu,disk").places) == 4
+    with pytest.raises(VarSpacesError, match="Places of one kind that compute come first"):
         resolve(text)
 
 

@@ -105,6 +105,36 @@ def test_relations_are_said_both_ways(atlas):
     assert len(ways) >= 3
 
 
+@pytest.mark.parametrize(
+    ("places", "relation"),
+    [
+        (((0.25, 0.4), (0.75, 0.5)), "left of"),
+        (((0.4, 0.25), (0.5, 0.75)), "above"),
+        (((0.25, 0.4), (0.75, 0.6)), None),  # nobody would agree
+        (((0.4, 0.25), (0.6, 0.75)), None),
+        (((0.35, 0.5), (0.64, 0.5)), None),
+    ],
+)
+def test_what_stands_aslant_or_close_is_in_no_relation(atlas, places, relation):
+    objects = (
+        Object(name, "soft", cx=cx, cy=cy, size=0.2)
+        for name, (cx, cy) in zip(("dog", "bus"), places, strict=True)
+    )
+    scene = Scene("white", tuple(objects))
+    found = {sure(atlas).caption(scene, 0, i).relation for i in range(30)}
+    assert found == {None, relation}
+
+
+def test_places_are_said_where_they_are_clear():
+    for across, column in ((0.3, "left"), (0.7, "right")):
+        for down, row in ((0.3, "top"), (0.7, "bottom")):
+            assert module.place_of(Object("dog", "soft", cx=across, cy=down)) == f"{row} {column}"
+        assert module.place_of(Object("dog", "soft", cx=across, cy=0.5)) is None
+        assert module.place_of(Object("dog", "soft", cx=0.5, cy=across)) is None
+    for at in (0.4, 0.6):
+        assert module.place_of(Object("dog", "soft", cx=at, cy=at)) == "middle"
+
+
 def test_equal_objects_are_counted(atlas):
     objects = tuple(
         Object("butterfly", "soft", cx=x, cy=0.3, size=0.4, tint="pink") for x in (0.2, 0.5, 0.8)

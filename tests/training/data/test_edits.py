@@ -15,12 +15,14 @@ from var_spaces.errors import VarSpacesError
 from var_spaces.evaluators.claims import Facts, Seen
 from var_spaces.evaluators.edits import PAIRS, Pair, done, kept_psnr, kept_ssim, nearer, read_pairs
 from var_spaces.training.data.atlas import Atlas
+from var_spaces.training.data.captions import Choices
 from var_spaces.training.data.edits import WEIGHTS, EditSampler, never_trained, render_edits
 from var_spaces.training.data.frozen_edits import PER_SPLIT, make_pairs, pictures_of
-from var_spaces.training.data.instructions import JOINTS, WORDINGS
+from var_spaces.training.data.instructions import JOINTS, WORDINGS, Speaker
 from var_spaces.training.data.operations import OPERATIONS
 from var_spaces.training.data.recipes import COMPOSED, COMPOSED_WIDE
-from var_spaces.training.data.scene import Scene
+from var_spaces.training.data.scene import Object, Scene
+from var_spaces.training.data.words import PLACES
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,31 @@ def test_each_operation_does_what_its_name_says(drawn):
         }
         assert changed <= allowed.get(edit.operation, set())
         assert (old.background != new.background) == (edit.operation == "background")
+        if edit.operation in ("enlarge", "shrink"):
+            (one,), (two,) = old.objects, new.objects
+            assert (one.size < two.size) == (edit.operation == "enlarge")
+        if edit.operation == "replace":
+            come = edit.changed[-1].concept
+            assert come not in {item.concept for item in old.objects}
+
+
+def test_a_thing_is_named_so_that_it_is_no_other():
+    """By colour, then by place; what neither tells apart is not spoken of."""
+    choose, speaker = Choices([2**32 - 1] * 99), Speaker({}, 0)
+
+    def key(cx, tint=None):
+        return Object("key", "flat", cx=cx, cy=0.25, size=0.3, tint=tint)
+
+    left, right, middle = key(0.25, "red"), key(0.75, "red"), key(0.5, "red")
+    for others, said in (
+        ((), "the key"),
+        ((key(0.75, "blue"),), "the red key"),
+        ((right,), "the red key" + " " + PLACES["top left"][-1]),
+        ((key(0.26, "red"),), None),
+    ):
+        assert speaker.the(left, [Scene("white", (left, *others))], choose) == said
+        assert speaker.the(left, [Scene("white", (left,)), Scene("white", others)], choose) == said
+    assert speaker.the(middle, [Scene("white", (middle, right))], choose) is None  # nowhere clearly
 
 
 def test_wordings():
@@ -167,6 +194,9 @@ def test_done():
     assert not done(recolour, Facts((replace(DOG, place="top left", colour="blue"),), white))
     restyle = _pair("restyle", [CAT], [replace(CAT, style="soft")])
     assert not done(restyle, Facts((CAT,), white))
+    swap = _pair("replace", [CAT], [replace(DOG, place="top left")])
+    for colour in (None, "blue"):  # its own was asked for, which the parser may call by a name
+        assert done(swap, Facts((replace(DOG, place="top left", colour=colour),), white))
     move = _pair("move", [CAT], [replace(CAT, place="middle")])
     assert not done(move, Facts((CAT, replace(CAT, place="middle")), white))
     ground = _pair("background", [CAT], [CAT], "white", "pink")

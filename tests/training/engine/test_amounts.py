@@ -85,6 +85,8 @@ class Parts:
         ({"size": [0.5]}, "must be a list of 2 values, each a number"),
         ({"images": 0}, "images = 0 is out of range: allowed is at least 64"),
         ({"most": 4}, "most = 4 is out of range: allowed is at most 3"),
+        ({"most": True}, "most = 'True' must be a whole number"),
+        ({"size": [True, 1]}, "must be a list of 2 values, each a number"),
     ],
 )
 def test_every_value_of_a_list_is_looked_at(values, said):

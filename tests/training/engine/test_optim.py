@@ -42,13 +42,30 @@ def test_muon_steps_have_adams_size_and_cover_kernels():
     assert 0.6 * ADAM_RMS < kernel.square().mean().sqrt() < 1.4 * ADAM_RMS
 
 
-def test_groups_cover_every_parameter_once():
+def test_muon_makes_a_mixture_of_gradient_and_average_orthogonal():
+    """Nesterov's momentum as published, decoupled decay, and a step of Adam's size."""
+    torch.manual_seed(0)
+    matrix, average, want = nn.Parameter(torch.ones(8, 16)), torch.zeros(8, 16), torch.ones(8, 16)
+    group = {"params": [matrix], "rule": "muon", "weight_decay": 0.1}
+    optimizer = MuonAdamW([group], lr=0.5, momentum=0.9)
+    for _ in range(3):
+        matrix.grad = torch.randn(8, 16)
+        average = 0.9 * average + 0.1 * matrix.grad
+        ahead = 0.1 * matrix.grad + 0.9 * average
+        want = want * (1 - 0.5 * 0.1) - 0.5 * ADAM_RMS * 16**0.5 * orthogonalise(ahead[None])[0]
+        optimizer.step()
+    torch.testing.assert_close(matrix.detach(), want)
+
+
+def test_groups_cover_every_trained_parameter_once():
+    """Matrices of a few rows are no matrices to Muon."""
     model = nn.Sequential(
         nn.Linear(16, 16), nn.LayerNorm(16), nn.Embedding(9, 16), nn.Conv2d(8, 8, 3)
     )
+    model.append(nn.Linear(16, 7)).append(nn.Linear(16, 16).requires_grad_(False))
     groups = matrix_groups(model, keep_adamw=("2.",))
     ids = [id(p) for group in groups for p in group["params"]]
-    assert sorted(ids) == sorted(id(p) for p in model.parameters())
+    assert sorted(ids) == sorted(id(p) for p in model.parameters() if p.requires_grad)
     assert [p.shape for p in groups[0]["params"]] == [(16, 16), (8, 8, 3, 3)]
 
 

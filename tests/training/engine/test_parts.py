@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from var_spaces.training.engine.budget import Budget
 from var_spaces.training.engine.config import TrainConfig
 from var_spaces.training.engine.curriculum import Curriculum
 from var_spaces.training.engine.recipe import Recipe, Turn
-from var_spaces.training.engine.trainer import Trainer, in_bfloat16
+from var_spaces.training.engine.trainer import Trainer, in_bfloat16, main_loss
 
 CPU = torch.device("cpu")
 
@@ -122,6 +123,62 @@ def test_every_turn_updates_its_own_groups_only(tmp_path):
     assert style["lr"] == pytest.approx(0.5 * content["lr"])
 
 
+class Noting(Toy):
+    """Notes the images of every step and a number of torch's own generator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[tuple[int, int, float]] = []
+
+    def turns(self, step):
+        return (Turn(self.loss),)
+
+    def loss(self, model, step, start, count):
+        self.steps.append((start, count, torch.rand(()).item()))
+        loss, logs = super().loss(model, step, start, count)
+        return 1000 * loss, logs
+
+
+def noted(folder: Path, steps: int, **train) -> tuple[Noting, Trainer]:
+    recipe = Noting()
+    config = TrainConfig(batch_size=4, warmup=0.0, **train)
+    trainer = Trainer(recipe, config, Budget(steps=steps), folder, CPU, quiet=True)
+    trainer.run()
+    return recipe, trainer
+
+
+def test_every_step_has_other_images_and_other_noise(tmp_path):
+    recipe, _ = noted(tmp_path / "a", 3, log_every=2)
+    assert [(start, count) for start, count, _ in recipe.steps] == [(0, 4), (4, 4), (8, 4)]
+    assert len({noise for *_, noise in recipe.steps}) == 3
+    assert noted(tmp_path / "b", 3)[0].steps == recipe.steps
+    assert noted(tmp_path / "c", 3, seed=1)[0].steps != recipe.steps
+    rows = map(json.loads, (tmp_path / "a" / "metrics.jsonl").read_text().splitlines())
+    assert [row["step"] for row in rows if "loss" in row] == [2]
+
+
+def test_the_rate_falls_as_the_recipe_says(tmp_path):
+    noted(tmp_path, 4, log_every=1, lr=0.5, constant=0.5, final_lr=0.25)
+    rows = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    rates = [row["lr"] for row in rows if "lr" in row]
+    assert rates == pytest.approx([0.5, 0.5, 0.5, 0.5 * (1 + 0.25) / 2])
+
+
+def test_gradients_are_clipped(tmp_path):
+    recipe, _ = noted(tmp_path, 1, clip=0.25)
+    gradients = [p.grad for p in recipe.model.parameters() if p.grad is not None]
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    assert norm.item() == pytest.approx(0.25, rel=1e-3)
+
+
+@pytest.mark.parametrize(("ema", "share"), [(0.999, 0.9), (0.05, 0.95)])
+def test_a_young_average_follows_the_weights(tmp_path, ema, share):
+    """Its decay grows from 1/10 to that of the recipe."""
+    recipe, trainer = noted(tmp_path, 1, ema=ema)
+    old, new = (model.model["content"].weight for model in (Noting(), recipe))
+    torch.testing.assert_close(trainer.ema["content"].weight, old + share * (new - old))
+
+
 def test_settings_widen_with_the_progress_and_resume_in_their_stage(tmp_path):
     stages = [{"until": 0.25, "scenes": "single"}, {"until": 0.75, "scenes": "pairs"}]
     curriculum = Curriculum(Settings(), stages, ("scenes",))
@@ -154,6 +211,11 @@ def test_a_stage_changes_nothing_that_a_recipe_reads_once(changing, message):
     with pytest.raises(VarSpacesError, match=message):
         Curriculum(Settings(), stages, changing)
     assert Curriculum(Settings(), stages, ("sizes",)).at(0)[1].sizes == (3,)
+
+
+def test_the_loss_of_a_step_of_several_turns_is_their_sum():
+    assert main_loss({"loss": 3.0, "loss_style": 2.0}) == 3
+    assert main_loss({"loss_content": 1.0, "loss_style": 2.0, "lr": 9.0}) == 3
 
 
 @pytest.mark.parametrize("slow", [True, False])

@@ -196,6 +196,7 @@ def test_bundled_recipes_are_complete(name):
         ),
         ("[recipe]\nscenes = 'esy'", "Did you mean 'easy'"),
         ("[modle]\nch = 1", "Did you mean 'model'"),
+        ("stored = 'int4'", "stored is 'int4'; allowed: float16, int8"),
         ("[model", "not valid TOML"),
     ],
 )
@@ -227,7 +228,10 @@ def test_budget_and_rate():
     for wrong in ({}, {"minutes": 1, "steps": 1}, {"steps": 0}):
         with pytest.raises(VarSpacesError):
             Budget(**wrong)
+    assert Budget(steps=1).part(0.1) == Budget(steps=1)
+    assert Budget(minutes=4).part(0.5) == Budget(minutes=2)
     factors = [lr_factor(p / 100, 0.1, 0.5, 0.02) for p in range(101)]
+    assert factors[0] == 0.02  # the first step moves, too
     assert factors[5] == pytest.approx(0.5)
     assert factors[30] == 1.0
     assert factors[100] == pytest.approx(0.02)

@@ -33,6 +33,9 @@ def test_position_weights(batch):
     first_only[0] = 1
     expected = token_losses(logits, ids)[:, 0].mean()
     torch.testing.assert_close(var_loss(logits, ids, weights=first_only), expected)
+    equal = position_weights("equal", SCHEDULE).split(SCHEDULE.lengths)
+    assert [part.sum().item() for part in equal] == pytest.approx([1, 1, 1])
+    assert all(part.unique().numel() == 1 for part in equal)
 
 
 @pytest.mark.parametrize("sides", [(4,), (2, 2), (3, 3, 3, 3)])
