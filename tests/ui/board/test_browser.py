@@ -60,4 +60,11 @@ def test_filters_are_in_the_address(open_page):
     expect(page.locator("#board-table")).to_contain_text(re.compile(r"\w"))  # it has answered
     search.press("End")
     search.press_sequentially("ck")
-    expect(page).to_have_url(re.compile(r"\?tab=leaderboard&search=hack$"))
+    filtered = re.compile(r"\?tab=leaderboard&search=hack$")
+    expect(page).to_have_url(filtered)
+    page.get_by_role("tab", name="Edit").click()
+    expect(page).to_have_url(re.compile(r"\?tab=edit$"))
+    page.get_by_role("tab", name="Leaderboard").click()
+    expect(page).to_have_url(filtered)
+    page.reload()
+    expect(search).to_have_value("hack")
