@@ -47,7 +47,9 @@ def of_runs() -> set[str]:
     for spec in (edit, RunSpec(model="tiny")):
         for said in (f"Settings of run {spec.id} are back.", "The comparison is back."):
             found |= set(words.spoken(stage.restored(said, "Compare", spec)))
-    return found | set(words.spoken(onward.onward(done))) | set(words.spoken(stage.stopped()))
+    for drawn in (0.0, 1.0):
+        found |= set(words.spoken(stage.stopped(stage.line("running", "", drawn))))
+    return found | set(words.spoken(onward.onward(done)))
 
 
 @pytest.mark.parametrize("code", languages.codes())
