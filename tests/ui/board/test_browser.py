@@ -41,6 +41,7 @@ def test_from_form_to_verified_row(open_page):
     expect(page.locator("#board-requests")).to_contain_text("Verified")
     expect(page.locator(ROWS)).to_have_count(1)
     expect(page.locator(ROWS)).to_contain_text("hack(budget=0.3)")
+    expect(page.locator(f"{ROWS} th")).to_have_css("position", "sticky")  # beside what is scrolled
     expect(page.locator(ROWS)).to_contain_text("Verified")
     page.locator(".vs-pick").click()
     details = page.locator("#board-details")
