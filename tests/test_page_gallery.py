@@ -8,7 +8,8 @@ from PIL import Image
 
 from var_spaces import api
 from var_spaces.events import ScaleDone
-from var_spaces.ui.form.examples import examples
+from var_spaces.ui.form.examples import MAKERS, SCENES, examples
+from var_spaces.ui.form.scenes import scenes
 from var_spaces.ui.gallery import draw, pictures
 from var_spaces.zoo.cards import get_card
 
@@ -37,6 +38,16 @@ def test_every_class_and_style_has_a_thumbnail():
     assert (tuple(told["classes"]), tuple(told["styles"])) == (card.classes, card.styles)
     size = (draw.SMALL * len(card.classes), draw.SMALL * len(card.styles))
     assert Image.open(pictures.FOLDER / "classes.webp").size == size
+
+
+def test_what_an_example_starts_from_is_shown():
+    found = [one for task in MAKERS for one in examples(task, get_card("edit-bit")) if one.scene]
+    assert len(found) > len(SCENES)
+    places = {scene: pictures.example_tile({}, scene) for scene in SCENES}
+    assert all(pictures.example_tile(one.inputs, one.scene) in places.values() for one in found)
+    shown = np.asarray(Image.open(pictures.FOLDER / "scenes.webp").convert("RGB"), np.float64)
+    assert np.abs(np.concatenate(scenes(SCENES, draw.SIDE), 1) - shown).mean() < 4
+    assert [pictures.scene_key(scene) for scene in SCENES] == pictures.index()["scenes"]
 
 
 def test_an_example_without_a_picture_has_words_only():

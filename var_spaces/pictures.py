@@ -33,6 +33,7 @@ MAX_PIXELS = 4096 * 4096
 MAX_SCANS = 200  # of a progressive JPEG; encoders make some ten, each costs a pass over all pixels
 MAX_PROFILE = 4 << 20  # bytes of a colour profile
 BRIGHT = 128  # what a mask marks
+MAX_RATIO = 8  # of the longer to the shorter side: the shorter one still has a token at 64 px
 
 
 class Unreadable(VarSpacesError):
@@ -202,6 +203,21 @@ def check_marked(mask: np.ndarray) -> None:
         raise VarSpacesError(
             "The mask marks no region: it is dark or transparent everywhere. Paint the region in "
             "white on black, or leave the mask out."
+        )
+
+
+def check_ratio(pixels: np.ndarray, what: str = "The picture") -> None:
+    """Refuse a strip ``(H, W, ...)``: a model sees the middle of a picture, or all of it in a
+    square, and next to nothing of a strip is left there.
+
+    Raises:
+        VarSpacesError: one line that begins with ``what``.
+    """
+    height, width = pixels.shape[:2]
+    if max(height, width) > MAX_RATIO * min(height, width):
+        raise VarSpacesError(
+            f"{what} is {width}x{height} pixels, longer than {MAX_RATIO} times its other side: cut "
+            "out the part that is meant."
         )
 
 

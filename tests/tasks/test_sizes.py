@@ -117,12 +117,16 @@ def test_expansion():
             "smaller than a pixel",
         ),
         ({"task": "refine", "keep": 0}, "wants a picture that is smaller"),
+        (
+            {"task": "refine", "keep": 1, "image": source(2, 17)},
+            "The picture is 17x2 pixels, longer than 8 times its other side",
+        ),
     ],
 )
 def test_pictures_are_refused_before_any_work(settings, message):
     """When a run is asked for, not when it is drawn."""
     with pytest.raises(VarSpacesError, match=message):
-        var_spaces.stream(model="tiny-flex", image=source(64, 64), **settings)
+        var_spaces.stream(model="tiny-flex", **{"image": source(64, 64), **settings})
 
 
 def test_refinement_of_a_small_picture():

@@ -133,6 +133,7 @@ def test_stop_ends_the_run_and_keeps_what_was_drawn(open_page, gate):
     with page.expect_request("**/cancel"):
         page.locator("#generate-stop").click()
     phase(page, "stopped")
+    expect(page.locator("#generate-status")).to_contain_text("Nothing was drawn yet.")
     expect(page.locator("#generate-stop")).to_be_disabled()
     assert gate.ends()
     phase(page, "stopped")

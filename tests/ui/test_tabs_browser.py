@@ -24,6 +24,29 @@ def phase(page: Page, part: str, name: str) -> None:
     test_browser.phase(page, name, part)
 
 
+def is_open(page: Page, name: str) -> None:
+    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+
+
+def test_the_open_tab_is_in_the_address(open_page):
+    page = open_page(query="?__theme=dark")
+    show(page, "Edit")
+    page.locator("#edit-go").wait_for()
+    show(page, "Compare")
+    expect(page).to_have_url(re.compile(r"\?tab=compare&__theme=dark$"))
+    page.go_back()
+    is_open(page, "Edit")
+    page.go_back()
+    is_open(page, "Generate")
+    expect(page).to_have_url(re.compile(r"/\?__theme=dark$"))
+    page.go_forward()
+    is_open(page, "Edit")
+    page.reload()
+    page.locator("#edit-go").wait_for()
+    page.go_back()
+    is_open(page, "Generate")
+
+
 def test_an_edit_starts_from_a_picture_and_shows_both(open_page):
     page = open_page()
     show(page, "Edit")

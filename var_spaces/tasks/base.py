@@ -113,6 +113,7 @@ class Task(Part):
             is_file = isinstance(value, str | bytes | Path)
             image = pictures.read(value, what) if is_file else value
             found = pictures.READERS[cls.picture_fields()[name]](image, what)
+            pictures.check_ratio(found, what)
             hashes[name] = pictures.digest(found)
             pixels[hashes[name]] = found
         return hashes, pixels

@@ -6,7 +6,7 @@ square and resized; the result is resized back and cut to the size of the pictur
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -20,12 +20,8 @@ from var_spaces.tasks.text_to_image import Prompt
 from var_spaces.tasks.unchanged import changed, mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from var_spaces.conditioning.text_conditioning import TextConditioning
     from var_spaces.zoo.cards import Card
-
-MAX_RATIO = 8  # of the longer to the shorter side: the shorter one still has a token at 64 px
 
 
 @register
@@ -90,16 +86,6 @@ class Instruct(Task):
 
     def beside(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         return pictures[self.source]  # a result has its size
-
-    def read_pictures(self, handed: Mapping[str, Any]) -> Pictures:
-        found = super().read_pictures(handed)
-        height, width = found[self.source].shape[:2]
-        if max(height, width) > MAX_RATIO * min(height, width):
-            raise VarSpacesError(
-                f"The picture is {width}x{height} pixels, longer than {MAX_RATIO} times its other "
-                "side: cut out the part that is to be edited."
-            )
-        return found
 
     def longest_side(self, card: Card, pictures: Pictures) -> int:
         return max(pictures[self.source].shape[:2])

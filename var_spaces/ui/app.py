@@ -79,8 +79,7 @@ def build_app() -> gr.Blocks:
             for name in later:
                 places[name] = LazyRuns(name, tabs.words(name).title, partial(_task_tab, name))
             places[COMPARE] = LazyRuns(COMPARE, "Compare", build_compare, filled)
-            open_board = add_board()
-        open_board(page, holder)
+            add_board()
         add_recall(page, places, holder)
     with page.route("API", API_PAGE, show_in_navbar=False):  # no weight of the first view
         gr.HTML(API_HEADER, js_on_load="varSpaces.endpoints(element)")

@@ -22,7 +22,7 @@ from var_spaces.ui.own.present import building
 from var_spaces.ui.queue.wiring import QUICK, refusing
 
 OPEN = "open"
-_WANTED = f"(wanted) => varSpaces.sent('{{name}}') || wanted || '{OPEN}'"
+_SENT = "varSpaces.sent('{name}') || wanted"  # what another tab hands over comes first
 MOST_RUNS = 4
 _numbers = itertools.count(1)  # what was asked for before is new again
 
@@ -38,10 +38,16 @@ class Lazy:
         build: lays it out inside the current Blocks, to begin with what was read.
         read: reads the text, which comes from the browser and is to be trusted as little as any;
             empty when there is none. It raises ``VarSpacesError`` for what is refused.
+        begin: JavaScript of that text, which knows what was ``wanted`` before; "" is nothing.
     """
 
     def __init__(
-        self, name: str, title: str, build: Callable[[Any], Any], read: Callable[[str], Any]
+        self,
+        name: str,
+        title: str,
+        build: Callable[[Any], Any],
+        read: Callable[[str], Any],
+        begin: str = _SENT,
     ) -> None:
         with gr.Tab(title, id=name, elem_id=f"tab-{name}") as tab:
             self.wanted = gr.Textbox(
@@ -53,7 +59,8 @@ class Lazy:
                 with refusing(), building(name):
                     build(_begun(read, "" if wanted == OPEN else wanted or ""))
 
-        tab.select(None, self.wanted, self.wanted, js=_WANTED.format(name=name), **QUICK)
+        wanted = f"(wanted) => {begin.format(name=name)} || '{OPEN}'"
+        tab.select(None, self.wanted, self.wanted, js=wanted, **QUICK)
 
     @property
     def restored(self) -> list[gr.components.Component]:

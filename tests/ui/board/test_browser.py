@@ -41,6 +41,7 @@ def test_from_form_to_verified_row(open_page):
     expect(page.locator("#board-requests")).to_contain_text("Verified")
     expect(page.locator(ROWS)).to_have_count(1)
     expect(page.locator(ROWS)).to_contain_text("hack(budget=0.3)")
+    expect(page.locator(f"{ROWS} th")).to_have_css("position", "sticky")  # beside what is scrolled
     expect(page.locator(ROWS)).to_contain_text("Verified")
     page.locator(".vs-pick").click()
     details = page.locator("#board-details")
@@ -60,4 +61,11 @@ def test_filters_are_in_the_address(open_page):
     expect(page.locator("#board-table")).to_contain_text(re.compile(r"\w"))  # it has answered
     search.press("End")
     search.press_sequentially("ck")
-    expect(page).to_have_url(re.compile(r"\?tab=leaderboard&search=hack$"))
+    filtered = re.compile(r"\?tab=leaderboard&search=hack$")
+    expect(page).to_have_url(filtered)
+    page.get_by_role("tab", name="Edit").click()
+    expect(page).to_have_url(re.compile(r"\?tab=edit$"))
+    page.get_by_role("tab", name="Leaderboard").click()
+    expect(page).to_have_url(filtered)
+    page.reload()
+    expect(search).to_have_value("hack")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from var_spaces import api
 from var_spaces.errors import VarSpacesError
@@ -115,6 +116,15 @@ def test_as_many_pictures_as_the_lesson_takes(folder, pictures):
     for given, said in (((), "one to 5 pictures"), (pictures * 2, "6 pictures are too many")):
         view = list(learn(Wanted("subject", folder, given, WORDS["subject"], "tiny-t2i")))[-1]
         assert said in view.message
+
+
+def test_a_strip_is_no_picture_to_teach_from(tmp_path):
+    for name, width in (("square", 2), ("strip", 17)):
+        Image.new("RGB", (width, 2)).save(tmp_path / f"{name}.png")
+    paths = [str(tmp_path / f"{name}.png") for name in ("square", "strip")]
+    assert len(pictures.read(paths[:1], 5)) == 1
+    with pytest.raises(VarSpacesError, match="Picture 2 is 17x2 pixels, longer than 8 times"):
+        pictures.read(paths, 5)
 
 
 @pytest.mark.parametrize(

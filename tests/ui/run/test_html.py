@@ -70,6 +70,12 @@ def test_every_state_is_well_formed(view):
         assert "None" not in text
 
 
+def test_stop_says_whether_anything_was_drawn():
+    for view, said in ((running(0), "Nothing was drawn yet."), (running(1), "stays here.")):
+        assert said in stage.stopped(stage.status(view))
+    assert "Nothing was drawn yet." in stage.stopped(None)
+
+
 def test_status_says_where_the_run_is():
     said = [re.sub(r"<.*?>", "", stage.status(view)) for view in (EMPTY, running(1), VIEWS[-1])]
     assert said[0] == "Ready. Choose what to draw and press Generate."

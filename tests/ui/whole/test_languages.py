@@ -17,6 +17,8 @@ from var_spaces.ui.own.lessons import LESSONS
 from var_spaces.ui.run import cost, onward, stage
 from var_spaces.zoo.cards import cards
 
+# that gradio's own tables lack; tests/ui/whole/test_edit_browser.py sees them
+EDITOR = {"Upload an image", "select the draw tool to start"}
 KINDS = ("task", "guidance", "sampling", "cache", "decoding", "suite", "reward", "features")
 
 
@@ -47,7 +49,9 @@ def of_runs() -> set[str]:
     for spec in (edit, RunSpec(model="tiny")):
         for said in (f"Settings of run {spec.id} are back.", "The comparison is back."):
             found |= set(words.spoken(stage.restored(said, "Compare", spec)))
-    return found | set(words.spoken(onward.onward(done))) | set(words.spoken(stage.stopped()))
+    for drawn in (0.0, 1.0):
+        found |= set(words.spoken(stage.stopped(stage.line("running", "", drawn))))
+    return found | set(words.spoken(onward.onward(done)))
 
 
 @pytest.mark.parametrize("code", languages.codes())
@@ -55,7 +59,7 @@ def test_nothing_is_left_in_english(models, code):
     table = words.Table(languages.table(code))
     said = words.of_page() | words.of_methods() | words.of_glossary() | words.of_scripts()
     said |= words.of_sources() | words.of_metrics() | words.of_limits()
-    said |= of_runs() | states.of_states()
+    said |= of_runs() | states.of_states() | EDITOR
     said = {text for text in said if re.search("[A-Za-z]{3}", text)}
     missing = sorted(text for text in said if not table.knows(text) and not is_name(text))
     assert not missing, "\n".join(missing)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import gradio as gr
 
@@ -36,32 +35,16 @@ PICK = """element.addEventListener("click", (event) => {
   if (button.dataset.sort) trigger("input", { sort: button.dataset.sort });
   else trigger("select", { id: button.dataset.id });
 });"""
-# The address follows the filters, so that it can be shared; other parts of it are left out.
-ADDRESS = """(query) => {
-  const url = new URL(location.href);
-  url.search = query;
-  history.replaceState(history.state, "", url);
-}"""
+ASKED = "wanted || varSpaces.asked('{name}')"  # it is laid out once, as the address says then
+ADDRESS = "(query) => varSpaces.address(query)"  # it follows the filters, so it can be shared
 SAVE = "(file) => varSpaces.save(file)"
 SHOW_DETAILS = """() => document.getElementById("board-details")
   .scrollIntoView({block: "nearest"})"""
 
 
-def add_board() -> Callable[[gr.Blocks, gr.Tabs], None]:
-    """Add the tab to the current Blocks; it is laid out when it is opened.
-
-    Returns:
-        What lets a page open the tab from its address, given the page and the holder of its tabs.
-    """
-    lazy = Lazy(TAB, "Leaderboard", build_board, View.from_query)
-
-    def load(request: gr.Request) -> list[Any]:
-        given = request.query_params
-        if given.get("tab") != TAB:
-            return [gr.skip(), gr.skip()]
-        return [urlencode(list(given.multi_items())), gr.Tabs(selected=TAB)]
-
-    return lambda page, holder: page.load(load, None, [lazy.wanted, holder], **CAREFUL)
+def add_board() -> None:
+    """Add the tab to the current Blocks; it is laid out when it is opened, as its address says."""
+    Lazy(TAB, "Leaderboard", build_board, View.from_query, ASKED)
 
 
 def build_board(view: View | None = None) -> None:

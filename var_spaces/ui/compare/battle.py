@@ -91,8 +91,8 @@ def build_battle(card: Card) -> None:
         stop=question.stop,
     )
     question.stop.click(
-        lambda: (stage.stopped(), gr.skip(), None, *_switch(False)),
-        None,
+        lambda said: (stage.stopped(said), gr.skip(), None, *_switch(False)),
+        status,
         outputs,
         cancels=[drawing],
         **QUICK,

@@ -186,7 +186,7 @@ def build_grid(card: Card) -> None:
         status=status,
         stop=form.stop,
     )
-    form.stop.click(stage.stopped, None, status, cancels=[drawing], **QUICK)
+    form.stop.click(stage.stopped, status, status, cancels=[drawing], **QUICK)
     for key in KEPT:
         fills(
             form.component(key).input,

@@ -229,7 +229,7 @@ def _wire(
         status=screen[0],
         stop=shared.stop,
     )
-    shared.stop.click(_stop, screen[-1], screen, cancels=[run], **QUICK)
+    shared.stop.click(_stop, [screen[-1], screen[0]], screen, cancels=[run], **QUICK)
     for changed in (shared.count.change, chosen.success):
         changed(
             lambda n: [gr.update(visible=i < n) for i in range(MOST)] * 2,
@@ -340,6 +340,6 @@ def _refused(message: str) -> tuple:
     return (said, *[gr.skip()] * (MOST + 4), "failed")
 
 
-def _stop(phase: str) -> tuple:
-    said = stage.stopped() if phase in ("loading", "running") else gr.skip()
+def _stop(phase: str, said: str | None) -> tuple:
+    said = stage.stopped(said) if phase in ("loading", "running") else gr.skip()
     return (said, *[gr.skip()] * (MOST + 4), "stopped")

@@ -58,7 +58,7 @@ class Chips:
 
     def _chip(self, number: int, example: Example) -> str:
         name = element_id(self.form.tab, f"example-{number}")
-        picture = example_tile(example.source or example.inputs)
+        picture = example_tile(example.source or example.inputs, example.scene)
         return (
             f'<button type="button" class="vs-chip" id="{name}" data-number="{number}">'
             f"{picture}<span>{escape(example.label)}</span></button>"

@@ -128,6 +128,7 @@ PAIR = (
 CORNER = ("sky", (("red apple", "glossy", 0.5, False, 0.28, 0.3),))
 DOG = ("mint", (("dog", "glossy", 0.85, False),))
 CASTLE = ("sky", (("castle", "soft", 0.9, False),))
+SCENES = (APPLE, PAIR, CORNER, DOG, CASTLE)  # whose pictures are in the gallery
 
 
 def _instructions(card: Card) -> list[Example]:

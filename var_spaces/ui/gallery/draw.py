@@ -13,8 +13,9 @@ from var_spaces import api
 from var_spaces.events import ScaleDone
 from var_spaces.spec import RunSpec
 from var_spaces.ui.form import fits
-from var_spaces.ui.form.examples import examples
-from var_spaces.ui.gallery.pictures import FOLDER, INDEX, example_key
+from var_spaces.ui.form.examples import SCENES, examples
+from var_spaces.ui.form.scenes import scenes
+from var_spaces.ui.gallery.pictures import FOLDER, INDEX, example_key, scene_key
 from var_spaces.zoo.cards import Card, get_card
 
 TAB = "generate"
@@ -24,7 +25,8 @@ QUALITY = 85
 
 
 def main() -> None:
-    """Every example to click on, the scales of the first of each model, all classes and styles."""
+    """Every example to click on and what it starts from, the scales of the first of each model, all
+    classes and styles."""
     FOLDER.mkdir(exist_ok=True)
     cards = [card for card in fits.models(TAB).values() if not card.source]
     runs, tiles, names = {}, [], []
@@ -39,10 +41,12 @@ def main() -> None:
                 names.append(key)
                 tiles.append(_tile(np.asarray(api.generate(spec)[0]), SIDE))
     _save("examples", np.concatenate(tiles, 1))
+    _save("scenes", np.concatenate(scenes(SCENES, SIDE), 1))
     card = get_card(CLASSES)
     _save("classes", np.concatenate([_row(card, style) for style in card.styles]))
     listed = {"classes": list(card.classes), "styles": list(card.styles)}
-    index = {"runs": runs, "examples": names, **listed}
+    begun = [scene_key(scene) for scene in SCENES]
+    index = {"runs": runs, "examples": names, "scenes": begun, **listed}
     INDEX.write_text(json.dumps(index, indent=1) + "\n", "utf-8")
 
 

@@ -2,7 +2,8 @@
 
 * ``<model>.webp``: an example of a model, one tile per scale from left to right;
 * ``classes.webp``: a row per style, a tile per class;
-* ``examples.webp``: a tile per example to click on.
+* ``examples.webp``: a tile per example to click on;
+* ``scenes.webp``: a tile per picture of sprites that an example starts from.
 
 The page shows one tile of such a picture with ``object-position``, so that a browser fetches each
 file once.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -65,11 +66,21 @@ def example_strip(model: str) -> Strip | None:
     return Strip(RunSpec(**found["spec"]), found["scales"]) if found else None
 
 
-def example_tile(inputs: Mapping[str, Any]) -> str:
+def example_tile(inputs: Mapping[str, Any], scene: Sequence | None = None) -> str:
     """The picture of an example to click on, as HTML; "" if there is none. It says nothing that the
-    words beside it do not say."""
-    names, key = index()["examples"], example_key(inputs)
-    return tile("examples", names.index(key), len(names), "", "") if key in names else ""
+    words beside it do not say.
+
+    Args:
+        scene: that it starts from, which is shown then.
+    """
+    sheet, key = ("scenes", scene_key(scene)) if scene else ("examples", example_key(inputs))
+    names = index()[sheet]
+    return tile(sheet, names.index(key), len(names), "", "") if key in names else ""
+
+
+def scene_key(scene: Sequence) -> str:
+    """Names a scene in the index."""
+    return json.dumps(scene)
 
 
 def example_key(inputs: Mapping[str, Any]) -> str:

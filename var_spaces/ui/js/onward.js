@@ -44,9 +44,7 @@
       if (block.offsetParent === null) continue;
       const input = block.querySelector("input[type=file]");
       const editor = block.querySelector(".pixi-target");
-      const clear = [...block.querySelectorAll("button")].find((button) =>
-        /clear|remove/i.test(button.getAttribute("aria-label") || ""),
-      );
+      const clear = [...block.querySelectorAll(".icon-button-wrapper button")].at(-1); // its name is in any language
       if (!input && !editor) clear?.click();
       else if (input && varSpaces.takes(block)) return input;
     }

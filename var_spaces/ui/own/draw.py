@@ -85,7 +85,7 @@ def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
         named={"model": taken.chosen, "prompt": prompt, "seed": seed},
         status=screen.status,
         stop=stop,
-        stopped=(Screen.stopped, screen.phase, screen.outputs),
+        stopped=(Screen.stopped, [screen.phase, screen.status], screen.outputs),
     )
     press = PRESS.format(button=name("go"))
     for number, chip in enumerate(chips):

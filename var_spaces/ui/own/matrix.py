@@ -69,7 +69,7 @@ def build_matrix(taken: ShelfView, seed: gr.Textbox) -> gr.HTML:
         status=status,
         stop=stop,
     )
-    stop.click(stage.stopped, None, status, cancels=[drawing], **QUICK)
+    stop.click(stage.stopped, status, status, cancels=[drawing], **QUICK)
     follow(lambda: gr.update(choices=_others(), value=""), other)
     return table
 

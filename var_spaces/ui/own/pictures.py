@@ -31,10 +31,12 @@ def read(paths: Sequence[str], most: int) -> list[np.ndarray]:
     """
     if len(paths) > most:
         raise VarSpacesError(f"{len(paths)} pictures are too many: hand in {most} at most.")
-    return [
-        pictures.as_rgb(pictures.read(Path(path), f"Picture {number}", LIMITS))
-        for number, path in enumerate(paths, 1)
-    ]
+    found = []
+    for number, path in enumerate(paths, 1):
+        what = f"Picture {number}"
+        found.append(pictures.as_rgb(pictures.read(Path(path), what, LIMITS)))
+        pictures.check_ratio(found[-1], what)
+    return found
 
 
 def shown(found: Sequence[np.ndarray]) -> dict[str, Any]:

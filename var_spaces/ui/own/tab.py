@@ -181,7 +181,7 @@ def build_lesson(name: str) -> None:
     leave = CANCEL.format(name=name)
     stopping = bench.stop.click(partial(_stop, lesson), None, [asked, status], **CAREFUL)
     stopping.success(None, asked, None, js=leave, **QUICK)
-    bench.cancel.click(lambda: stage.stopped(), None, status, cancels=[run], **QUICK)
+    bench.cancel.click(stage.stopped, status, status, cancels=[run], **QUICK)
     bench.files.change(
         partial(_look, lesson),
         [bench.files, *bench.words],

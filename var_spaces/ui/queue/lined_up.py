@@ -37,7 +37,7 @@ def lined_up(
     named: Mapping[str, gr.components.Component],
     status: gr.HTML,
     stop: gr.Button,
-    stopped: tuple[Callable, gr.components.Component, Sequence[gr.components.Component]],
+    stopped: tuple[Callable, Sequence[gr.components.Component], Sequence[gr.components.Component]],
 ) -> Dependency:
     """As :func:`~var_spaces.ui.queue.wiring.runs`, but what comes while a run is drawn waits.
 
@@ -45,7 +45,7 @@ def lined_up(
         name: of the tab, before the ids of its elements.
         named: more inputs, which ``draw`` takes by these names; those of :data:`PLACES` say what
             the line tells of a run, and what differs between variations.
-        stopped: function, input and outputs of a press on Stop, which ends the run that is drawn.
+        stopped: function, inputs and outputs of a press on Stop, which ends the run that is drawn.
     """
     values = [*inputs, *named.values()]
     places = {key: len(inputs) + at for at, key in enumerate(named) if key in PLACES}

@@ -74,7 +74,7 @@ class ControlView:
             status=self.status,
             stop=self.stop,
         )
-        self.stop.click(stage.stopped, None, self.status, cancels=[drawing], **QUICK)
+        self.stop.click(stage.stopped, self.status, self.status, cancels=[drawing], **QUICK)
 
 
 def _preview(form: Form, **given: Any) -> Any:

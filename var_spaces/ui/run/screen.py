@@ -70,11 +70,12 @@ class Screen:
         return (said, stage.parts(view), more, *_downloads(view, paths), view.phase)
 
     @staticmethod
-    def stopped(phase: str) -> tuple:
-        """What the outputs show after Stop: all that was drawn so far stays."""
+    def stopped(phase: str, said: str | None) -> tuple:
+        """What the outputs show after Stop, in a phase whose status ``said`` how far it was: all
+        that was drawn so far stays."""
         if phase not in ACTIVE:  # it was still waiting, or had just ended
             return (gr.skip(),) * 8
-        return (stage.stopped(), *(gr.skip(),) * 6, "stopped")
+        return (stage.stopped(said), *(gr.skip(),) * 6, "stopped")
 
     @staticmethod
     def empty(view: RunView) -> tuple[str, Any, Any]:

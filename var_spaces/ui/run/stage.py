@@ -57,9 +57,18 @@ def status(view: RunView) -> str:
     return line(view.phase, _words(view), 1.0 if view.phase == "done" else share)
 
 
-def stopped() -> str:
-    """The line after a visitor's Stop."""
-    return line("stopped", "<b>Stopped.</b> What was drawn so far stays here.", 0.0)
+DRAWN = " data-drawn"  # marks lines of which something is drawn
+
+
+def stopped(said: str | None) -> str:
+    """The line after a visitor's Stop.
+
+    Args:
+        said: the line before it.
+    """
+    drawn = DRAWN in (said or "")
+    left = "What was drawn so far stays here." if drawn else "Nothing was drawn yet."
+    return line("stopped", f"<b>Stopped.</b> {left}", 0.0)
 
 
 def notice(text: str) -> str:
@@ -83,7 +92,8 @@ def restored(said: str, go: str, spec: RunSpec, known: Container[str] = ()) -> s
 def line(phase: str, words: str, share: float) -> str:
     """State, words as HTML, and the filled part of the bar."""
     return (
-        f'<div class="vs-status" data-phase="{phase}"><span class="vs-dot" aria-hidden="true">'
+        f'<div class="vs-status" data-phase="{phase}"{DRAWN if share else ""}>'
+        '<span class="vs-dot" aria-hidden="true">'
         f'</span><p>{words}</p><span class="vs-bar" aria-hidden="true">'
         f'<i style="width:{100 * share:.1f}%"></i></span></div>'
     )

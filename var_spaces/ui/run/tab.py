@@ -114,7 +114,7 @@ def _wire_run(
         named=layout.named,
         status=screen.status,
         stop=layout.stop,
-        stopped=(Screen.stopped, screen.phase, screen.outputs),
+        stopped=(Screen.stopped, [screen.phase, screen.status], screen.outputs),
     )
 
     # gradio hands over what is annotated with its own types
