@@ -2,19 +2,26 @@
 
 (() => {
   const KEY = "var-spaces-own";
+  let tell;
+
+  /* Until the server knows whose models these are, no tab can be laid out that shows them. */
+  varSpaces.ownKnown = new Promise((known) => (tell = known));
 
   varSpaces.ownKey = () => {
+    let key = null;
     try {
-      const key = sessionStorage.getItem(KEY);
-      return key ? JSON.stringify({ key }) : "";
+      key = sessionStorage.getItem(KEY);
     } catch {
-      return ""; // no storage here: the models end with this page
+      /* no storage here: the models end with this page */
     }
+    if (!key) tell();
+    return key ? JSON.stringify({ key }) : "";
   };
 
   varSpaces.keepOwn = (text) => {
     try {
-      const { key } = JSON.parse(text || "{}");
+      const { key, models } = JSON.parse(text || "{}");
+      if (!key || models) tell();
       if (key) sessionStorage.setItem(KEY, key);
     } catch {
       /* as above */

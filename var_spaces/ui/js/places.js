@@ -27,10 +27,10 @@
   function opened(now) {
     const before = last;
     last = now;
-    if (before === null) return go(named() || now); // a link to a run opens its tab itself
+    if (before === null) return varSpaces.ownKnown.then(() => touched || go(named() || now)); // a run opens its own
     if (now === asked()) return;
     if (!touched) return replace(location.href);
-    queries[before] = location.search;
+    if (before === asked()) queries[before] = location.search;
     history.pushState({ tab: now }, "", address(queries[now] ?? (now === FIRST ? "" : `tab=${now}`)));
   }
 
