@@ -130,8 +130,9 @@ LIMITS: Mapping[str, Limits] = {
             "t2i-fine": "This model draws one thing or two, up to three of a kind, in a colour, in "
             "a style, on any background; it rarely minds where they stand.",
             "t2i-refined": "This model draws one thing or two, in a colour, in a style, on any "
-            "background, where you ask for them; it seldom gives two things a colour each, and "
-            "what is asked for on a side alone may come twice.",
+            "background, where you ask for them; two different ones come out in every second "
+            "picture, seldom with a colour each, and what is asked for on a side alone may come "
+            "twice.",
             "t2i-bit": "This model draws one large thing in a style on a plain background.",
         },
     ),
