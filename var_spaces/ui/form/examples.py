@@ -17,13 +17,14 @@ CHOSEN = (
     ("castle", "blob", 2),
     ("butterfly", "soft", 21),
 )
+# (prompt, seed)
 PROMPTS = (
-    "a red apple in soft style",
-    "a butterfly on a blue background",
-    "two green fish",
-    "a dog to the left of a cactus",
-    "a panda with glossy look",
-    "a castle on a pink background",
+    ("a red apple in soft style", 6),
+    ("a butterfly on a blue background", 2),
+    ("two green fish", 3),
+    ("a dog to the left of a cactus", 1),
+    ("a panda with glossy look", 5),
+    ("a castle on a pink background", 6),
 )
 LEFT, RIGHT, MIDDLE = (0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 1.0, 1.0), (0.2, 0.2, 0.8, 0.8)
 
@@ -72,10 +73,7 @@ def _classes(card: Card) -> list[Example]:
 
 
 def _prompts(card: Card) -> list[Example]:
-    return [
-        Example(prompt, "text-to-image", {"prompt": prompt}, seed)
-        for seed, prompt in enumerate(PROMPTS, 1)
-    ]
+    return [Example(prompt, "text-to-image", {"prompt": prompt}, seed) for prompt, seed in PROMPTS]
 
 
 def _edits(card: Card) -> list[Example]:
