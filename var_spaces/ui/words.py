@@ -119,9 +119,9 @@ LIMITS: Mapping[str, Limits] = {
     "inputs.instruction": Limits(
         "embedded-instruct",
         {
-            "edit-bit": "This model removes things, recolours them and changes backgrounds best; "
-            "of two things it needs to be told where the one is that is meant. It rarely replaces "
-            "a thing, and changes no styles.",
+            "edit-bit": "This model removes things and changes backgrounds best, then adds, "
+            "duplicates and resizes things; of two things it needs to be told where the one is "
+            "that is meant. It rarely replaces a thing, and changes no styles.",
         },
     ),
     "inputs.prompt": Limits(
