@@ -12,7 +12,7 @@ from PIL import Image
 from tests.varedit import write_editor
 from var_spaces import cli
 from var_spaces.evaluators.edits import LIMIT, read_pairs
-from var_spaces.tasks.instruct import MAX_RATIO
+from var_spaces.pictures import MAX_RATIO
 from var_spaces.training.data.edits import SPLITS
 from var_spaces.training.data.instructions import WORDINGS
 from var_spaces.training.data.operations import OPERATIONS
