@@ -18,7 +18,7 @@ from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.captions import Choices
 from var_spaces.training.data.edits import WEIGHTS, EditSampler, never_trained, render_edits
 from var_spaces.training.data.frozen_edits import PER_SPLIT, make_pairs, pictures_of
-from var_spaces.training.data.instructions import JOINTS, WORDINGS, Speaker
+from var_spaces.training.data.instructions import _TO_THE, JOINTS, WORDINGS, Speaker
 from var_spaces.training.data.operations import OPERATIONS
 from var_spaces.training.data.recipes import COMPOSED, COMPOSED_WIDE
 from var_spaces.training.data.scene import Object, Scene
@@ -134,7 +134,7 @@ def test_wordings():
 
 def test_encoder_knows_the_words(drawn):
     tokenizer = load_minilm().tokenizer
-    worded = [text for texts in WORDINGS.values() for text in texts]
+    worded = [text for texts in (*WORDINGS.values(), *_TO_THE.values()) for text in texts]
     for text in (*(edit.instruction for edit in drawn[1]), *worded, *JOINTS):
         assert (
             tokenizer.unk_token_id
