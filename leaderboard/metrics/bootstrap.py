@@ -5,7 +5,7 @@ Efron & Tibshirani, An Introduction to the Bootstrap (1993).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,9 +22,27 @@ def mean_interval(values: np.ndarray, rounds: int = ROUNDS) -> tuple[float, floa
     return float(low), float(high)
 
 
-def resampled_means(values: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
-    """Means of ``rounds`` resamples of ``values`` ``(N,)``, ``(rounds,)`` float64."""
-    random, n = np.random.default_rng(SEED), len(values)
+def grouped_interval(groups: Sequence[np.ndarray], rounds: int = ROUNDS) -> tuple[float, float]:
+    """Percentile interval of the plain mean over groups ``(N_g,)`` of the means of their values.
+
+    Every group is resampled for itself, each with draws of its own (stratified bootstrap): the same
+    draws in all groups would tie together what has nothing to do with one another.
+    """
+    random = np.random.default_rng(SEED)
+    means = np.mean([resampled_means(group, rounds, random) for group in groups], axis=0)
+    low, high = np.percentile(means, LEVELS)
+    return float(low), float(high)
+
+
+def resampled_means(
+    values: np.ndarray, rounds: int = ROUNDS, random: np.random.Generator | None = None
+) -> np.ndarray:
+    """Means of ``rounds`` resamples of ``values`` ``(N,)``, ``(rounds,)`` float64.
+
+    Args:
+        random: what draws; default: the fixed seed.
+    """
+    random, n = random or np.random.default_rng(SEED), len(values)
     step = max(1, CHUNK // n)
     parts = [
         values[random.integers(n, size=(min(step, rounds - start), n))].mean(axis=1)

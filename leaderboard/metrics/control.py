@@ -58,12 +58,11 @@ class ControlScore(Metric):
         return kind.agreement(wanted, image), float(self.kinds.index(kind.name)), best
 
     def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
-        from leaderboard.metrics.bootstrap import LEVELS, resampled_means
+        from leaderboard.metrics.bootstrap import grouped_interval
 
         parts = {name: values[values[:, 1] == position] for position, name in enumerate(self.kinds)}
         parts = {name: part for name, part in parts.items() if len(part)}
-        means = np.mean([resampled_means(part[:, 0]) for part in parts.values()], axis=0)
-        low, high = np.percentile(means, LEVELS).tolist()
+        low, high = grouped_interval([part[:, 0] for part in parts.values()])
         found = {name: float(part[:, 0].mean()) for name, part in parts.items()}
         ceilings = {f"{name} ceiling": float(part[:, 2].mean()) for name, part in parts.items()}
         return Value(float(np.mean(list(found.values()))), low, high, {**found, **ceilings})

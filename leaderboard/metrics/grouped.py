@@ -39,14 +39,13 @@ class Grouped(Metric):
     def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
         import numpy as np
 
-        from leaderboard.metrics.bootstrap import LEVELS, resampled_means
+        from leaderboard.metrics.bootstrap import grouped_interval
 
         parts = {
             name: values[values[:, 1] == position, 0] * self.scale
             for position, name in enumerate(self.groups)
         }
         parts = {name: part for name, part in parts.items() if len(part)}
-        means = np.mean([resampled_means(part) for part in parts.values()], axis=0)
-        low, high = np.percentile(means, LEVELS).tolist()
+        low, high = grouped_interval(list(parts.values()))
         found = {name: float(part.mean()) for name, part in parts.items()}
         return Value(float(np.mean(list(found.values()))), low, high, found)

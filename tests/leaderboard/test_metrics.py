@@ -10,7 +10,12 @@ import pytest
 
 from leaderboard.item import Item
 from leaderboard.metrics.base import Context, Cost
-from leaderboard.metrics.bootstrap import mean_interval, resampled_means, spread_interval
+from leaderboard.metrics.bootstrap import (
+    grouped_interval,
+    mean_interval,
+    resampled_means,
+    spread_interval,
+)
 from leaderboard.metrics.clip_score import ClipScore, cosines
 from leaderboard.metrics.codebook_use import CodebookUse
 from leaderboard.metrics.diversity import Diversity
@@ -216,6 +221,16 @@ def test_intervals_cover():
     )
     low, high = spread_interval(values.mean(), lambda i: values[i].mean(), 400, 200)
     assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.25)
+
+
+def test_groups_are_resampled_each_for_itself():
+    values = RANDOM.normal(3, 2, size=400)
+    low, high = grouped_interval([values] * 16)  # the same draws for all would not narrow it
+    assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20 / 4, rel=0.2)
+    assert low < values.mean() < high
+    assert grouped_interval([values]) == mean_interval(values)
+    low, high = grouped_interval([np.zeros(10), np.full(3, 8.0)])  # each counts the same
+    assert low == high == 4
 
 
 # --- identities ----------------------------------------------------------------------
