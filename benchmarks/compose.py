@@ -50,14 +50,17 @@ def draw(model: var_spaces.Model, prompts: Sequence[Prompt], seed: int) -> Tenso
     return draw_prompts(model.tokenizer, model.backbone, encoder, texts, defaults, seed)
 
 
-@torch.no_grad()
-def perfect(model: var_spaces.Model, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
-    """The scenes of the prompts, and what the tokenizer makes of them."""
+def real_scenes(prompts: Sequence[Prompt]) -> Tensor:
+    """The scenes that the prompts were written for, ``(N, 3, H, W)`` in -1..1."""
     atlas = Atlas.load()
-    scenes = [Scene.from_dict(prompt.scene) for prompt in prompts]
-    real = render(atlas, pack(atlas, scenes))
-    soft = torch.cat([model.tokenizer.reconstruct(part) for part in real.split(64)])
-    return {"real scenes": real, "reconstructions": soft.clamp(-1, 1)}
+    return render(atlas, pack(atlas, [Scene.from_dict(prompt.scene) for prompt in prompts]))
+
+
+@torch.no_grad()
+def reconstructions(model: var_spaces.Model, pictures: Tensor) -> Tensor:
+    """What the model's tokenizer makes of pictures, likewise."""
+    soft = [model.tokenizer.reconstruct(part) for part in pictures.split(64)]
+    return torch.cat(soft).clamp(-1, 1)
 
 
 def sheet(prompts: Sequence[Prompt], images: Tensor, path: Path) -> None:
@@ -70,7 +73,7 @@ def sheet(prompts: Sequence[Prompt], images: Tensor, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="t2i-fine")
+    parser.add_argument("--model", default="t2i-refined")
     parser.add_argument("--per-category", type=int, default=20, help="prompts of each, up to 100")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--page", default="compose", help="name of the page in docs/results")
@@ -78,7 +81,9 @@ def main() -> None:
 
     prompts = read_prompts(args.per_category)
     model = var_spaces.load(args.model)
-    images = {args.model: draw(model, prompts, args.seed), **perfect(model, prompts)}
+    real = real_scenes(prompts)
+    images = {args.model: draw(model, prompts, args.seed), "real scenes": real}
+    images["reconstructions"] = reconstructions(model, real)
     judge, clip = embedded_parser(), embedded()
     reports = {name: score(prompts, judge(pictures)) for name, pictures in images.items()}
     scores = {name: clip_scores(clip, pictures, prompts) for name, pictures in images.items()}

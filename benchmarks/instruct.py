@@ -133,7 +133,9 @@ def sheet(images: np.ndarray, numbers: Sequence[int], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", nargs="*", default=[], help="models that edit")
-    parser.add_argument("--text", default="t2i-fine", help="model that draws captions of targets")
+    parser.add_argument(
+        "--text", default="t2i-refined", help="model that draws captions of targets"
+    )
     parser.add_argument("--models", type=Path, help="folder of further models")
     parser.add_argument("--every", type=int, default=1, help="only every N-th pair")
     parser.add_argument("--seed", type=int, default=0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from compose import perfect
+from compose import real_scenes, reconstructions
 from report import table, write
 from scipy.stats import binomtest
 
@@ -38,10 +38,9 @@ def main() -> None:
 
     judge = embedded_parser()
     prompts = make_prompts(Atlas.load(), SEED, args.per_category, 3 * args.per_category)
-    pictures = {}
-    for name in args.tokenizers:
-        found = perfect(var_spaces.load(name), prompts)
-        pictures |= {"real scenes": found["real scenes"], name: found["reconstructions"]}
+    real = real_scenes(prompts)
+    pictures = {"real scenes": real}
+    pictures |= {name: reconstructions(var_spaces.load(name), real) for name in args.tokenizers}
     reports = {name: score(prompts, judge(found)) for name, found in pictures.items()}
     rows = [
         [

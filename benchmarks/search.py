@@ -107,7 +107,7 @@ def interval(values: list[float]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="t2i-fine")
+    parser.add_argument("--model", default="t2i-refined")
     parser.add_argument("--per-category", type=int, default=4, help="prompts of every category")
     parser.add_argument("--seeds", type=int, default=3, choices=sorted(T95))
     parser.add_argument("--cells", type=Path, default=Path("search_cells.jsonl"))

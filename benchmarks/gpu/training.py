@@ -32,7 +32,8 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("text-transformer", "t2i-fine-gpu", 0.7),
+    Recipe("text-transformer", "t2i-fine-gpu", 0.45),
+    Recipe("text-transformer", "t2i-refined-gpu", 0.45),
     Recipe("instruct", "edit-bit-gpu", 1.0),
     Recipe("control", "control-bit-gpu", 0.5),
     Recipe("echo", "echo-bit-gpu", 1.0),

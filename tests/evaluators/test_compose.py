@@ -244,9 +244,8 @@ def test_the_benchmark_on_a_tiny_model(benchmark, monkeypatch):
     module, folder = benchmark("compose")
     arguments = ["compose.py", "--model", "tiny-t2i", "--per-category", "2"]
     monkeypatch.setattr(sys, "argv", arguments)
-    monkeypatch.setattr(
-        module, "perfect", lambda model, prompts: module_perfect(module, model, prompts)
-    )
+    # scenes of 64 px are no input of the tiny tokenizer of 8 px pictures
+    monkeypatch.setattr(module, "reconstructions", lambda model, pictures: pictures)
     module.main()
     data = json.loads((folder / "compose.json").read_text())["results"]
     assert data["parser"]["tiny-t2i"][OVERALL]["prompts"] == 2 * len(CATEGORIES)
@@ -254,12 +253,6 @@ def test_the_benchmark_on_a_tiny_model(benchmark, monkeypatch):
     assert data["clip"]["real scenes"]["matched"] > data["clip"]["real scenes"]["shuffled"]
     assert "| easy | 2 |" in (folder / "compose.md").read_text()
     assert (folder / "compose-tiny-t2i.png").is_file()
-
-
-def module_perfect(module, model, prompts):
-    """Scenes of 64 px are no input of the tiny tokenizer of 8 px pictures."""
-    real = render(ATLAS, pack(ATLAS, [Scene.from_dict(p.scene) for p in prompts]))
-    return {"real scenes": real, "reconstructions": real}
 
 
 def test_the_cost_table_on_a_tiny_model(benchmark, monkeypatch):

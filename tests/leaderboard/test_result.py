@@ -72,10 +72,10 @@ def test_entry_takes_the_defaults_of_the_card():
 
 def test_a_model_as_its_card_has_it_goes_by_its_name_alone():
     """Settings that are lists, too, of an entry that was just made and of one from a file."""
-    made = Entry.of("t2i-fine")
+    made = Entry.of("t2i-refined")
     told = made.model_dump(mode="json")
     assert isinstance(told["sampling"]["temperature"], list)
-    assert made.label == label(told) == label(freeze(told)) == "t2i-fine"
+    assert made.label == label(told) == label(freeze(told)) == "t2i-refined"
 
 
 def test_entry_refuses_unknown_names():

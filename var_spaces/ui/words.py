@@ -127,8 +127,6 @@ LIMITS: Mapping[str, Limits] = {
     "inputs.prompt": Limits(
         "embedded-text",
         {
-            "t2i-fine": "This model draws one thing or two, up to three of a kind, in a colour, in "
-            "a style, on any background; it rarely minds where they stand.",
             "t2i-refined": "This model draws one thing or two, in a colour, in a style, on any "
             "background, where you ask for them; two different ones come out in every second "
             "picture, seldom with a colour each, and what is asked for on a side alone may come "
