@@ -67,6 +67,7 @@ LABELS: Mapping[str, str] = {
     "cache.merge": "What becomes of evicted entries (merge)",
     "cache.attention": "Share that one attention sees (attention)",
     "cache.power": "How unequal budgets are (power)",
+    "cache.shared": "One choice for all conditions (shared)",
     "cache.calibration": "What was measured beforehand (calibration)",
     "cache.sinks": "First ones that always stay (sinks)",
     "cache.window": "Newest tokens that decide (window)",
