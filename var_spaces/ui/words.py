@@ -102,6 +102,7 @@ LABELS: Mapping[str, str] = {
     "decoding.cluster_scales": "When looks are told apart (cluster_scales)",
     "decoding.resample_scales": "When it is drawn by reward (resample_scales)",
     "decoding.potential": "What of the reward counts (potential)",
+    "decoding.top": "How many rewards are summed (top)",
     "decoding.features": "What looks are told by (features)",
     "decoding.vectors": "How a look becomes numbers (vectors)",
 }
