@@ -28,6 +28,7 @@ LABELS: Mapping[str, str] = {
     "inputs.word": "Word for your thing",
     "inputs.prompt": "What to draw (prompt)",
     "inputs.negative_prompt": "What to avoid (negative prompt)",
+    "inputs.faces": "Good faces, if the prompt has people (faces)",
     "inputs.aspect": "Width : height (aspect ratio)",
     "inputs.mode": "What to paint (mode)",
     "inputs.rectangle": "Region in numbers, if none is painted (rectangle)",
