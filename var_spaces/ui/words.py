@@ -57,6 +57,7 @@ LABELS: Mapping[str, str] = {
     "sampling.temperature": "Boldness (temperature)",
     "sampling.smooth": "Smooth picture (more_smooth)",
     "sampling.max_side": "Likeliest codes beyond this side (max_side)",
+    "sampling.forbidden": "Codes that are never drawn (forbidden)",
     "sampling.drawn": "Sides of maps that are drawn (drawn)",
     "cache.budget": "Share that is kept (budget)",
     "cache.recent": "Share of the newest tokens (recent)",
