@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from tests.infinity import write_models
 from var_spaces.api import generate, make_spec, stream
@@ -110,6 +111,20 @@ def test_events_tell_tokens_and_bytes():
     assert all(event.ids.shape[-1] == 6 for event in scales)
     assert all(0 < event.entropy < 6 * np.log(2) + 1e-4 for event in scales)
     assert scales[0].preview.shape == (1, 8, 8, 3)
+
+
+def test_bits_of_a_picture_may_stay_as_latents():
+    """Where the region is not, the latent at the end is that of the picture."""
+    picture = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    asked = {"task": "paint-prompt", "prompt": "a cat", "image": picture, "keeps": "latents"}
+    seen = []
+    for seed, region in ((1, (0, 0.5, 1, 1)), (2, (0, 0.5, 1, 1)), (1, (0, 0, 1, 1))):
+        found = {}
+        told = {"observe": lambda what, k, t, found=found: found.__setitem__((what, k), t)}
+        list(stream(model="tiny-t2i", seed=seed, rectangle=region, **asked, **told))
+        seen.append(found["f_hat", 2])
+    assert torch.equal(seen[0][..., :2], seen[1][..., :2])
+    assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[0][..., :2], seen[2][..., :2])
 
 
 def test_guidance_forms():

@@ -32,6 +32,7 @@ LABELS: Mapping[str, str] = {
     "inputs.aspect": "Width : height (aspect ratio)",
     "inputs.mode": "What to paint (mode)",
     "inputs.rectangle": "Region in numbers, if none is painted (rectangle)",
+    "inputs.keeps": "What stays of your picture (keeps)",
     "inputs.composite": "Keep all other pixels exactly (composite)",
     "inputs.restore": "Keep your pixels below this difference (restore)",
     "inputs.keep": "Coarse scales that stay (keep)",
