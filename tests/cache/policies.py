@@ -23,7 +23,15 @@ class Drive:
     """A policy, its cache and its session on random attention; ``kept[scale][layer][group]``."""
 
     def __init__(
-        self, policy: CachePolicy, *, schedule=SCHEDULE, layers=3, rows=2, heads=4, storage=None
+        self,
+        policy: CachePolicy,
+        *,
+        schedule=SCHEDULE,
+        layers=3,
+        rows=2,
+        heads=4,
+        storage=None,
+        blocks=1,
     ) -> None:
         self.schedule, self.layers, self.heads = schedule, layers, heads
         self.cache: KVCache = policy.new_cache(
@@ -35,6 +43,7 @@ class Drive:
             dtype=torch.float32,
             device="cpu",
             storage=storage,
+            blocks=blocks,
         )
         self.session = policy.session(self.cache, schedule)
         self.kept: list[list[list[torch.Tensor]]] = []

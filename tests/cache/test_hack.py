@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests import tiny
 from tests.cache.policies import SCHEDULE, Drive
+from var_spaces import methods
+from var_spaces.cache import hack_session
 from var_spaces.cache.hack import Hack
 from var_spaces.cache.hack_budgets import contextual_heads, fill, reliance, split_budget
 from var_spaces.cache.hack_session import HackPlusSession, Kind
 from var_spaces.cache.kv import KVCache
 from var_spaces.cache.merging import merge, others
+from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop import run as loop
 from var_spaces.schedule import ScaleSchedule
 
 
@@ -190,3 +197,58 @@ def test_budgets_of_hack_plus_follow_reliance_as_strongly_as_asked():
         amounts = [amount for layer in limits for amount in layer]
         spreads.append(max(amounts) - min(amounts))
     assert spreads[0] == 0 and spreads[0] < spreads[1] < spreads[2], spreads
+
+
+@pytest.mark.parametrize("mode", ["hack", "hack++"])
+def test_the_full_condition_may_choose_for_all(mode, monkeypatch):
+    """Its rows keep and see what they did before, the others keep the same: half the scores."""
+    probabilities, scored = hack_session.probabilities, []
+
+    def counted(q, k, scale):
+        scored.append((len(q), len(k)))
+        return probabilities(q, k, scale)
+
+    monkeypatch.setattr(hack_session, "probabilities", counted)
+    own, shared = (
+        Drive(Hack(mode=mode, budget=0.2, shared=flag), rows=4, blocks=2).run()
+        for flag in (False, True)
+    )
+    assert set(scored[: len(scored) // 2]) == {(4, 4)}
+    assert set(scored[len(scored) // 2 :]) == {(2, 2)}
+    for before, after in zip(own.kept, shared.kept, strict=True):
+        for kept, held in zip(chain(*before), chain(*after), strict=True):
+            assert torch.equal(held[:2], kept[:2])
+            assert torch.equal(held[2:], held[:2])
+    assert not all(torch.equal(kept[2:], kept[:2]) for kept in chain(*own.kept[-1]))
+    for before, after in zip(chain(*own.outputs), chain(*shared.outputs), strict=True):
+        torch.testing.assert_close(after[:2], before[:2])
+    assert not torch.equal(own.outputs[-1][0][2:], shared.outputs[-1][0][2:])
+
+
+def drawn(shared: bool, **changes):
+    """What a guided run of two images keeps at the end, and the ids that it draws."""
+    kept = {}
+
+    def observe(what, scale, tensor):
+        if what == "kept":
+            kept[scale] = tensor
+
+    cache = Hack(budget=0.3, shared=shared)
+    ids = tiny.drain(loop.run(tiny.setup((0, 1), cache=cache, observe=observe, **changes)))[1]
+    return kept[max(kept)], ids
+
+
+def test_guided_runs_share_what_is_kept_and_runs_without_guidance_do_not_change():
+    (kept, ids), (held, others) = drawn(False), drawn(True)
+    assert torch.equal(held[:, :2], held[:, 2:])  # two images of each condition
+    assert not torch.equal(kept[:, :2], kept[:, 2:]) and not torch.equal(held[:, 0], held[:, 1])
+    assert not all(map(torch.equal, ids, others))
+    plain = LinearGuidance(scale=0)
+    one, two = (drawn(shared, guidance=plain)[1] for shared in (False, True))
+    assert all(map(torch.equal, one, two))
+
+
+def test_sharing_came_later_and_changes_no_id():
+    assert "shared" not in methods.dump(methods.parse("cache", {"name": "hack", "shared": False}))
+    shared = Hack(shared=True)
+    assert methods.parse("cache", methods.dump(shared)) == shared

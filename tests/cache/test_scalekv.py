@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given
@@ -102,11 +104,13 @@ def test_backbone_without_raw_queries_is_refused_in_reference_mode():
         done.cache.attend(0, q, q, q, 1.0)
 
 
-def test_the_width_of_pooling_is_a_parameter_that_changes_no_id():
-    """It came later: specs without it keep their ids."""
+def test_the_pooling_is_a_parameter_that_changes_no_id():
+    """Width and kind came later: specs without them keep their ids."""
     usual = methods.parse("cache", {"name": "scalekv", "budget": 0.3})
     assert methods.parse("cache", {"name": "scalekv", "budget": 0.3, "kernel": 5}) == usual
-    assert "kernel" not in methods.dump(usual)
+    assert not {"kernel", "pooling"} & {*methods.dump(usual)}
+    averaged = ScaleKV(scoring="reference", pooling="average")
+    assert methods.parse("cache", methods.dump(averaged)) == averaged
     narrow = methods.parse("cache", {"name": "scalekv", "kernel": 3})
     assert methods.dump(narrow)["kernel"] == 3
     assert methods.parse("cache", methods.dump(narrow)) == narrow
@@ -137,10 +141,15 @@ def test_a_peak_spreads_as_far_as_the_pooling_is_wide():
         carried=None,
         cache=cache,
     )
-    for scoring, pooling in (("reference", "max"), ("paper", "average")):
+    for scoring, pooling in product(("reference", "paper"), ("max", "average")):
         for kernel in (3, 5):
             importance = window_importance(held, scoring, pooling, kernel)[0, 0, :17]
-            raised = (importance > importance.min() + 1e-3).nonzero().flatten().tolist()
+            policy = ScaleKV(scoring=scoring, pooling=pooling, kernel=kernel)
+            assert torch.equal(policy.importance(held)[0, 0, :17], importance)
+            auto = ScaleKV(scoring=scoring, kernel=kernel).importance(held)[0, 0, :17]
+            assert torch.equal(auto, importance) == ((scoring == "paper") == (pooling == "average"))
+            least = importance[importance.isfinite()].min()  # averages with the window are -inf
+            raised = (importance > least + 1e-3).nonzero().flatten().tolist()
             reach = kernel // 2
             near = list(range(9 - reach, 9 + reach + 1))
             assert [place for place in raised if 6 <= place <= 12] == near

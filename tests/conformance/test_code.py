@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from tests import tiny
 from var_spaces.backbones.config import VARConfig
@@ -20,6 +16,7 @@ from var_spaces.decoding.guidance.linear import LinearGuidance
 from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
 from var_spaces.decoding.strategies.collaborative import Collaborative
+from var_spaces.decoding.substitution import LatentBlending
 
 pytestmark = pytest.mark.golden("code_collab")
 
@@ -50,7 +47,6 @@ def models(golden):
 def run(golden, models, drafted, **changes):
     """Joined intermediate results, inputs of the scales, latents per scale and the image."""
     tokenizer, drafter, refiner = models
-    tokenizer = changes.pop("tokenizer", tokenizer)
     seen = {}
     labels = golden.tensors["in/label"].tolist()
     setup = tiny.setup(
@@ -98,41 +94,15 @@ def test_other_hand_overs(golden, models):
         torch.testing.assert_close(image.mean((2, 3)), mean, atol=atol, rtol=0)
 
 
-class Blending:
-    """A tokenizer that puts source latents where a mask keeps them, as in CoDe's public code.
-
-    Args:
-        source: accumulated latents of the source image after every scale, ``[(B or 1, z, H, W)]``.
-        keep: pixels to keep, ``(B or 1, 1, h, w)``, 1 = keep; resized to (H, W) by nearest.
-        generate: pixels to paint.
-    """
-
-    def __init__(
-        self, tokenizer: Any, source: Sequence[Tensor], keep: Tensor, generate: Tensor
-    ) -> None:
-        self.tokenizer, self.source = tokenizer, source
-        size = source[-1].shape[-2:]
-        self.keep, self.generate = (
-            F.interpolate(mask, size=size, mode="nearest").to(source[-1])
-            for mask in (keep, generate)
-        )
-
-    def accumulate(self, f_hat: Tensor, codes: Tensor, scale: int, schedule: Any) -> Tensor:
-        f_hat = self.tokenizer.accumulate(f_hat, codes, scale, schedule)
-        return self.generate * f_hat + self.keep * self.source[scale]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.tokenizer, name)
-
-
 def test_in_painting(golden, models):
     want, tokenizer, schedule = golden.tensors, models[0], models[1].schedule
-    _, source = tokenizer.encode_latents(want["in/inpaint/image"], schedule)
-    shown = map(int, re.findall(r"\d+", golden.spec["tensors"]["out/inpaint/src_fhat"]["meaning"]))
-    close(golden, torch.stack([source[k] for k in shown]), want["out/inpaint/src_fhat"])
+    source = tokenizer.encode(want["in/inpaint/image"], schedule)
     keep, generate = want["in/inpaint/mask_keep"], want["in/inpaint/mask_generate"]
-    blending = Blending(tokenizer, source, keep, generate)
-    seen, image = run(golden, models, golden.spec["config"]["N"], tokenizer=blending)
+    assert torch.equal(generate, 1 - keep)
+    blending = LatentBlending(tokenizer, source, keep[:, 0], schedule)
+    shown = map(int, re.findall(r"\d+", golden.spec["tensors"]["out/inpaint/src_fhat"]["meaning"]))
+    close(golden, torch.stack([blending.source[k] for k in shown]), want["out/inpaint/src_fhat"])
+    seen, image = run(golden, models, golden.spec["config"]["N"], blending=blending)
     assert torch.equal(torch.cat(seen["ids"], 1), want["out/inpaint/ids"])
     atol = golden.spec["tolerance"]["image_atol"]
     torch.testing.assert_close(image, want["out/inpaint/image"], atol=atol, rtol=0)

@@ -14,7 +14,7 @@ from var_spaces.backbones.text_features import TextFeatures
 from var_spaces.cache.budget import BudgetPolicy, BudgetSession, Held
 from var_spaces.cache.kv import KVCache
 from var_spaces.cache.measure import AttentionStatistics
-from var_spaces.cache.scalekv import ScaleKV, observation_window, window_importance
+from var_spaces.cache.scalekv import WINDOW, ScaleKV, observation_window, window_importance
 from var_spaces.cache.scalekv_budgets import allocate, choose_drafters, selectivity
 from var_spaces.decoding.guidance.per_scale import ScaleGuidance
 from var_spaces.schedule import ScaleSchedule
@@ -38,6 +38,9 @@ class Recorded(BudgetPolicy):
     def importance(self, held: Held):
         case = self.case
         importance = window_importance(held, "reference", case.pooling, case.kernel, case.window)
+        if case.window == WINDOW:
+            policy = ScaleKV(scoring="reference", pooling=case.pooling, kernel=case.kernel)
+            assert torch.equal(policy.importance(held), importance)
         return self.case.compare(held, importance)
 
 

@@ -3,9 +3,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import tiny
+from var_spaces import methods
+from var_spaces.api import make_spec
 from var_spaces.decoding.base import guide
 from var_spaces.decoding.guidance.flexvar import FlexGuidance
 from var_spaces.decoding.guidance.linear import LinearGuidance
+from var_spaces.decoding.loop import run as loop
 from var_spaces.decoding.sampling import top_k_top_p
 from var_spaces.decoding.sampling.bits import BitSampling, filter_pair
 from var_spaces.decoding.sampling.flexvar import FlexSampling
@@ -21,6 +25,8 @@ from var_spaces.decoding.sampling.top_k_top_p import (
 )
 from var_spaces.errors import VarSpacesError
 from var_spaces.schedule import ScaleSchedule
+from var_spaces.tasks.plan import plan
+from var_spaces.zoo.cards import get_card
 
 SCHEDULE = ScaleSchedule.square((1, 2, 4))
 
@@ -127,6 +133,56 @@ def test_of_maps_that_are_not_square_flexvar_looks_at_the_longer_side():
     sampling = FlexSampling(top_k=0, top_p=0)
     drawn = [sampling.sample(logits, lambda *_: noise, k, schedule).ids.item() for k in range(4)]
     assert drawn == [2, 2, 1, 1]
+
+
+def test_forbidden_codes_are_drawn_nowhere():
+    """Those that a run draws otherwise, on maps that are drawn and on greedy ones."""
+    sampling = {"name": "flexvar", "top_k": 5, "drawn": [1, 3]}
+    free = tiny.drain(loop.run(tiny.setup((0,), sampling=methods.parse("sampling", sampling))))[1]
+    drawn = torch.cat([ids.flatten() for ids in free])
+    most = drawn.bincount().topk(5).indices.tolist()
+    forbidding = methods.parse("sampling", {**sampling, "forbidden": most})
+    ids = tiny.drain(loop.run(tiny.setup((0,), sampling=forbidding)))[1]
+    assert not set(most) & {*torch.cat([some.flatten() for some in ids]).tolist()}
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.5])
+def test_codes_are_forbidden_as_if_before_guidance(weight):
+    """The public code changes the logits of both conditions."""
+    random = torch.Generator().manual_seed(0)
+    parts = {name: torch.randn(2, 3, 9, generator=random) for name in ("full", "null")}
+    noise, given = torch.randn(2, 3, 9, generator=random), guide(parts, weight)
+    before = given.clone()
+    found = FlexSampling(top_k=6, forbidden=(7, 2, 7)).sample(given, lambda *_: noise, 0, SCHEDULE)
+    assert torch.equal(given, before)  # who else looks at them sees all
+    for part in parts.values():
+        part[..., [2, 7]] = -100.0
+    want = FlexSampling(top_k=6).sample(guide(parts, weight), lambda *_: noise, 0, SCHEDULE)
+    assert torch.equal(found.ids, want.ids)
+    torch.testing.assert_close(found.logits(), want.logits())
+
+
+def test_forbidden_codes_came_later_and_are_the_same_in_any_order():
+    sampling = {"name": "flexvar", "forbidden": [7, 2, 7]}
+    found = methods.parse("sampling", sampling)
+    assert methods.dump(found)["forbidden"] == [2, 7]
+    assert found == FlexSampling(forbidden=(2, 7))
+    assert "forbidden" not in methods.dump(FlexSampling())
+    for codes in ([-1], [65536], list(range(65))):
+        with pytest.raises(VarSpacesError, match="forbidden"):
+            methods.parse("sampling", {**sampling, "forbidden": codes})
+
+
+def test_codes_that_a_model_lacks_are_refused_before_loading(use_tiny_models):
+    have = get_card("tiny-var").architecture["vocab_size"]
+    for codes, wrong in (([have - 1], False), ([have], True), (range(have), True)):
+        sampling = {"name": "flexvar", "forbidden": list(codes)}
+        spec = make_spec("tiny-var", sampling=sampling)[0]
+        if wrong:
+            with pytest.raises(VarSpacesError, match=f"the model has {have} codes, from 0 to"):
+                plan(spec)
+        else:
+            plan(spec)
 
 
 def test_entropy_is_in_nats():

@@ -96,7 +96,7 @@ def test_best_of_n_takes_the_best_of_independent_images():
 def test_history_reaches_potentials():
     """DIFF and SUM ask for rewards of scales that select nothing, and follow the survivors."""
     count = {}
-    for kind in ("value", "diff", "sum", "max"):
+    for kind in ("value", "diff", "sum", "max", "top"):
         decoding = TTSVAR(
             candidates=2,
             potential=kind,
@@ -107,7 +107,7 @@ def test_history_reaches_potentials():
         )
         drawn(decoding, (0,))
         count[kind] = len(calls)
-    assert count == {"value": 3, "diff": 5, "sum": 7, "max": 7}
+    assert count == {"value": 3, "diff": 5, "sum": 7, "max": 7, "top": 7}
 
 
 def rewarding(monkeypatch, score):
@@ -306,3 +306,26 @@ def test_a_search_goes_by_its_own_parameters():
     assert found.session(setup, (0,)).criteria.strength == 3
     found = TTSVAR(potential="sum", strength=4, vectors="pool", **ON).session(setup, (0,)).criteria
     assert (found.potential, found.strength, found.vectors) == ("sum", 4, "pool")
+
+
+def test_as_many_of_the_largest_rewards_are_summed_as_asked(monkeypatch):
+    """Of rewards 3, 1, 2 and 0 so far, against those of a candidate that had one early."""
+    ways = {}
+    for top in (1, 2, 3):
+        decoding = TTSVAR(potential="top", top=top, strength=0.5, **ON)
+        session = decoding.session(tiny.setup((0,)), (0,))
+        session.history = torch.tensor([[3.0, 1.0, 2.0], [2.0, 2.0, 2.0]])
+        chances = []
+        monkeypatch.setattr(selection, "resample", lambda p, _, kept=chances: kept.append(p) or p)
+        session._resample(0, 3, torch.zeros(2), torch.arange(2), 2)
+        ways[top] = chances[0].log().diff().item() / 0.5
+    assert ways == pytest.approx({1: 2 - 3, 2: 4 - 5, 3: 6 - 6})
+
+
+def test_how_many_are_summed_is_for_that_potential_alone():
+    with pytest.raises(VarSpacesError, match="top = 3 counts with potential 'top' alone"):
+        methods.parse("decoding", {"name": "tts-var", "potential": "max", "top": 3})
+    for kind in ("max", "top"):  # it came later: specs without it keep their ids
+        assert "top" not in methods.dump(TTSVAR(potential=kind))
+    found = TTSVAR(potential="top", top=3)
+    assert methods.parse("decoding", methods.dump(found)) == found

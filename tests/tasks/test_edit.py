@@ -4,8 +4,9 @@ import torch
 from PIL import Image
 
 import var_spaces
+from tests.searching import ON
 from var_spaces import methods
-from var_spaces.decoding.substitution import TokenSubstitution, keep_masks
+from var_spaces.decoding.substitution import LatentBlending, TokenSubstitution, keep_masks
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import ImageReady, ScaleDone
 from var_spaces.pictures import digest
@@ -41,6 +42,51 @@ def test_in_painting_keeps_tokens_outside_the_region(use_tiny_models):
     last, want = ids[-1].view(4, 4), source[-1].view(4, 4)
     assert torch.equal(last[:, :2], want[:, :2])
     assert not torch.equal(last[:, 2:], want[:, 2:])
+
+
+def latents(**settings):
+    """Latents after every scale, and ids, of an edit of the right half that keeps latents."""
+    seen = {}
+
+    def observe(what, scale, tensor):
+        seen[what, scale] = tensor
+
+    run(**{"rectangle": HALF, "seed": 3, "keeps": "latents", "observe": observe, **settings})
+    return [[seen[what, scale] for scale in range(3)] for what in ("f_hat", "ids")]
+
+
+def test_latents_of_the_source_stay_at_every_scale(use_tiny_models):
+    """Exactly, which tokens do not give; and nobody gives the tokens that lead there."""
+    vq = var_spaces.load("tiny-tokenizer").tokenizer
+    pixels = torch.tensor(SOURCE).permute(2, 0, 1)[None] / 127.5 - 1
+    with torch.no_grad():
+        _, source = vq.encode_latents(pixels)
+    found, ids = latents()
+    for ours, theirs in zip(found, source, strict=True):
+        torch.testing.assert_close(ours[..., :2], theirs[..., :2])
+        assert not torch.isclose(ours[..., 2:], theirs[..., 2:]).all()
+    assert not torch.equal(ids[0], source_ids()[0])
+    by_tokens, _ = latents(keeps="tokens")
+    assert not torch.isclose(by_tokens[-1][..., :2], source[-1][..., :2]).all()
+    painted, _ = latents(mode="out-painting")
+    torch.testing.assert_close(painted[-1][..., 2:], source[-1][..., 2:])
+
+
+def test_two_models_and_searches_keep_latents_as_one_model_does(use_tiny_models):
+    decoding = {"name": "collaborative", "refiner": "tiny-var", "drafted": 1}
+    for one, other in zip(latents()[0], latents(decoding=decoding)[0], strict=True):
+        assert torch.equal(one, other)
+    plain = latents()[0][-1]
+    found = latents(decoding={"name": "best-of-n", "candidates": 2, "reward": ON["reward"]})[0]
+    torch.testing.assert_close(found[-1][..., :2], plain[..., :2].expand_as(found[-1][..., :2]))
+
+
+def test_what_stays_came_later_and_changes_no_id():
+    assert "keeps" not in methods.dump(task(rectangle=HALF, keeps="tokens"))
+    found = task(rectangle=HALF, keeps="latents")
+    assert methods.parse("task", methods.dump(found)) == found
+    with pytest.raises(VarSpacesError, match="keeps"):
+        task(rectangle=HALF, keeps="pixels")
 
 
 def test_in_painting_by_two_models_keeps_the_same(use_tiny_models):
@@ -151,3 +197,14 @@ def test_masks_may_differ_per_image():
     ids, codes = swap(2, torch.zeros(3, 16, dtype=torch.int64), torch.zeros(3, 16, 1), [1, 0, 1])
     assert ids[:, 0].tolist() == [9, 0, 9]
     assert codes[:, 0, 0].tolist() == [9.0, 0.0, 9.0]
+
+    class Sums(Codes):
+        def new_latent(self, batch, schedule, device):
+            return torch.zeros(batch, 1, 4, 4)
+
+        def accumulate(self, f_hat, codes, scale, schedule):
+            return f_hat + codes.mean()
+
+    blend = LatentBlending(Sums(), source, masks, schedule)
+    mixed = blend(1, torch.zeros(3, 1, 4, 4), [1, 0, 1])
+    assert mixed.flatten(1).unique(dim=1).tolist() == [[18.0], [0.0], [18.0]]

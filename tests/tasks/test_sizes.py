@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import var_spaces
 from tests.flex import save_tiny
@@ -93,6 +94,25 @@ def test_composite_keeps_pixels(mode):
     same = (last.images[0] == picture).all(-1)
     assert same[inside if mode == "out-painting" else ~inside].all()
     assert not same.all()
+
+
+def test_maps_of_the_picture_may_stay_as_latents():
+    """On every map the part outside is that of the picture, as with tokens: none sums up others."""
+    seen = {"tokens": {}, "latents": {}}
+    for keeps, found in seen.items():
+        draw(
+            task="edit",
+            image=source(16, 16),
+            rectangle=(0, 0.5, 1, 1),
+            keeps=keeps,
+            observe=lambda what, k, t, found=found: found.__setitem__((what, k), t),
+        )
+    one, other = (found["f_hat", max(k for _, k in found)] for found in seen.values())
+    assert one.shape[-2:] == (4, 4)
+    torch.testing.assert_close(one[..., :2], other[..., :2])
+    ids = [found["ids", 0] for found in seen.values()]
+    drawn = [found["drawn_ids", 0] for found in seen.values()]
+    assert torch.equal(ids[1], drawn[1])  # no token is given
 
 
 def test_expansion():

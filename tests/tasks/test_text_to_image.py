@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from tests.infinity import write_models
 from var_spaces.api import generate, make_spec, stream
+from var_spaces.conditioning.prompts import FACES, PERSONS, with_faces
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import Finished, ScaleDone, Started
 from var_spaces.spec import RunSpec
@@ -35,6 +37,27 @@ def test_a_prompt_becomes_a_picture():
     assert not np.array_equal(first, pixels(prompt="two cats"))
     assert not np.array_equal(first, pixels(seed=2))
     assert not np.array_equal(first, pixels(negative_prompt="a blue car"))
+
+
+def test_words_for_good_faces_stand_behind_prompts_about_persons_alone():
+    """They are read, and the prompt of the spec stays as it was written."""
+    said = "a worker in a red hat"
+    plain, faces = (make_spec("tiny-t2i", prompt=said, faces=flag)[0] for flag in (False, True))
+    assert "faces" not in plain.inputs and plain.id == make_spec("tiny-t2i", prompt=said)[0].id
+    assert faces.inputs == {**plain.inputs, "faces": True}
+    assert plan(faces).task.asked(plan(faces).card).text == said
+    drawn = pixels(prompt=said, faces=True)
+    assert np.array_equal(drawn, pixels(prompt=said + FACES))
+    assert not np.array_equal(drawn, pixels(prompt=said))
+    assert np.array_equal(pixels(faces=True), pixels())  # an apple is nobody
+
+
+def test_persons_are_told_by_the_published_words_alone():
+    assert len(set(PERSONS)) == 22
+    for said in (*PERSONS, "two women", "a bag of cement"):
+        assert with_faces(said) == said + FACES
+    for said in ("", "a red apple", "WOMAN"):
+        assert with_faces(said) == said
 
 
 def test_an_image_is_the_same_in_any_batch():
@@ -88,6 +111,20 @@ def test_events_tell_tokens_and_bytes():
     assert all(event.ids.shape[-1] == 6 for event in scales)
     assert all(0 < event.entropy < 6 * np.log(2) + 1e-4 for event in scales)
     assert scales[0].preview.shape == (1, 8, 8, 3)
+
+
+def test_bits_of_a_picture_may_stay_as_latents():
+    """Where the region is not, the latent at the end is that of the picture."""
+    picture = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    asked = {"task": "paint-prompt", "prompt": "a cat", "image": picture, "keeps": "latents"}
+    seen = []
+    for seed, region in ((1, (0, 0.5, 1, 1)), (2, (0, 0.5, 1, 1)), (1, (0, 0, 1, 1))):
+        found = {}
+        told = {"observe": lambda what, k, t, found=found: found.__setitem__((what, k), t)}
+        list(stream(model="tiny-t2i", seed=seed, rectangle=region, **asked, **told))
+        seen.append(found["f_hat", 2])
+    assert torch.equal(seen[0][..., :2], seen[1][..., :2])
+    assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[0][..., :2], seen[2][..., :2])
 
 
 def test_guidance_forms():
@@ -151,3 +188,5 @@ def test_command_line(tmp_path):
     per_scale = ["--guidance-scale", "1,2,3", "--temperature", "0.5"]
     assert main([*command, *per_scale, "--aspect", "3:2", "--out", str(out)]) == 0
     assert RunSpec.read_png(out).guidance["scale"] == (1.0, 2.0, 3.0)
+    assert main([*command, "--faces", "--out", str(out)]) == 0
+    assert RunSpec.read_png(out).inputs["faces"] is True

@@ -83,6 +83,7 @@ class CachePolicy(Method):
         device: torch.device | str,
         reserve: int | None = None,
         storage: Storage | None = None,
+        blocks: int = 1,
     ) -> KVCache:
         """A cache of the size and head groups that this policy needs for a run.
 
@@ -93,6 +94,7 @@ class CachePolicy(Method):
             dtype, device: of the stored keys and values.
             reserve: preallocate no more entries per head than these; None is the whole run.
             storage: how entries lie in memory; None is as they are.
+            blocks: of rows, one per named condition.
 
         Raises:
             VarSpacesError: if the policy cannot work with this schedule or layout.
@@ -111,6 +113,7 @@ class CachePolicy(Method):
             preallocate=self.preallocates,
             reserve=reserve,
             storage=storage,
+            blocks=blocks,
         )
 
     @property

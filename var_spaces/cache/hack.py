@@ -60,6 +60,11 @@ class Hack(CachePolicy):
         le=4,
         description="how strongly budgets follow the reliance of later scales (hack++)",
     )
+    shared: bool = Field(
+        False,
+        description="what the full condition chooses is kept for all conditions, which is cheaper",
+        json_schema_extra={"later": True},
+    )
     calibration: str = Field(AUTO, description="calibration file; auto: the one that fits")
 
     @property
@@ -87,7 +92,7 @@ class Hack(CachePolicy):
             for layer in groups
         ]
         if self.mode == "hack":
-            return HackSession(cache, schedule, kinds, self.observed, self.merge)
+            return HackSession(cache, schedule, kinds, self.observed, self.merge, self.shared)
         return self._plus(cache, schedule, kinds, found)
 
     def _plus(
@@ -124,7 +129,9 @@ class Hack(CachePolicy):
                     table[h, scale, : len(row)] = torch.tensor(row)
             prior.append((table / torch.tensor(schedule.lengths)).to(cache.device))
         attended = round(self.attention * schedule.total)
-        return HackPlusSession(cache, schedule, kinds, self.observed, limits, attended, prior)
+        return HackPlusSession(
+            cache, schedule, kinds, self.observed, limits, attended, prior, self.shared
+        )
 
     def _calibration(self, schedule: ScaleSchedule, layers: int, heads: int) -> Calibration:
         return find(self.calibration, "column_variance", schedule, layers, heads, self._models)

@@ -33,6 +33,8 @@ class HackSession(CacheSession):
         kinds: ``[layer][group]``.
         observed: queries that score, spread over the current map.
         merging: how contextual heads merge what they evict at the last scale, or "none".
+        shared: the rows of the first condition choose for those of all others; what is evicted is
+            merged by each row's own keys all the same.
     """
 
     wants_queries = True
@@ -44,8 +46,10 @@ class HackSession(CacheSession):
         kinds: Sequence[Sequence[Kind]],
         observed: int,
         merging: str,
+        shared: bool = False,
     ) -> None:
         super().__init__(cache, schedule)
+        self.blocks = cache.blocks if shared else 1
         self.kinds, self.observed, self.merging = kinds, observed, merging
         self.initial = sum(schedule.lengths[:2])
 
@@ -54,16 +58,26 @@ class HackSession(CacheSession):
             kind = self.kinds[layer][group]
             if view.k.shape[2] > kind.budget:
                 queries = q[:, view.heads]
-                positions = self.cache.positions(layer, group)
                 scores = self._attention(queries, view, score_scale)
                 if kind.structural:
+                    positions = self._choosing(self.cache.positions(layer, group))
                     scores = self._tiers(scores, positions, scale)
-                self._cut(layer, group, view, best(scores, kind.budget), kind, scale)
+                index = self._for_all(best(scores, kind.budget))
+                self._cut(layer, group, view, index, kind, scale)
+
+    def _choosing(self, x: Tensor) -> Tensor:
+        """The rows that choose: all, or those of the first condition."""
+        return x[: len(x) // self.blocks]
+
+    def _for_all(self, index: Tensor) -> Tensor:
+        """What those rows chose ``(choosing, g, n)``, for every row."""
+        return index.repeat(self.blocks, 1, 1)
 
     def _attention(self, queries: Tensor, view: GroupView, score_scale: float) -> Tensor:
-        """Mean attention ``(rows, g, n)`` of some queries on every entry."""
+        """Mean attention ``(choosing, g, n)`` of some queries on every entry."""
         seen = queries[:, :, spread(self.observed, queries.shape[2], queries.device)]
-        return probabilities(seen, view.k, score_scale).mean(dim=2)
+        seen, keys = self._choosing(seen), self._choosing(view.k)
+        return probabilities(seen, keys, score_scale).mean(dim=2)
 
     def _tiers(self, scores: Tensor, positions: Tensor, scale: int) -> Tensor:
         """The first two scales first, then the current one, then the others by score.
@@ -113,8 +127,9 @@ class HackPlusSession(HackSession):
         limits: Sequence[Sequence[Sequence[int]]],
         attended: int,
         prior: Sequence[Tensor],
+        shared: bool = False,
     ) -> None:
-        super().__init__(cache, schedule, kinds, observed, "none")
+        super().__init__(cache, schedule, kinds, observed, "none", shared)
         self.limits, self.attended, self.prior = limits, attended, prior
         lengths = torch.tensor(schedule.lengths)
         self.source = torch.arange(len(lengths)).repeat_interleave(lengths).to(cache.device)
@@ -123,7 +138,7 @@ class HackPlusSession(HackSession):
     def before_attention(self, layer: int, scale: int, q: Tensor, score_scale: float) -> None:
         self._scores = []
         for group, view in enumerate(self.cache.views(layer)):
-            positions = self.cache.positions(layer, group)
+            positions = self._choosing(self.cache.positions(layer, group))
             if self.kinds[layer][group].structural:
                 scores = self._prior_scores(layer, scale, view, positions)
             else:
@@ -132,7 +147,7 @@ class HackPlusSession(HackSession):
             most = max(self.attended, self.limits[scale][layer][group])
             if view.k.shape[2] > most:
                 index = best(scores, most)
-                self.cache.keep(layer, group, index, shrink=True)
+                self.cache.keep(layer, group, self._for_all(index), shrink=True)
                 scores = scores.gather(-1, index)
             self._scores.append(scores)
 
@@ -140,7 +155,8 @@ class HackPlusSession(HackSession):
         for group, scores in enumerate(self._scores):
             limit = self.limits[scale][layer][group]
             if scores.shape[-1] > limit:
-                self.cache.keep(layer, group, best(scores, limit), shrink=True)
+                index = self._for_all(best(scores, limit))
+                self.cache.keep(layer, group, index, shrink=True)
         self._scores = []
 
     def _prior_scores(self, layer: int, scale: int, view: GroupView, positions: Tensor) -> Tensor:
@@ -148,7 +164,7 @@ class HackPlusSession(HackSession):
         prior = self.prior[layer][view.heads, scale]
         sources = self.source[positions]
         expected = prior.expand(len(positions), -1, -1).gather(-1, sources)
-        return expected * view.v.float().norm(dim=-1)
+        return expected * self._choosing(view.v).float().norm(dim=-1)
 
     def _pooled(self, scores: Tensor, positions: Tensor) -> Tensor:
         """Every score raised to the largest of its 3 x 3 neighbours that are still held."""

@@ -70,6 +70,7 @@ class KVCache:
         head_groups: ``head_groups[layer]`` lists the head indices of every group; each head is in
             exactly one. None: all heads of a layer form one group.
         storage: how entries lie in memory; None is as they are.
+        blocks: of rows, one per named condition, for policies that decide once for all of them.
 
     Raises:
         VarSpacesError: if a size is not positive or the groups do not partition the heads.
@@ -89,8 +90,10 @@ class KVCache:
         preallocate: bool = True,
         reserve: int | None = None,
         storage: Storage | None = None,
+        blocks: int = 1,
     ) -> None:
         sizes = {"layers": layers, "rows": rows, "heads": heads, "head_dim": head_dim}
+        sizes["blocks"] = blocks
         for name, size in sizes.items():
             if size < 1:
                 raise VarSpacesError(f"A KV cache needs {name} of at least 1, not {size}.")
@@ -99,7 +102,7 @@ class KVCache:
             raise VarSpacesError(
                 f"head_groups describes {len(per_layer)} layers, the cache has {layers}."
             )
-        self.heads, self.head_dim = heads, head_dim
+        self.heads, self.head_dim, self.blocks = heads, head_dim, blocks
         self.dtype, self.device = dtype, torch.empty(0, device=device).device
         self.scale = 0
         self.raw_queries: RawQueries | None = None  # of the attention that is running

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from var_spaces.schedule import ScaleSchedule
 
 WINDOW = 16  # tokens of the observation window: a grid of 4 x 4
+POOLING = {"paper": "average", "reference": "max"}  # what a scoring comes with
 
 
 @register
@@ -33,7 +34,8 @@ class ScaleKV(BudgetPolicy):
 
     ``paper`` scores with softmax attention and average pooling; ``reference`` as the released code
     does, with raw logits of queries before norm and rotation, and max pooling; it keeps the whole
-    observation window, of 16 tokens, even where the budget is less.
+    observation window, of 16 tokens, even where the budget is less. Either scoring goes with
+    either pooling: the released code can average its raw logits, too.
     """
 
     name = "scalekv"
@@ -48,6 +50,11 @@ class ScaleKV(BudgetPolicy):
         ge=1,
         le=63,
         description="width of the pooling over neighbours, odd; 3 is in use, too",
+        json_schema_extra={"later": True},
+    )
+    pooling: Literal["auto", "average", "max"] = Field(
+        "auto",
+        description="how neighbours are pooled; auto: what the scoring comes with",
         json_schema_extra={"later": True},
     )
     drafters: float = Field(
@@ -101,7 +108,7 @@ class ScaleKV(BudgetPolicy):
         return chosen
 
     def importance(self, held: Held) -> Tensor:
-        pooling = "max" if self.scoring == "reference" else "average"
+        pooling = POOLING[self.scoring] if self.pooling == "auto" else self.pooling
         return window_importance(held, self.scoring, pooling, self.kernel)
 
 

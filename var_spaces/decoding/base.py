@@ -100,6 +100,13 @@ class Sampling(Part):
             scale, schedule: which scale of which schedule is drawn.
         """
 
+    def check_codes(self, count: int) -> None:
+        """Refuse a model of that many codes, before any weight is read.
+
+        Raises:
+            VarSpacesError: if parameters name codes that it lacks.
+        """
+
     def entropy(self, logits: Tensor) -> Tensor:
         """Mean entropy in nats of ``softmax(logits)``, ``(B,)``: of the guided logits, before any
         filter.

@@ -74,6 +74,14 @@ class Substitution(Protocol):
         ...
 
 
+class Blending(Protocol):
+    """Mixes given latents into those of a run after every scale (editing)."""
+
+    def __call__(self, scale: int, f_hat: Tensor, images: Sequence[int]) -> Tensor:
+        """What to go on with in place of ``f_hat (B, z, H, W)``."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class RunSetup:
     """A run, ready to start.
@@ -87,6 +95,7 @@ class RunSetup:
         sampling, guidance, cache, decoding: the methods.
         asked: what every image is to show, for strategies that judge images; may be empty.
         substitution: tokens to put in place of drawn ones, or None.
+        blending: latents to mix into those of the run, or None.
         adapter: what it adds to the backbone, or None.
         previews: decode the images after every scale.
         observe: told about every intermediate result, for tests and inspection.
@@ -107,6 +116,7 @@ class RunSetup:
     extra: Mapping[str, Backbone] = field(default_factory=dict)
     asked: tuple[Asked, ...] = ()
     substitution: Substitution | None = None
+    blending: Blending | None = None
     adapter: Adapting | None = None
     previews: bool = False
     observe: Observer | None = None

@@ -1,8 +1,13 @@
-"""Zero-shot editing by token substitution, as in VAR's editing demo (arXiv 2404.02905, §5).
+"""Zero-shot editing, in two ways.
 
-At every scale, drawn codes at kept positions are replaced by those of a source image before they
-are accumulated. The source is kept per scale, not in ``f_hat`` or in pixels, so kept regions are
-close to the source but not equal: upsampling, phi and the decoder mix neighbours.
+By tokens, as in VAR's editing demo (arXiv 2404.02905, §5): at every scale, drawn codes at kept
+positions are replaced by those of a source image before they are accumulated. The source is kept
+per scale, not in ``f_hat`` or in pixels, so kept regions are close to the source but not equal:
+upsampling, phi and the decoder mix neighbours.
+
+By latents, as in CoDe's public code (arXiv 2411.17787): tokens are drawn everywhere, and after
+every scale ``f_hat`` at kept positions is that of the source. So it is at the end, exactly; only
+the decoder mixes neighbours.
 """
 
 from __future__ import annotations
@@ -78,6 +83,31 @@ class CoarseScales(TokenSubstitution):
         self.keep = [
             torch.full(ids.shape[:2], k < scales, device=ids.device) for k, ids in enumerate(source)
         ]
+
+
+class LatentBlending:
+    """Puts the latent of a source where the mask keeps it, after every scale, the first included.
+
+    Args:
+        tokenizer: accumulates the codes of the source.
+        source: ids or bits of the source image per scale, as for :class:`TokenSubstitution`.
+        mask: ``(h, w)`` or ``(B, h, w)``, 1 = keep the source; resized to latents by nearest.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, tokenizer: Tokenizer, source: Sequence[Tensor], mask: Tensor, schedule: ScaleSchedule
+    ) -> None:
+        device = source[0].device
+        self.keep = mask.to(device).float().reshape(-1, 1, *mask.shape[-2:])
+        self.source, f_hat = [], tokenizer.new_latent(len(source[0]), schedule, device)
+        for scale, ids in enumerate(source):
+            f_hat = tokenizer.accumulate(f_hat, tokenizer.embed(ids), scale, schedule)
+            self.source.append(f_hat)
+
+    def __call__(self, scale: int, f_hat: Tensor, images: Sequence[int]) -> Tensor:
+        keep = F.interpolate(self.keep, size=f_hat.shape[-2:], mode="nearest") > 0.5
+        return torch.where(_of_images(keep, images), _of_images(self.source[scale], images), f_hat)
 
 
 def _of_images(rows: Tensor, images: Sequence[int]) -> Tensor:

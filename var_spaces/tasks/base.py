@@ -26,7 +26,7 @@ from var_spaces.methods import PICTURES, cli_options
 if TYPE_CHECKING:
     import numpy as np
 
-    from var_spaces.decoding.setup import Conditioning, Substitution
+    from var_spaces.decoding.setup import Blending, Conditioning, Substitution
     from var_spaces.schedule import ScaleSchedule
     from var_spaces.zoo.cards import Card
 
@@ -191,6 +191,12 @@ class Task(Part):
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
     ) -> Substitution | None:
         """Tokens that replace drawn ones."""
+        return None
+
+    def blending(
+        self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
+    ) -> Blending | None:
+        """Latents that are mixed into those of the run."""
         return None
 
     def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:

@@ -76,6 +76,8 @@ def plan(spec: RunSpec) -> Plan:
     for part in (parts["sampling"], parts["guidance"], parts["decoding"]):
         part.check_schedule(schedule)
     for one in drawing:
+        if codes := one.architecture.get("vocab_size"):
+            parts["sampling"].check_codes(codes)
         if layout := one.kv_layout:
             parts["cache"].check(schedule, *layout)
             for scale in range(schedule.num_scales):  # refuses layers that the model lacks

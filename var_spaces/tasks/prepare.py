@@ -66,6 +66,7 @@ def setup_of(
         extra=extra,
         asked=(plan.task.asked(plan.card),) * spec.count,
         substitution=plan.task.substitution(tokenizer, plan.schedule, pictures),
+        blending=plan.task.blending(tokenizer, plan.schedule, pictures),
         adapter=adapter,
         previews=request.previews,
         observe=request.observe,

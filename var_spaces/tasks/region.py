@@ -1,7 +1,8 @@
 """What tasks share that paint a region of a picture anew: in-painting, out-painting, expansion.
 
 Follows VAR's editing demo (https://arxiv.org/abs/2404.02905): tokens of the source picture replace
-drawn ones outside the region to be painted.
+drawn ones outside the region to be painted. Or CoDe's code (https://arxiv.org/abs/2411.17787): the
+latent of the source picture is put back there after every scale.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from var_spaces.tasks.base import Pictures, picture
 from var_spaces.tasks.source import SourceTask
 
 if TYPE_CHECKING:
-    from var_spaces.decoding.substitution import TokenSubstitution
+    from torch import Tensor
+
+    from var_spaces.decoding.substitution import LatentBlending, TokenSubstitution
     from var_spaces.schedule import ScaleSchedule
 
 Rectangle = tuple[float, float, float, float]
@@ -42,6 +45,13 @@ class RegionTask(SourceTask):
     )
     composite: bool = Field(
         False, description="put the picture's own pixels back where it was to be kept"
+    )
+
+    keeps: Literal["tokens", "latents"] = Field(
+        "tokens",
+        description="what of the picture stays at every scale: its tokens, or as in CoDe its "
+        "latents, which keep it closer",
+        json_schema_extra={"later": True},
     )
 
     @model_validator(mode="after")
@@ -89,14 +99,31 @@ class RegionTask(SourceTask):
 
     def substitution(
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
-    ) -> TokenSubstitution:
-        import torch
-
+    ) -> TokenSubstitution | None:
         from var_spaces.decoding.substitution import TokenSubstitution
+
+        if self.keeps == "latents":
+            return None
+        return TokenSubstitution(*self._kept_source(tokenizer, schedule, pictures))
+
+    def blending(
+        self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
+    ) -> LatentBlending | None:
+        from var_spaces.decoding.substitution import LatentBlending
+
+        if self.keeps == "tokens":
+            return None
+        return LatentBlending(*self._kept_source(tokenizer, schedule, pictures))
+
+    def _kept_source(
+        self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures
+    ) -> tuple[Any, list[Tensor], Tensor, ScaleSchedule]:
+        """Tokenizer, ids of the source, where they stay, and schedule."""
+        import torch
 
         ids = self.source_ids(tokenizer, schedule, pictures)
         keep = torch.from_numpy(self.keep(*schedule.last, pictures))
-        return TokenSubstitution(tokenizer, ids, keep, schedule)
+        return tokenizer, ids, keep, schedule
 
     def finish(self, image: np.ndarray, pictures: Pictures) -> np.ndarray:
         if not self.composite:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
 from var_spaces.aspect import NAMES, shaped
-from var_spaces.conditioning.prompts import MAX_PROMPT, clean_prompt
+from var_spaces.conditioning.prompts import MAX_PROMPT, clean_prompt, with_faces
 from var_spaces.decoding.search.scoring import Asked
 from var_spaces.methods import parse, register
 from var_spaces.schedule import ScaleSchedule
@@ -60,3 +61,15 @@ class TextToImage(TextTask):
     name = "text-to-image"
     title = "Draw a prompt"
     paper = "https://arxiv.org/abs/2412.04431"
+
+    faces: bool = Field(
+        False,
+        description="a prompt about persons is read with Infinity's words for good faces behind it",
+        json_schema_extra={"later": True},
+    )
+
+    def conditioning(self, card: Card, count: int) -> TextConditioning:
+        found = super().conditioning(card, count)
+        if not self.faces:
+            return found
+        return replace(found, prompts=tuple(map(with_faces, found.prompts)))

@@ -52,6 +52,7 @@ class BackboneRun:
             dtype=next(self.backbone.parameters()).dtype,
             device=setup.device,
             reserve=None if scales is None else self.schedule.offsets[scales],
+            blocks=len(self.names),
         )
         self.policy = setup.cache.session(self.cache, self.schedule)
         for layer in range(layers):

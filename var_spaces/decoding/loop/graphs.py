@@ -300,7 +300,8 @@ class Graphs:
 
 def _repeats(setup: RunSetup) -> bool:
     """Whether runs like this do the same whatever they draw, all on one device."""
-    plain = setup.observe is None and setup.adapter is None and setup.substitution is None
+    own = (setup.observe, setup.adapter, setup.substitution, setup.blending)
+    plain = all(part is None for part in own)
     passes = setup.decoding.work(setup.schedule, _depth(setup))
     few = max(step.passes for step in passes) <= MOST_PARTS
     if not (plain and few and setup.decoding.repeats and hasattr(setup.noise, "origin")):

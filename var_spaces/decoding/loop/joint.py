@@ -47,8 +47,8 @@ def joined(setups: Sequence[RunSetup]) -> RunSetup:
     """One setup for the images of all, run after run.
 
     Args:
-        setups: of equal models, schedules and methods; none has an adapter, a substitution or an
-            observer.
+        setups: of equal models, schedules and methods; none has an adapter, an observer, or
+            anything of a picture.
     """
     first, *others = setups
     if not others:

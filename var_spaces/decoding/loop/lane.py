@@ -67,9 +67,12 @@ class Lane:
         counts = [sum(row.image == image for row in self.rows) for image in self.images]
         drawn = self.session.predict(scale, self.tokens, drawing)
         ids, codes = drawn.ids, drawn.codes
+        images = [row.image for row in self.rows]
         if setup.substitution is not None:
-            ids, codes = setup.substitution(scale, ids, codes, [row.image for row in self.rows])
+            ids, codes = setup.substitution(scale, ids, codes, images)
         self.f_hat = tokenizer.accumulate(self.f_hat, codes, scale, schedule)
+        if setup.blending is not None:
+            self.f_hat = setup.blending(scale, self.f_hat, images)
         self.ids.append(ids)
         setup.report(scale, ids=ids, codes=codes, f_hat=self.f_hat)
 

@@ -7,10 +7,10 @@ interleaved scale by scale. Gradients are off inside a step only, never while th
 events has control.
 
 An observer is told, per scale and lane, ``raw_logits`` (before guidance), ``logits`` (guided),
-``filtered``, ``drawn_ids``, ``drawn_codes`` and, after substitution, ``ids``, ``codes``, ``f_hat``;
-a strategy with several passes reports the first five once per pass. Per backbone it is told
-``kept``: which tokens the cache holds, and ``pinned``: how many entries stand in front of them in
-every layer (see cache/retention.py).
+``filtered``, ``drawn_ids``, ``drawn_codes`` and, after substitution and blending, ``ids``,
+``codes``, ``f_hat``; a strategy with several passes reports the first five once per pass. Per
+backbone it is told ``kept``: which tokens the cache holds, and ``pinned``: how many entries stand
+in front of them in every layer (see cache/retention.py).
 
 On a GPU nothing here waits for the device: times and entropies are read by whoever wants them, and
 numbers that are not finite end a run when they are known, at the latest before it is decoded.

@@ -7,12 +7,13 @@ take the likeliest code at every position. For maps that are not square the long
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from var_spaces.decoding.base import Gumbel, Sampled
 from var_spaces.decoding.sampling.top_k_top_p import TopKTopP
+from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 16
 DRAWN = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 23, 24, 32)
+FORBIDDEN = -100.0  # logit of codes that are not drawn, as published
 
 
 @register
@@ -39,10 +41,33 @@ class FlexSampling(TopKTopP):
     drawn: tuple[int, ...] = Field(
         DRAWN, max_length=64, description="longer sides of maps that are drawn; none means all"
     )
+    forbidden: tuple[Annotated[int, Field(ge=0, lt=65536)], ...] = Field(
+        (),
+        max_length=64,
+        description="numbers of codes that are not drawn",
+        json_schema_extra={"later": True},
+    )
+
+    @field_validator("forbidden")
+    @classmethod
+    def _in_order(cls, codes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(codes)))  # the same codes are the same run
+
+    def check_codes(self, count: int) -> None:
+        if self.forbidden and (self.forbidden[-1] >= count or len(self.forbidden) == count):
+            raise VarSpacesError(
+                f"forbidden = {list(self.forbidden)}: the model has {count} codes, from 0 to "
+                f"{count - 1}. Name some of those, and not all."
+            )
 
     def sample(
         self, logits: Tensor, gumbel: Gumbel, scale: int, schedule: ScaleSchedule
     ) -> Sampled:
+        if self.forbidden:
+            # Published before guidance, which leaves a logit alone that all conditions share.
+            logits = logits.clone()
+            for code in self.forbidden:  # a tensor of them would have to be moved to the device
+                logits[..., code] = FORBIDDEN
         side = max(schedule.sizes[scale])
         if side <= self.max_side and (not self.drawn or side in self.drawn):
             return super().sample(logits, gumbel, scale, schedule)

@@ -35,7 +35,7 @@ class Criteria:
     """By what candidates are selected.
 
     Attributes:
-        potential, strength: see :func:`var_spaces.decoding.search.selection.potential`.
+        potential, strength, top: see :func:`var_spaces.decoding.search.selection.potential`.
         vectors: see :func:`var_spaces.decoding.search.selection.cluster_vectors`.
     """
 
@@ -44,6 +44,7 @@ class Criteria:
     potential: str = "value"
     strength: float = 10.0
     vectors: str = "pca"
+    top: int = 1
 
 
 class SearchSession(PlainSession):
@@ -120,7 +121,7 @@ class SearchSession(PlainSession):
     ) -> Tensor:
         criteria = self.criteria
         logs = selection.potential(
-            criteria.potential, rewards, self.history[rows], criteria.strength
+            criteria.potential, rewards, self.history[rows], criteria.strength, criteria.top
         )
         slots = [Row(self.setup.images[image], slot) for slot in range(count)]
         noise = self.setup.noise.gumbel(slots, scale, RESAMPLING, 1, len(rows))[:, 0].cpu()
@@ -137,6 +138,6 @@ def rewarded(stages: Stages, potential: str) -> set[int]:
     at = set(stages.resampling)
     if potential == "diff":
         at |= {scale - 1 for scale in at if scale}
-    if potential in ("sum", "max") and at:
+    if potential in ("sum", "max", "top") and at:
         at |= set(range(max(at)))
     return at

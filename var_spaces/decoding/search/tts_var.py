@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from var_spaces.schedule import ScaleSchedule
 
 PUBLISHED, PUBLISHED_SCALES = (2, 5, 6, 9), 13
+TOP = 2  # the fewest that are neither "max" nor, after the second scale, "sum"
 Scales = tuple[Annotated[int, Field(ge=0, le=62)], ...]
 Sizes = tuple[Annotated[int, Field(ge=1, le=64)], ...]
 
@@ -90,8 +91,15 @@ class TTSVAR(RewardedSearch):
     resample_scales: Scales = Field(
         (), description="scales after which candidates are resampled; empty is as published"
     )
-    potential: Literal["value", "max", "sum", "diff"] = Field(
-        "value", description="reward now, or largest, sum or change over the scales"
+    potential: Literal["value", "max", "sum", "diff", "top"] = Field(
+        "value", description="reward now, or largest, sum, change or sum of the top over the scales"
+    )
+    top: int = Field(
+        TOP,
+        ge=1,
+        le=63,
+        description="how many of the largest rewards are summed, for potential top",
+        json_schema_extra={"later": True},
     )
     strength: float = Field(10.0, ge=0, le=100, description="how much the reward counts, lambda")
     features: str = Field(
@@ -107,6 +115,11 @@ class TTSVAR(RewardedSearch):
     @model_validator(mode="after")
     def _check(self) -> TTSVAR:
         self._features()
+        if self.potential != "top" and self.top != TOP:
+            raise VarSpacesError(
+                f"top = {self.top} counts with potential 'top' alone, not with '{self.potential}': "
+                "choose that potential or leave top out."
+            )
         return self
 
     def _features(self) -> Features:
@@ -152,7 +165,7 @@ class TTSVAR(RewardedSearch):
         from var_spaces.decoding.search.session import Criteria, SearchSession
 
         criteria = Criteria(
-            self.rewards(), self._features(), self.potential, self.strength, self.vectors
+            self.rewards(), self._features(), self.potential, self.strength, self.vectors, self.top
         )
         return SearchSession(setup, images, self.stages(setup.schedule), criteria)
 
