@@ -173,6 +173,30 @@ def test_a_region_smaller_than_a_token_is_refused(use_tiny_models):
         run(rectangle=(0.0, 0.0, 0.1, 0.1))
 
 
+@pytest.mark.parametrize(
+    ("picture", "mask", "refused"),
+    [
+        ((17, 2), (17, 2), "The picture is 2x17 pixels"),
+        ((16, 16), (17, 2), "The mask is 2x17 pixels"),
+        ((16, 16), (16, 16), ""),
+    ],
+)
+def test_a_mask_of_the_size_of_its_picture_is_not_held_against_its_limits(picture, mask, refused):
+    """Whoever hands them in, and in whatever order."""
+    edit = methods.get("task", "edit")
+    given = {"mask": np.ones(mask, bool), "source": np.zeros((*picture, 3), np.uint8)}
+    if refused:
+        with pytest.raises(VarSpacesError, match=refused):
+            edit.take(given)
+    else:
+        hashes, pixels = edit.take(given)
+        found = edit(**hashes).read_pictures(pixels)
+        assert {name: found[key].shape[:2] for name, key in hashes.items()} == {
+            "mask": mask,
+            "source": picture,
+        }
+
+
 def test_rectangles_round_half_to_even():
     mask = rectangle_mask((0.5 / 8, 1.5 / 8, 2.5 / 8, 1), 8, 8)
     rows, columns = np.nonzero(mask)

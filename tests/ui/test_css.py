@@ -15,3 +15,8 @@ def test_rules_of_small_screens_and_of_quiet_ones_reach_the_page():
     inside = [s.strip() for block in MEDIA.findall(plain) for s in re.findall(r"([^{}]+)\{", block)]
     assert len(inside) > 20
     assert not [selectors for selectors in inside if ".gradio-container" in selectors]
+
+
+def test_names_of_entries_are_not_broken_inside_their_words():
+    rules = re.findall(r"([^{}]*\.vs-board[^{}]*)\{([^{}]*)\}", css())
+    assert rules and not [rule for rule in rules if "anywhere" in rule[1] or "break-" in rule[1]]

@@ -107,13 +107,17 @@ class Task(Part):
         """
         from var_spaces import pictures
 
-        hashes, pixels = {}, {}
-        for name, value in given.items():
-            what = f"The {_word(name)}"
+        hashes, pixels, sizes = {}, {}, set()
+        for name, content in cls.picture_fields().items():
+            if name not in given:
+                continue
+            value, what = given[name], f"The {_word(name)}"
             is_file = isinstance(value, str | bytes | Path)
             image = pictures.read(value, what) if is_file else value
-            found = pictures.READERS[cls.picture_fields()[name]](image, what)
-            pictures.check_ratio(found, what)
+            found = pictures.READERS[content](image, what)
+            if found.shape[:2] not in sizes:  # a mask has the shape of the picture that it lies on
+                pictures.check_ratio(found, what)
+            sizes.add(found.shape[:2])
             hashes[name] = pictures.digest(found)
             pixels[hashes[name]] = found
         return hashes, pixels
@@ -170,18 +174,18 @@ class Task(Part):
         """
         if handed and not self.picture_fields():
             raise VarSpacesError(f"Task '{self.name}' takes no pictures; leave them out.")
-        found: dict[str, np.ndarray] = {}
-        for name, key in self.pictures().items():
+        named = self.pictures()
+        for name, key in named.items():
             if key not in handed:
                 raise VarSpacesError(
                     f"The {_word(name)} with content hash {key[:16]}... is missing: hand it in "
                     "again."
                 )
-            hashes, pixels = self.take({name: handed[key]})
+        hashes, pixels = self.take({name: handed[key] for name, key in named.items()})
+        for name, key in named.items():
             if hashes[name] != key:
                 raise VarSpacesError(f"A picture is not the one its hash {key[:16]}... names.")
-            found |= pixels
-        return found
+        return pixels
 
     def longest_side(self, card: Card, pictures: Pictures) -> int:
         """Of a finished image, in pixels."""

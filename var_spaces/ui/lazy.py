@@ -24,6 +24,8 @@ from var_spaces.ui.queue.wiring import QUICK, refusing
 OPEN = "open"
 _SENT = "varSpaces.sent('{name}') || wanted"  # what another tab hands over comes first
 MOST_RUNS = 4
+# seen until something follows it (css/1-page.css)
+OPENING = '<p class="vs-note" role="status">This tab is being laid out.</p>'
 _numbers = itertools.count(1)  # what was asked for before is new again
 
 
@@ -53,6 +55,7 @@ class Lazy:
             self.wanted = gr.Textbox(
                 visible="hidden", label=f"{title}: begin with", elem_id=f"{name}-wanted"
             )
+            gr.HTML(OPENING, elem_classes="vs-opening", apply_default_css=False)
 
             @gr.render(inputs=self.wanted, triggers=[self.wanted.change], show_progress="minimal")
             def show(wanted: str) -> None:

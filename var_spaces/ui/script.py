@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from var_spaces.ui import languages
+from var_spaces.ui import languages, tabs
 from var_spaces.ui.form.schema import schema
 from var_spaces.ui.gallery.pictures import for_browser
 from var_spaces.ui.glossary import TERMS
@@ -29,7 +29,7 @@ def script() -> str:
     others = sorted({path.name for path in FOLDER.glob("*.js")} - set(FIRST))
     texts = [(FOLDER / name).read_text(encoding="utf-8") for name in (*FIRST, *others)]
     read = {"schema": schema(), "gallery": for_browser(), "sends": sends()}
-    read |= {"terms": TERMS, "languages": languages.for_browser()}
+    read |= {"terms": TERMS, "languages": languages.for_browser(), "first": tabs.names()[0]}
     told = [f"varSpaces.{name} = {json.dumps(value)};" for name, value in read.items()]
     return "\n".join([*texts, *told, ""])
 

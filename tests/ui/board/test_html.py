@@ -121,6 +121,30 @@ def test_plot(board):
     assert plot.pareto(build(Source((), {}), View())) == ""
 
 
+def test_labels_of_the_plot_cover_no_dot_and_no_other():
+    """Of rows that lie as near to each other as those of a cache policy with other budgets."""
+    found = [result(number, 30 + number % 5, 100 + 3 * number) for number in range(1, 30)]
+    best = [result(number, 30 + number / 4, 90 + number / 2) for number in range(30, 44)]
+    found = build(Source(tuple(row(one) for one in (*found, *best)), {}), View())
+    text = plot.pareto(found)
+    boxes = [
+        (float(x) - 4, float(y) - 4, float(x) + 4, float(y) + 4)
+        for x, y in re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', text)
+    ]
+    labels = re.findall(
+        r'class="vs-value" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">([^<]+)', text
+    )
+    assert len(boxes) == 43 and len(labels) > 3
+    for x, y, side, name in labels:
+        wide = len(name) * plot.LETTER
+        left = float(x) - (wide if side == "end" else 0)
+        boxes.append((left, float(y) - 10, left + wide, float(y) + 2))
+    for number, a in enumerate(boxes[43:], 43):
+        assert a[0] >= plot.LEFT and a[2] <= plot.WIDTH
+        for b in boxes[:number]:
+            assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
+
+
 def test_details(board):
     one = result(1, 30, 100, submitter=EVIL, note=EVIL, weights={"var-small": "b" * 64})
     verdict = Verdict(

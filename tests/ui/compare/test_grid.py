@@ -64,6 +64,7 @@ def test_it_says_what_is_drawn_and_when_all_is(draw, monkeypatch):
     monkeypatch.setattr(grid, "run", drawing())
     said = statuses(draw())
     assert [text for part, text in zip(("1 of 2", "2 of 2"), said, strict=False) if part in text]
+    assert "<b>Drawing 2 of 2:</b> seed 2." in said[1]
     assert 'data-phase="done"' in said[-1] and "<b>Done.</b> 2 " in said[-1]
 
 

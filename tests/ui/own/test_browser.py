@@ -45,7 +45,9 @@ def files(tmp_path):
 def test_taught_drawn_taken_home_deleted_and_brought_back(open_page, files, tmp_path):
     page = open_page()
     page.get_by_role("tab", name="Subject").click()
+    drawing = page.locator("#subject-own-go")
     page.locator("#subject-train").click()
+    expect(drawing).to_be_hidden()  # there is nothing yet to draw with
     status = page.locator("#subject-train-status .vs-status")
     expect(status).to_contain_text("hand in one to 5 pictures")
     page.locator("#subject-files input[type=file]").set_input_files(files)
@@ -80,6 +82,7 @@ def test_taught_drawn_taken_home_deleted_and_brought_back(open_page, files, tmp_
     page.get_by_role("tab", name="Subject").click()
     page.locator("#subject-own-delete").click()
     expect(page.locator("#subject-own-delete")).to_be_disabled()
+    expect(drawing).to_be_hidden()
     assert page.request.get(urljoin(page.url, address)).status == 404
     with page.expect_file_chooser() as chooser:
         page.locator("#subject-own-back").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from html import escape
@@ -12,7 +13,13 @@ from var_spaces.ui.board.html import with_unit
 
 WIDTH, HEIGHT = 760, 340
 LEFT, RIGHT, TOP, BOTTOM = 54, 18, 16, 44
-LABEL, LETTER = 14.0, 6.4  # height of a label and width of its letters, about
+LABEL, LETTER = 14.0, 6.0  # height of a label and width of its letters, about
+DOT, GAP = 5.0, 9.0  # radius of a dot, and from its middle to its label
+# where a label may stand from its dot, the nearest first: across, on either side, and down
+PLACES = sorted(
+    itertools.product((GAP, 40.0, 80.0, 120.0, 160.0), [LABEL * n / 2 for n in range(-9, 10)]),
+    key=lambda place: math.hypot(place[0] - GAP, 2 * place[1]),
+)
 MARGIN = 0.06  # of the range, on both sides
 
 
@@ -35,7 +42,7 @@ def pareto(board: Board) -> str:
         f"{y.title} against {x.title}; {len(best)} of {len(lines)} rows are on the frontier: "
         + ", ".join(line.row["label"] for line in best)
     )
-    named = _Labels()
+    named = _Labels([(across(line.value(x)), up(line.value(y))) for line in lines], _named(y))
     points = "".join(
         _point(line, x, y, across, up, named) for line in sorted(lines, key=_grey_first)
     )
@@ -107,22 +114,26 @@ def _frontier(best: Sequence[Line], x: Column, y: Column, across: _Axis, up: _Ax
 
 
 class _Labels:
-    """Places for labels that cover none of those before; with no room left there is none."""
+    """Places for labels that cover neither a dot nor a label before; with no room left there is
+    none, and the dot alone says what it is."""
 
-    def __init__(self) -> None:
-        self.taken: list[tuple[float, float, float, float]] = []
+    def __init__(self, dots: Sequence[tuple[float, float]], title: str) -> None:
+        self.taken = [(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in dots]
+        self.taken.append((LEFT, TOP - LABEL, LEFT + len(title) * LETTER, TOP))
 
-    def place(self, x: float, y: float, text: str, anchor: str) -> float | None:
-        """Height of the base line, at ``y`` or as near to it as there is room."""
+    def place(self, x: float, y: float, text: str) -> tuple[float, float, str] | None:
+        """Where the label of a dot begins, on its base line, and the side of the text that is
+        there ("start" is right of the dot)."""
         width = len(text) * LETTER
-        left = x - width if anchor == "end" else x
-        for step in (0, -1, 1, -2, 2, -3, 3):
-            top = y + step * LABEL - LABEL + 3
-            box = (left, top, left + width, top + LABEL)
-            inside = top >= 0 and box[3] <= HEIGHT - BOTTOM
-            if inside and not any(_overlap(box, other) for other in self.taken):
-                self.taken.append(box)
-                return y + step * LABEL
+        for across, down in PLACES:
+            top = y + down - LABEL / 2
+            for side, at in (("start", x + across), ("end", x - across)):
+                left = at if side == "start" else at - width
+                box = (left, top, left + width, top + LABEL)
+                inside = left >= LEFT and box[2] <= WIDTH and top >= 0 and box[3] <= HEIGHT - BOTTOM
+                if inside and not any(_overlap(box, other) for other in self.taken):
+                    self.taken.append(box)
+                    return at, top + LABEL - 3, side
         return None
 
 
@@ -139,19 +150,20 @@ def _point(line: Line, x: Column, y: Column, across: _Axis, up: _Axis, named: _L
     tone = "vs-grey" if line.dominated else "vs-best"
     dot = (
         f'<circle class="{tone} vs-pick" data-id="{escape(line.id, quote=True)}" '
-        f'cx="{px:.1f}" cy="{py:.1f}" r="5">{title}</circle>'
+        f'cx="{px:.1f}" cy="{py:.1f}" r="{DOT:.0f}">{title}</circle>'
     )
     if line.dominated:
         return dot
-    right = px > WIDTH * 0.66
-    anchor, shift = ("end", -9) if right else ("start", 9)
-    text = label if len(label) <= 38 else f"{label[:37]}…"
-    base = named.place(px + shift, py + 4, text, anchor)
-    if base is None:
+    text = line.row["label"] if len(line.row["label"]) <= 38 else f"{line.row['label'][:37]}…"
+    found = named.place(px, py, text)
+    if found is None:
         return dot
+    beside, base, side = found
+    near = math.hypot(beside - px, base - 4 - py) < GAP + LABEL  # else a line leads to it
+    lead = f'<path class="vs-lead" d="M{px:.1f} {py:.1f}L{beside:.1f} {base - 4:.1f}"/>'
     return (
-        f'{dot}<text class="vs-value" x="{px + shift:.1f}" y="{base:.1f}" '
-        f'text-anchor="{anchor}">{text}</text>'
+        f'{"" if near else lead}{dot}<text class="vs-value" x="{beside:.1f}" y="{base:.1f}" '
+        f'text-anchor="{side}">{escape(text)}</text>'
     )
 
 

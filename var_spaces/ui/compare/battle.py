@@ -51,6 +51,12 @@ READY = (
     "sides get the same words and, where a task begins with one, the same picture.</span>"
 )
 
+BLIND = {  # what is said of both sides while nothing may say which they are
+    "loading": "<b>Getting both sides ready.</b> What they are is told after the vote.",
+    "running": "<b>Drawing both sides in turns,</b> from the same noise.",
+    "done": "<b>Drawn.</b> Which one is better?",
+}
+
 
 class Question(Fields):
     """What both sides draw."""
@@ -142,9 +148,8 @@ def _draw(seen: frozenset[Pair], **given: Any) -> Iterator[tuple]:
                 yield (compare_html.status(board), gr.skip(), None, *_switch(False))
                 raise refusal(board.message)
             done = board.phase == "done"
-            said = stage.line("done", "<b>Drawn.</b> Which one is better?", 1)
             yield (
-                said if done else compare_html.status(board),
+                compare_html.line(board, BLIND[board.phase]),
                 blind(board),
                 ROUNDS.open(battle) if done else None,
                 *_switch(done),

@@ -26,24 +26,39 @@ SCALE_HEADS = ("Scale", "Equal tokens", "PSNR", "SSIM")
 
 def status(board: Board) -> str:
     """One line that says where the comparison is, with a bar over the tokens of all columns."""
+    return line(board, _words(board))
+
+
+def line(board: Board, words: str) -> str:
+    """A line with that bar; ``words`` are HTML."""
     drawn = sum(view.tokens for view in board.views)
     total = sum(view.schedule.total for view in board.views if view.schedule)
-    share = 1.0 if board.phase == "done" else drawn / total if total else 0.0
-    return stage.line(board.phase, _words(board), share)
+    return stage.line(
+        board.phase, words, 1.0 if board.phase == "done" else drawn / total if total else 0.0
+    )
 
 
 def _words(board: Board) -> str:
     count = plural(len(board.views), "column")
     match board.phase:
-        case "loading":
-            return "<b>Getting ready.</b> All models stay in memory together."
-        case "running":
-            return f"<b>Drawing {count} in turns,</b> scale by scale, from the same noise."
+        case "loading" | "running":
+            return _working(board.views[board.now], LETTERS[board.now])
         case "done":
             return f"<b>Done.</b> {count} from the same noise; below is where they differ."
         case "failed":
             return f"<b>Not drawn.</b> {escape(board.message)}"
     return "<b>Ready.</b> Choose a comparison, or set the columns, and press Compare."
+
+
+def _working(view: RunView, letter: str) -> str:
+    """Where the column is that is being worked on, and what it is."""
+    what = escape(description(view.spec))
+    if view.phase == "loading":
+        return f"<b>Getting column {letter} ready:</b> {what}."
+    done, total = len(view.scales), view.schedule.num_scales
+    if done == total:
+        return f"<b>All scales of column {letter} are drawn:</b> {what}."
+    return f"<b>Drawing column {letter}, scale {done + 1} of {total}:</b> {what}."
 
 
 # --- columns --------------------------------------------------------------------------------------

@@ -54,12 +54,14 @@ class Board:
         phase: as of a run.
         views: of the columns.
         changed: column of the last event; None if all may have changed.
+        now: column that is being worked on.
         pairs: of columns, when all are done.
     """
 
     phase: str = "empty"
     views: tuple[RunView, ...] = ()
     changed: int | None = None
+    now: int = 0
     pairs: tuple[Pair, ...] = ()
     message: str = ""
 
@@ -113,7 +115,7 @@ def run(requests: Sequence[RunSpec], pictures: Mapping[str, Any] | None = None) 
     board = Board("loading", tuple(empty(spec.model).loading() for spec in requests))
     try:
         plans = [plan(spec) for spec in requests]
-        views = tuple(empty(p.card.id).loading(p.schedule) for p in plans)
+        views = tuple(replace(empty(p.card.id).loading(p.schedule), spec=p.spec) for p in plans)
         board = Board("loading", views)
         yield board
         traces = [Trace(p.card.tokenizer) for p in plans]
@@ -124,7 +126,8 @@ def run(requests: Sequence[RunSpec], pictures: Mapping[str, Any] | None = None) 
                 if view is board.views[number]:
                     continue
                 views = (*board.views[:number], view, *board.views[number + 1 :])
-                board = replace(board, phase="running", views=views, changed=number)
+                phase, now = "running", _next(views, number)
+                board = replace(board, phase=phase, views=views, changed=number, now=now)
                 yield board
         yield replace(board, phase="done", changed=None, pairs=tuple(_pairs(traces)))
     except VarSpacesError as error:
@@ -132,6 +135,12 @@ def run(requests: Sequence[RunSpec], pictures: Mapping[str, Any] | None = None) 
     except Exception:
         log.exception("A comparison failed.")
         yield replace(board, phase="failed", changed=None, message=UNEXPECTED)
+
+
+def _next(views: Sequence[RunView], number: int) -> int:
+    """The column whose turn comes after that of another; the same if all are done."""
+    turns = (*range(number + 1, len(views)), *range(number + 1))
+    return next((turn for turn in turns if views[turn].phase != "done"), number)
 
 
 def _pairs(traces: Sequence[Trace]) -> Iterator[Pair]:

@@ -127,6 +127,13 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _place(grid: Grid, number: int) -> str:
+    """The values of a cell: ``guidance.scale 2.5, seed 1``."""
+    row, column = divmod(number, len(grid.x.values))
+    told = [(grid.x, column), *([(grid.y, row)] if grid.y else [])]
+    return ", ".join(f"{axis.path} {_text(axis.values[at])}" for axis, at in told)
+
+
 ABOUT = (
     '<p class="vs-about">Vary one or two parameters of a run, all else equal: every cell is drawn '
     "from the same seed, unless the seed is what varies.</p>"
@@ -264,9 +271,9 @@ def shown(grid: Grid, phase: str, ended: str) -> tuple[str, dict]:
         ended: what is said of all cells when they are drawn; ``{n}`` is their number.
     """
     done = len(grid.done)
-    words = f"<b>Drawing {done + 1} of {grid.size}.</b>"
-    if phase == "done":
-        words = f"<b>Done.</b> {ended.format(n=grid.size)}"
+    words = f"<b>Done.</b> {ended.format(n=grid.size)}"
+    if phase != "done" and done < grid.size:
+        words = f"<b>Drawing {done + 1} of {grid.size}:</b> {escape(_place(grid, done))}."
     said = stage.line(phase, words, done / grid.size)
     return said, gr.update(value=html(grid), visible=True)
 

@@ -2,13 +2,12 @@
    tab adds to its address (the filters of the leaderboard, say) is there again when the tab is. */
 
 (() => {
-  const FIRST = "generate";
   const queries = {}; // by tab, as they were when it was left
   let last = null; // that was seen open
   let touched = false; // else a tab that opens is the one of a link
 
   const named = () => new URLSearchParams(location.search).get("tab");
-  const asked = () => history.state?.tab || named() || FIRST;
+  const asked = () => history.state?.tab || named() || varSpaces.first;
   const open = () => document.querySelector('[id^="tab-"][role="tab"][aria-selected="true"]')?.id.slice(4, -7);
 
   /* The page's address with another query; what gradio keeps there (its look, say) stays. */
@@ -31,7 +30,7 @@
     if (now === asked()) return;
     if (!touched) return replace(location.href);
     if (before === asked()) queries[before] = location.search;
-    history.pushState({ tab: now }, "", address(queries[now] ?? (now === FIRST ? "" : `tab=${now}`)));
+    history.pushState({ tab: now }, "", address(queries[now] ?? (now === varSpaces.first ? "" : `tab=${now}`)));
   }
 
   new MutationObserver(() => {

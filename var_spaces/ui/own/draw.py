@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import gradio as gr
 
@@ -17,7 +18,7 @@ from var_spaces.ui.own.matrix import build_matrix
 from var_spaces.ui.own.prompts import request
 from var_spaces.ui.own.shelf_view import ShelfView
 from var_spaces.ui.queue.lined_up import lined_up
-from var_spaces.ui.queue.wiring import QUICK, refusal
+from var_spaces.ui.queue.wiring import CAREFUL, QUICK, refusal
 from var_spaces.ui.run import handlers, links
 from var_spaces.ui.run.downloads import files
 from var_spaces.ui.run.screen import Screen
@@ -26,6 +27,8 @@ from var_spaces.ui.run.view import RunView
 FORM = Form("generate")
 PRESS = "() => document.getElementById('{button}').click()"
 SEED = 1
+DRAW = "Draw with it"
+FIRST = "Draw with it, once it has learned"
 IDEAS = {
     "subject": (
         "a photo of <it>",
@@ -51,7 +54,8 @@ def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
         return f"{lesson.tab}-own-{part}"
 
     ideas = IDEAS[lesson.tab]
-    with gr.Accordion("Draw with it", open=True, elem_classes="vs-draw"):
+    holder = gr.Accordion(**_offered(taken.chosen.value), elem_classes="vs-draw")
+    with holder:
         prompt = gr.Textbox(
             ideas[0], label="What to draw (prompt)", lines=1, max_lines=3, elem_id=name("prompt")
         )
@@ -76,6 +80,7 @@ def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
         dice.click(None, None, seed, js=DICE, **QUICK)
         matrix = build_matrix(taken, seed) if lesson.tab == "style" else None
         screen = Screen(f"{lesson.tab}-own", _empty())
+    taken.chosen.change(lambda model: gr.update(**_offered(model)), taken.chosen, holder, **CAREFUL)
     run = lined_up(
         f"{lesson.tab}-own",
         [go.click, prompt.submit, seed.submit],
@@ -98,6 +103,12 @@ def build_drawing(lesson: Lesson, taken: ShelfView) -> None:
         None, screen.share, None, js=links.COPY.format(button=f"{lesson.tab}-own-link"), **QUICK
     )
     run.success(None, screen.share, None, js=links.REMEMBER, **QUICK)
+
+
+def _offered(model: str | None) -> dict[str, Any]:
+    """What the part that draws shows of itself: with nothing to draw with it is closed, and says
+    what comes first."""
+    return {"label": DRAW if model else FIRST, "open": bool(model)}
 
 
 def _picked(event: gr.EventData) -> str:
