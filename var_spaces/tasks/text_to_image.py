@@ -65,7 +65,7 @@ class TextToImage(TextTask):
     faces: bool = Field(
         False,
         description="a prompt about persons is read with Infinity's words for good faces behind it",
-        json_schema_extra={"later": True},
+        json_schema_extra={"later": True, "needs": "people"},
     )
 
     def conditioning(self, card: Card, count: int) -> TextConditioning:

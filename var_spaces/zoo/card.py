@@ -158,6 +158,11 @@ class Card(FrozenModel):
         return {name: value for name, value in usual.items() if name != "name"}
 
     @property
+    def offers(self) -> frozenset[str]:
+        """What its family can do, and "people" where they are drawn: by published models alone."""
+        return self.kind.offers | ({"people"} if self.source else frozenset())
+
+    @property
     def lineage(self) -> tuple[str, ...]:
         """Its id, and that of its base."""
         return (self.id, self.base) if self.base else (self.id,)

@@ -9,7 +9,7 @@ import pytest
 from var_spaces import RunSpec, methods
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.form.controls import Controls
-from var_spaces.ui.form.form import Form, card_choices
+from var_spaces.ui.form.form import Form, applies, card_choices
 from var_spaces.ui.form.values import KINDS, read
 from var_spaces.zoo.cards import get_card
 
@@ -30,6 +30,12 @@ def test_fields_are_those_of_the_classes():
     keys = set(FORM.keys)
     assert {"model", "inputs.class", "inputs.style", "seed", "count", "first", "methods"} <= keys
     assert len(keys) == len(FORM.keys)
+
+
+def test_what_is_about_people_is_asked_of_models_that_draw_them():
+    faces, published = FORM.field("inputs.faces"), get_card("infinity-2b")
+    own = published.model_copy(update={"id": "own", "source": None})
+    assert applies(faces, published, "text-to-image") and not applies(faces, own, "text-to-image")
 
 
 def test_defaults_are_those_of_the_card():

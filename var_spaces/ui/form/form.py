@@ -21,7 +21,7 @@ from var_spaces.ui.form.field import ROLES, Field, Role
 from var_spaces.ui.form.pictures import KEPT, SKETCHES, blank, held, is_empty, sketched, taken
 from var_spaces.ui.form.values import KINDS, read, read_methods, show, shown_methods
 from var_spaces.validation import bounds
-from var_spaces.zoo.cards import Card, cards
+from var_spaces.zoo.cards import Card, base_of, cards
 
 if TYPE_CHECKING:
     import numpy as np
@@ -272,7 +272,7 @@ def applies(field: Field, card: Card | None, task: str | None) -> bool:
     if field.role != "input" or card is None:
         return True
     needs = field.option.needs
-    return task in field.tasks and (not needs or needs in card.kind.offers)
+    return task in field.tasks and (not needs or needs in base_of(card).offers)
 
 
 def _text(name: str) -> Option:
