@@ -32,7 +32,7 @@ def test_the_open_tab_is_in_the_address(open_page):
     page = open_page(query="?__theme=dark")
     show(page, "Edit")
     page.locator("#edit-go").wait_for()
-    expect(page.locator("#tab-edit .vs-opening")).to_be_hidden()
+    expect(page.locator("#tab-edit .vs-opening").first).to_be_hidden()
     show(page, "Compare")
     expect(page).to_have_url(re.compile(r"\?tab=compare&__theme=dark$"))
     page.go_back()
