@@ -79,7 +79,7 @@ def test_a_training_that_overruns_becomes_a_model_all_the_same(tmp_path, monkeyp
     monkeypatch.setattr(training, "bounded", stopped)
     rows = training.train_all(tmp_path, lambda: 600.0, "cuda", False, set())
     row = next(rows)
-    assert called == ["6.00", "0.01"]
+    assert called == ["3.50", "0.01"]
     if saved:
         assert (row["minutes"], row["metrics"]) == (1.5, {"nats": 0.5})
     else:
