@@ -49,8 +49,7 @@ class RegionTask(SourceTask):
 
     keeps: Literal["tokens", "latents"] = Field(
         "tokens",
-        description="what of the picture stays at every scale: its tokens, or as in CoDe its "
-        "latents, which keep it closer",
+        description="what of the picture stays at every scale: tokens, or latents as in CoDe",
         json_schema_extra={"later": True},
     )
 
