@@ -19,11 +19,6 @@ PATIENCE = 90_000  # milliseconds: other work may keep the computer busy
 HELD = 900  # seconds for which a run is held at most; a test waits for several things meanwhile
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
-# Gradio's image editor draws all the time, in software here: half of what a test with one costs.
-SLOW_FRAMES = """
-    window.requestAnimationFrame = call => setTimeout(() => call(performance.now()), 100);
-    window.cancelAnimationFrame = clearTimeout;
-"""
 # Gradio's image editor says this on a slow computer, when it is drawn anew while it loads a mask.
 KNOWN = "No draw texture found for layer"
 # Gradio's client says these of a page that is left while the server still writes to it.
@@ -185,7 +180,6 @@ def open_page(browser, served) -> Iterator[Callable]:
     def open_(width: int = 1280, height: int = 900, query: str = "", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
-        context.add_init_script(SLOW_FRAMES)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", note)
