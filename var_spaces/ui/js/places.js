@@ -43,8 +43,12 @@
     addEventListener(type, (event) => (touched ||= event.isTrusted), true);
   addEventListener("popstate", () => go(asked()));
 
-  /* The open tab says what it shows. */
-  varSpaces.address = (query) => replace(address(query));
+  /* A tab says what it shows, late perhaps: if another one is open by now, it counts when it is opened again. */
+  varSpaces.address = (query) => {
+    const tab = new URLSearchParams(query).get("tab");
+    if (tab === last) replace(address(query));
+    else queries[tab] = query;
+  };
 
   /* What the address says of a tab, if it is the tab's. */
   varSpaces.asked = (tab) => (named() === tab ? location.search.slice(1) : "");
