@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.hostile.fuzz import bounded, examples
@@ -144,6 +144,7 @@ CARD = json.loads((ROOT / "assets" / "models" / "var-small" / "card.json").read_
 
 @examples()
 @given(st.dictionaries(st.sampled_from([*CARD, "source", "terms", "base", "adapter"]), VALUES))
+@example({"adapter": {"": None}})
 def test_any_card_is_read_or_refused(changes):
     changes = {key: value for key, value in changes.items() if key != "metrics"}
     with bounded(32):

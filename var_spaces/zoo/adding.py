@@ -155,10 +155,10 @@ def _check_adapter(card: Card) -> None:
     if not card.adapter:
         return
     of_families = frozenset().union(*(family.offers for family in FAMILIES.values()))
-    name, base = card.adapter["name"], card.base or card.id
-    for need, why in methods.parse("adapter", card.adapter).needs.items():
+    adapter, base = methods.parse("adapter", card.adapter), card.base or card.id
+    for need, why in adapter.needs.items():
         if need in of_families - card.kind.offers:
-            raise VarSpacesError(f"The adapter '{name}' does not fit '{base}': {why}.")
+            raise VarSpacesError(f"The adapter '{adapter.name}' does not fit '{base}': {why}.")
 
 
 def _check_architecture(card: Card) -> None:
