@@ -13,6 +13,10 @@ ARGS ?=
 # files run side by side, each in one process; those of the page last
 SIDE_BY_SIDE ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Bytecode is written where it is used: compiling all of torch takes longer than installing it.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-scale lint format bench clean
 
 demo: $(VENV)/.app
@@ -42,13 +46,13 @@ $(VENV)/.app: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d: say make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@echo "Making the environment $(VENV); torch is large, this takes some minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.scale: $(VENV)/.dev requirements-scale.txt
-	$(BIN)/python -m pip install --quiet -r requirements-scale.txt
+	$(INSTALL) -r requirements-scale.txt
 	@touch $@
