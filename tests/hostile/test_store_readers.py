@@ -255,6 +255,14 @@ def damaged(draw):
     return path, data
 
 
+def is_sound(data: bytes) -> bool:
+    """Whether a changed result is the one that it was: a value was replaced by its like."""
+    try:
+        return Result.from_json(data).id == RESULT.id
+    except VarSpacesError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
@@ -271,7 +279,7 @@ def test_no_file_stops_a_reader(fuzzed, file):
         if not name.startswith((".store", "results/smoke/0123", index.PATH)):
             put(folder, name, text)
     put(folder, path, data)
-    skipped = seen(folder, result=path != RESULT.path)
+    skipped = seen(folder, result=path != RESULT.path or is_sound(data))
     problems = sound.problems(Store(FolderBackend(folder)))
     assert len(problems) >= len(skipped)
     assert all("\n" not in line for line in problems)
