@@ -30,7 +30,7 @@ def test_a_card_says_what_the_model_is(use_tiny_models):
     assert card.schedule == ScaleSchedule.square((1, 2, 4))
     assert card.classes == ("red apple", "key", "banana") and card.styles == ("soft", "drawn")
     assert card.folder == use_tiny_models / "tiny-var"
-    assert "kv-cache" in card.kind.offers
+    assert "kv-cache" in card.offers
     assert {"tiny-var", "tiny-tokenizer"} <= set(cards.cards())
     assert "tiny-tokenizer" not in cards.cards("generator")
 

@@ -108,7 +108,7 @@ def fit_together(card: Card, parts: Sequence[Method]) -> dict[str, Card]:
     (decoding,) = (part for part in parts if part.kind == "decoding")
     extra = {name: get_card(name, "generator") for name in decoding.models}
     everyone = [card, get_card(card.tokenizer, "tokenizer"), *extra.values()]
-    check_combination({c.id: c.kind.offers for c in everyone}, parts)
+    check_combination({c.id: c.offers for c in everyone}, parts)
     decoding.check({"": card, **extra})
     return extra
 
@@ -123,7 +123,7 @@ def usual_model(task: str | None, wanted: str) -> Card:
     Raises:
         VarSpacesError: if no model on offer does.
     """
-    found = [card for card in cards("generator").values() if wanted in card.kind.offers]
+    found = [card for card in cards("generator").values() if wanted in card.offers]
     found = [card for card in found if (_does(card, task) if task else not card.adapter)]
     if not found:
         raise VarSpacesError("No model on offer draws that: name one with --model.")
@@ -149,7 +149,7 @@ def _schedule(spec: RunSpec, card: Card, task: Task) -> ScaleSchedule:
     wanted = ScaleSchedule(spec.schedule)
     if own != card.schedule:
         raise VarSpacesError("Give a schedule, or a shape and steps, not both.")
-    if "any-schedule" not in card.kind.offers:
+    if "any-schedule" not in card.offers:
         own = " ".join(f"{h}x{w}" for h, w in card.schedule.sizes)
         raise VarSpacesError(
             f"Model '{card.id}' draws only its own schedule ({own}): leave the schedule out."

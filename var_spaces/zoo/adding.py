@@ -157,7 +157,7 @@ def _check_adapter(card: Card) -> None:
     of_families = frozenset().union(*(family.offers for family in FAMILIES.values()))
     adapter, base = methods.parse("adapter", card.adapter), card.base or card.id
     for need, why in adapter.needs.items():
-        if need in of_families - card.kind.offers:
+        if need in of_families - card.offers:
             raise VarSpacesError(f"The adapter '{adapter.name}' does not fit '{base}': {why}.")
 
 

@@ -171,5 +171,5 @@ class Card(FrozenModel):
     def kv_layout(self) -> tuple[int, int] | None:
         """Attention layers and heads of the KV cache, where the architecture names them."""
         sizes = [self.architecture.get(name) for name in ("depth", "heads")]
-        whole = "kv-cache" in self.kind.offers and all(isinstance(n, int) for n in sizes)
+        whole = "kv-cache" in self.offers and all(isinstance(n, int) for n in sizes)
         return tuple(sizes) if whole else None

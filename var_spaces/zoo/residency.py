@@ -376,7 +376,7 @@ def _check_pair(card: Card, backbone: Any, tokenizer: Any) -> None:
         "codes": (backbone.config.vocab_size, tokenizer.vocab_size),
         "latent channels": (backbone.config.latent_dim, tokenizer.latent_dim),
     }
-    if "any-schedule" not in card.kind.offers:
+    if "any-schedule" not in card.offers:
         # Token maps of another size are no matter, another number of scales is.
         pairs["scales"] = (backbone.schedule.num_scales, tokenizer.schedule.num_scales)
     for what, (ours, theirs) in pairs.items():

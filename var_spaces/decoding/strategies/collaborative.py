@@ -78,7 +78,7 @@ class Collaborative(DecodingStrategy):
                     f"Models '{drafter.id}' and '{refiner.id}' cannot work together: they differ "
                     f"in their {what}. Choose another refiner."
                 )
-        if "prefill" not in refiner.kind.offers:
+        if "prefill" not in refiner.offers:
             raise VarSpacesError(
                 f"Model '{refiner.id}' cannot read several scales in one pass: choose another "
                 "refiner."

@@ -145,8 +145,8 @@ def _point(line: Line, x: Column, y: Column, across: _Axis, up: _Axis, named: _L
     """A dot that opens its row."""
     a, b = line.value(x), line.value(y)
     px, py = across(a), up(b)
-    label = escape(line.row["label"])
-    title = f"<title>{label}: {_value(y, b)}, {_value(x, a)}</title>"
+    label = line.row["label"]
+    title = f"<title>{escape(label)}: {_value(y, b)}, {_value(x, a)}</title>"
     tone = "vs-grey" if line.dominated else "vs-best"
     dot = (
         f'<circle class="{tone} vs-pick" data-id="{escape(line.id, quote=True)}" '
@@ -154,7 +154,7 @@ def _point(line: Line, x: Column, y: Column, across: _Axis, up: _Axis, named: _L
     )
     if line.dominated:
         return dot
-    text = line.row["label"] if len(line.row["label"]) <= 38 else f"{line.row['label'][:37]}…"
+    text = label if len(label) <= 38 else f"{label[:37]}…"
     found = named.place(px, py, text)
     if found is None:
         return dot

@@ -183,7 +183,7 @@ def _controls(card: Card) -> list[Example]:
 def _things(card: Card) -> list[Example]:
     asked = (
         ("a <it> on a blue background", "dog", DOG),
-        ("a <it> and a key", "apple", APPLE),
+        ("an <it> and a key", "apple", APPLE),
         ("a <it> on a pink background", "castle", CASTLE),
     )
     return [

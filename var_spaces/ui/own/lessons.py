@@ -88,7 +88,7 @@ def bases() -> dict[str, Card]:
     return {
         name: card
         for name, card in cards("generator").items()
-        if "text" in card.kind.offers and not card.adapter
+        if "text" in card.offers and not card.adapter
     }
 
 

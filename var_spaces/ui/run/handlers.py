@@ -50,7 +50,7 @@ def empty(model: str | None, tab: str = "generate") -> RunView:
         size=(card.resolution, card.resolution),
         promise=tabs.words(tab).promise,
         example=example if example and tabs.of(example.spec.task) == tab else None,
-        looks_back="kv-cache" in card.kind.offers,
+        looks_back="kv-cache" in card.offers,
     )
 
 
