@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from var_spaces import codecs, methods
 from var_spaces.errors import VarSpacesError
+from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import PARTS, RunSpec, method_field
 from var_spaces.validation import FrozenModel, freeze
 from var_spaces.zoo.cards import Card, get_card, known
@@ -48,8 +50,12 @@ class Entry(FrozenModel):
         """
         card = get_card(model, "generator")
         given = {key: value for key, value in parts.items() if value is not None}
-        usual = {kind: card.default(kind) for kind in PARTS}
-        return cls(model=model, **{**usual, **given})
+        parts = {kind: card.default(kind) for kind in PARTS} | given
+        sizes = parts.get("schedule")
+        schedule = ScaleSchedule(sizes) if sizes else card.schedule
+        decoding = methods.parse("decoding", parts["decoding"])
+        parts["decoding"] = decoding.resolve(card, schedule, partial(known, "generator"))
+        return cls(model=model, **parts)
 
     def spec(
         self, task: str, inputs: Mapping[str, Any], *, seed: int, first: int, count: int

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from leaderboard.entry import Entry
 from tests import infinity, tiny
 from tests.cache.policies import small
 from var_spaces import RunSpec, methods
@@ -170,8 +171,40 @@ def test_pairs_that_do_not_fit_are_refused(use_tiny_models):
         plan(RunSpec(model="tiny-var", decoding={**pair, "refiner": "tiny-var", "drafted": 4}))
 
 
+@pytest.mark.parametrize(
+    ("model", "drafted", "found"),
+    [
+        ("var-base", -2, ("var-small", 4)),
+        ("var-ten", -2, ("var-ten-small", 8)),
+        ("var-ten", -4, ("var-ten-small", 6)),
+        ("var-ten", 10, ("var-ten-small", 10)),
+        ("hmar", -1, ("var-small", 5)),
+    ],
+)
+def test_what_is_left_open_is_chosen_for_the_model(model, drafted, found):
+    """So that the run says what drew it: the same id as if it had been asked for."""
+    asked = RunSpec(
+        model=model,
+        inputs={"class": "key"},
+        decoding={"name": "collaborative", "drafted": drafted},
+    )
+    named = dict(zip(("refiner", "drafted"), found, strict=True))
+    spec = plan(asked).spec
+    assert spec == plan(spec).spec == plan(asked.replace(decoding=asked.decoding | named)).spec
+    assert {name: spec.decoding[name] for name in named} == named
+    assert Entry.of(model, decoding=asked.decoding).decoding == spec.decoding
+
+
+def test_nothing_to_choose_is_said():
+    code = {"name": "collaborative"}
+    with pytest.raises(VarSpacesError, match="No smaller model goes on with what 'var-small'"):
+        plan(RunSpec(model="var-small", inputs={"class": "key"}, decoding=code))
+    with pytest.raises(VarSpacesError, match=r"drafted = -6: there are 6 scales"):
+        plan(RunSpec(model="var-base", decoding={**code, "drafted": -6}))
+
+
 def test_a_refiner_that_reads_one_scale_at_a_time_is_refused():
-    slow = SimpleNamespace(id="slow", kind=SimpleNamespace(offers=()), **dict.fromkeys(SAME))
+    slow = SimpleNamespace(id="slow", offers=(), **dict.fromkeys(SAME))
     with pytest.raises(VarSpacesError, match="'slow' cannot read several scales in one pass"):
         Collaborative(refiner="slow").check({"": slow, "slow": slow})
 

@@ -44,10 +44,10 @@ PRESETS = (
         ),
     ),
     Preset("Cache in 8 and 4 bits", ({}, _cache("quantised", bits=8), _cache("quantised", bits=4))),
-    Preset("CoDe, 4 scales drafted, against plain", ({}, _decoding("collaborative", drafted=4))),
+    Preset("CoDe, two scales refined, against plain", ({}, _decoding("collaborative", drafted=-2))),
     Preset(
-        "CoDe, 3, 4 and 5 scales drafted",
-        tuple(_decoding("collaborative", drafted=drafted) for drafted in (3, 4, 5)),
+        "CoDe, three, two and one scale refined",
+        tuple(_decoding("collaborative", drafted=-refined) for refined in (3, 2, 1)),
     ),
     Preset("VARiant sub-network against full depth", ({}, _decoding("supernet"))),
     Preset("Best of 4 against plain", ({}, _decoding("best-of-n", candidates=4))),

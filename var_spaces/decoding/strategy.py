@@ -8,9 +8,9 @@ This file imports no torch, so that parameters and specs can be read without it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from var_spaces.decoding.base import Part
 
@@ -138,6 +138,20 @@ class DecodingStrategy(Part):
     def models(self) -> tuple[str, ...]:
         """Ids of models it needs beside the run's own; they are in ``setup.extra`` at run time."""
         return ()
+
+    def resolve(
+        self, card: Any, schedule: ScaleSchedule, offered: Callable[[], Mapping[str, Any]]
+    ) -> Self:
+        """The same with every choice made that it leaves to the model and the scales of a run.
+
+        Args:
+            card: of the run's model.
+            offered: gives the cards of all generators by id.
+
+        Raises:
+            VarSpacesError: if there is nothing to choose.
+        """
+        return self
 
     def check(self, cards: Mapping[str, Any]) -> None:
         """Refuse models that do not fit together, before any weight is read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from var_spaces import methods
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from var_spaces.decoding.strategy import DecodingStrategy
 
 MAX_TOKENS = 16_384
+OFFERED = partial(cards, "generator")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +70,13 @@ def plan(spec: RunSpec) -> Plan:
     inputs = {key: value for key, value in methods.dump(task).items() if key != "name"}
     schedule = _schedule(spec, card, task)
     own = schedule == task.schedule(card)
-    spec = spec.replace(inputs=inputs, schedule=None if own else schedule.sizes)
     parts = {kind: methods.parse(kind, getattr(spec, kind)) for kind in PARTS}
+    parts["decoding"] = parts["decoding"].resolve(card, schedule, OFFERED)
+    spec = spec.replace(
+        inputs=inputs,
+        schedule=None if own else schedule.sizes,
+        decoding=methods.dump(parts["decoding"]),
+    )
     extra = fit_together(card, [task, *parts.values()])
     drawing = (card, *extra.values())
     parts["cache"] = parts["cache"].for_models([id for one in drawing for id in one.lineage])
@@ -106,6 +113,7 @@ def fit_together(card: Card, parts: Sequence[Method]) -> dict[str, Card]:
     """
     parts = [*parts, *filter(None, [adapter_of(card)])]
     (decoding,) = (part for part in parts if part.kind == "decoding")
+    decoding = decoding.resolve(card, card.schedule, OFFERED)
     extra = {name: get_card(name, "generator") for name in decoding.models}
     everyone = [card, get_card(card.tokenizer, "tokenizer"), *extra.values()]
     check_combination({c.id: c.offers for c in everyone}, parts)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from var_spaces.cache.base import CachePolicy
 from var_spaces.decoding.base import Guidance
 from var_spaces.decoding.strategy import DecodingStrategy
 from var_spaces.schedule import ScaleSchedule
-from var_spaces.zoo.cards import Card, base_of, get_card
+from var_spaces.zoo.cards import Card, base_of, get_card, known
 from var_spaces.zoo.environment import NO_QUANT, TYPES, known_dtype, known_quant
 from var_spaces.zoo.kv_bytes import kv_bytes
 from var_spaces.zoo.manifest import build
@@ -88,9 +88,10 @@ def estimate(
         VarSpacesError: for an unknown type, or a policy that cannot work here.
     """
     kind = TYPES[known_dtype(dtype)]
-    decoding = decoding or methods.parse("decoding", "plain")
-    cache = cache.for_models([*card.lineage, *decoding.models])
     schedule = schedule or card.schedule
+    decoding = decoding or methods.parse("decoding", "plain")
+    decoding = decoding.resolve(card, schedule, partial(known, "generator"))
+    cache = cache.for_models([*card.lineage, *decoding.models])
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
     drawing = base_of(card)
     backbone, tokenizer = _skeleton(drawing), _skeleton(tokenizer_card)

@@ -7,9 +7,9 @@ on accumulating, so whatever acts on tokens or latents (in-painting, say) sees o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
 
@@ -44,9 +44,13 @@ class Collaborative(DecodingStrategy):
     title = "CoDe: a large drafter, a small refiner"
     paper = "https://arxiv.org/abs/2411.17787"
 
-    refiner: str = Field("var-small", max_length=64, description="model that draws large scales")
+    refiner: str = Field(
+        "",
+        max_length=64,
+        description="model that draws large scales; empty is the smallest that fits",
+    )
     drafted: int = Field(
-        4, ge=1, le=64, description="first scales that the drafter draws; all of them is no refiner"
+        -2, ge=-63, le=64, description="first scales that the drafter draws; -2 is all but two"
     )
     refiner_guidance: own(0, 20, "guidance weight") = ()
     refiner_temperature: own(0.01, 10, "temperature") = ()
@@ -69,6 +73,17 @@ class Collaborative(DecodingStrategy):
     @property
     def excludes(self) -> dict[str, str]:
         return {"no-history": "the refiner reads what the drafter drew through its cache"}
+
+    def resolve(
+        self, card: Any, schedule: ScaleSchedule, offered: Callable[[], Mapping[str, Any]]
+    ) -> Self:
+        refiner = self.refiner or _smallest(card, offered().values())
+        drafted = self.drafted if self.drafted > 0 else schedule.num_scales + self.drafted
+        if drafted < 1:
+            raise VarSpacesError(
+                f"drafted = {self.drafted}: there are {schedule.num_scales} scales to draw."
+            )
+        return self.model_copy(update={"refiner": refiner, "drafted": drafted})
 
     def check(self, cards: Mapping[str, Any]) -> None:
         drafter, refiner = cards[""], cards[self.refiner]
@@ -107,6 +122,29 @@ class Collaborative(DecodingStrategy):
             sampling=_changed(setup.sampling, sampling),
             guidance=_changed(setup.guidance, {"scale": self.refiner_guidance}),
         )
+
+
+def _smallest(drafter: Any, offered: Iterable[Any]) -> str:
+    """Id of the smallest model that can go on with what a larger one has drawn."""
+    able = [
+        card
+        for card in offered
+        if not card.base
+        and "prefill" in card.offers
+        and _size(card) < _size(drafter)
+        and all(getattr(card, what) == getattr(drafter, what) for what in SAME)
+    ]
+    if not able:
+        raise VarSpacesError(
+            f"No smaller model goes on with what '{drafter.id}' draws: its {', '.join(SAME[:-1])} "
+            f"and {SAME[-1]} would have to be the same. Name a refiner, or choose another model."
+        )
+    return min(able, key=lambda card: (_size(card), card.id)).id
+
+
+def _size(card: Any) -> int:
+    """What its weights grow with."""
+    return card.architecture.get("depth", 1) * card.architecture.get("width", 1) ** 2
 
 
 def _changed(method: methods.Method, values: Mapping[str, tuple]) -> Any:
