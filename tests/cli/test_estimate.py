@@ -31,3 +31,5 @@ def test_refusals(refused):
     assert "allowed is 1 to 64" in refused("estimate", "--model", "tiny-var", "--n", "65")
     assert "choose float32" in refused("estimate", "--model", "tiny-var", "--dtype", "int3")
     assert "out of range" in refused("estimate", "--model", "tiny-var", "--guidance-scale", "21")
+    masked = refused("estimate", "--model", "tiny-var", "--decoding", "masked")
+    assert "decoding 'masked' does not work with model 'tiny-var'" in masked

@@ -203,6 +203,14 @@ def test_nothing_to_choose_is_said():
         plan(RunSpec(model="var-base", decoding={**code, "drafted": -6}))
 
 
+def test_a_refiner_guided_by_conditions_that_nobody_tells_apart_is_refused(use_tiny_models):
+    alike = {"name": "conditions", "scale": 2, "condition": 2}
+    pair = {"name": "collaborative", "refiner": "tiny-var", "drafted": 1}
+    plan(RunSpec(model="tiny-var", guidance=alike, decoding=pair))
+    with pytest.raises(VarSpacesError, match="this run knows full, null only"):
+        plan(RunSpec(model="tiny-var", guidance=alike, decoding={**pair, "refiner_guidance": [5]}))
+
+
 def test_a_refiner_that_reads_one_scale_at_a_time_is_refused():
     slow = SimpleNamespace(id="slow", offers=(), **dict.fromkeys(SAME))
     with pytest.raises(VarSpacesError, match="'slow' cannot read several scales in one pass"):

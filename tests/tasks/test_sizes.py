@@ -131,6 +131,7 @@ def test_expansion():
     ("settings", "message"),
     [
         ({"task": "edit", "rectangle": (0, 0, 0.01, 0.01)}, "less than half of every token"),
+        ({"task": "edit", "rectangle": (0.124, 0, 0.126, 1)}, "less than half of every token"),
         ({"task": "edit", "mode": "out-painting", "rectangle": (0, 0, 1, 1)}, "less than half"),
         (
             {"task": "edit", "mode": "expansion", "rectangle": (0, 0, 0.001, 1)},

@@ -47,6 +47,7 @@ STRATEGIES = [
     {"name": "plain"},
     {"name": "collaborative", "refiner": "tiny-var", "drafted": 1},
     {"name": "collaborative", "refiner": "tiny-var", "drafted": 3},
+    {"name": "collaborative", "refiner": "tiny-var", "drafted": 1, "refiner_guidance": [0]},
     {"name": "best-of-n", "candidates": 5, "reward": "test-redness"},
     {"name": "importance-sampling", "candidates": 3, "reward": "test-redness"},
     {"name": "tts-var", "sizes": [4, 3, 2], "cluster_scales": [0], "resample_scales": [1]}

@@ -124,7 +124,7 @@ def _settings(option: Option) -> dict[str, Any]:
 
 def _sequence_of(kind: type) -> Any:
     def convert(text: str) -> list[Any]:
-        return [kind(part) for part in text.split(",")]
+        return [kind(part) for part in text.split(",")] if text else []
 
     convert.__name__ = f"list of {kind.__name__}"  # argparse puts it into its message
     return convert

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from var_spaces import methods
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> None:
     if "model" not in options:
         parser.error("give --model")
     card = get_card(options["model"], "generator")
-    _show(card, _settings(names, options), options)
+    _show(card, _settings(card, names, options), options)
 
 
 def _add_choices(parser: Parser) -> None:
@@ -60,7 +60,9 @@ def _names(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+def _settings(
+    card: Card, names: dict[str, dict[str, Any]], options: dict[str, Any]
+) -> dict[str, Any]:
     parts = {}
     for kind in KINDS:
         given = {
@@ -74,7 +76,18 @@ def _settings(names: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict
         raise VarSpacesError(f"--n {count} is out of range: allowed is 1 to {MAX_COUNT}.")
     sizes = options.get("schedule")
     schedule = ScaleSchedule(tuple(sizes)) if sizes else None
+    _check(card, parts)
     return {**parts, "count": count, "schedule": schedule}
+
+
+def _check(card: Card, parts: Mapping[str, Any]) -> None:
+    """Refuse what no run of the model's own task could be."""
+    from var_spaces.tasks.plan import fit_together
+
+    # What a task needs does not depend on its inputs, and some inputs have no default.
+    task = methods.get("task", card.default_task).model_construct()
+    sampling = methods.parse("sampling", card.default("sampling"))
+    fit_together(card, [task, sampling, *parts.values()])
 
 
 def _bytes(number: float) -> int:

@@ -17,7 +17,7 @@ from var_spaces.decoding.base import Part
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from var_spaces.decoding.base import Drawn
+    from var_spaces.decoding.base import Drawn, Guidance
     from var_spaces.decoding.search.scoring import Asked
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.events import Candidates
@@ -177,6 +177,10 @@ class DecodingStrategy(Part):
             depth: blocks of the run's own model.
         """
         return (ScaleWork(),) * schedule.num_scales
+
+    def guiding(self, guidance: Guidance, model: str) -> Guidance:
+        """The guidance of scales that a model draws, by its id; empty is the run's own."""
+        return guidance
 
     @abstractmethod
     def session(self, setup: RunSetup, images: Sequence[int]) -> DecodingSession:

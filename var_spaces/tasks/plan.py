@@ -82,16 +82,18 @@ def plan(spec: RunSpec) -> Plan:
     parts["cache"] = parts["cache"].for_models([id for one in drawing for id in one.lineage])
     for part in (parts["sampling"], parts["guidance"], parts["decoding"]):
         part.check_schedule(schedule)
-    for one in drawing:
+    guiding = [parts["decoding"].guiding(parts["guidance"], name) for name in ("", *extra)]
+    for one, guidance in zip(drawing, guiding, strict=True):
         if codes := one.architecture.get("vocab_size"):
             parts["sampling"].check_codes(codes)
         if layout := one.kv_layout:
             parts["cache"].check(schedule, *layout)
             for scale in range(schedule.num_scales):  # refuses layers that the model lacks
-                parts["guidance"].hidden_weights(scale, schedule, layout[0])
+                guidance.hidden_weights(scale, schedule, layout[0])
     parts["decoding"].check_asked(task.asked(card), schedule)
     adapter = adapter_of(card)
-    check_rows(parts["guidance"], schedule, adapter.rows if adapter else ("full", "null"))
+    for guidance in guiding:
+        check_rows(guidance, schedule, adapter.rows if adapter else ("full", "null"))
     return Plan(
         spec=spec, card=card, extra=extra, task=task, schedule=schedule, adapter=adapter, **parts
     )

@@ -90,8 +90,10 @@ class RegionTask(SourceTask):
     def check_pictures(self, schedule: ScaleSchedule, downsample: int, pictures: Pictures) -> None:
         height, width = schedule.last
         self.keep(height, width, pictures)
+        height, width = height * downsample, width * downsample
+        self.keep(height, width, pictures)  # a thin region may have a row of tokens, and no pixel
         if self.mode == "expansion":
-            self._inside(height * downsample, width * downsample)
+            self._inside(height, width)
 
     def kept(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         return self.keep(height, width, pictures)

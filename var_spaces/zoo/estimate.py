@@ -95,7 +95,6 @@ def estimate(
     tokenizer_card = get_card(card.tokenizer, "tokenizer")
     drawing = base_of(card)
     backbone, tokenizer = _skeleton(drawing), _skeleton(tokenizer_card)
-    rows = len(guidance.rows(schedule))
     partners = {name: base_of(get_card(name, "generator")) for name in decoding.models}
     others = {name: _skeleton(partner) for name, partner in partners.items()}
     decoding.check_schedule(schedule)
@@ -107,7 +106,12 @@ def estimate(
         adapter = methods.parse("adapter", card.adapter)
         pinned = adapter.pinned(schedule, backbone.config)
         beside = adapter.held(schedule, backbone.config) * pair_bytes(backbone, kind)
-    kv, peak = kv_bytes(backbone, cache, schedule, rows * count, kind, work, others, pinned)
+    carried = {
+        name: count * len(decoding.guiding(guidance, name).rows(schedule)) for name in ("", *others)
+    }
+    kv, peak = kv_bytes(
+        backbone, cache, schedule, carried[""], kind, work, others, pinned, theirs=carried
+    )
     kv, peak = tuple(held + beside for held in kv), peak + beside
     batch = count if together else 1
     most = max(step.rows for step in work)
@@ -127,7 +131,9 @@ def estimate(
         kv=kv,
         kv_peak=peak,
         activations=max(
-            _activations(models[step.model].config, tokens, rows * batch * step.rows)
+            _activations(
+                models[step.model].config, tokens, carried[step.model] // count * batch * step.rows
+            )
             for step, tokens in zip(work, schedule.lengths, strict=True)
         ),
         decoder=_decoder(tokenizer.config, tokenizer.downsample, schedule, batch * most),

@@ -24,6 +24,7 @@ def kv_bytes(
     work: Sequence[ScaleWork] = (),
     partners: Mapping[str, Any] | None = None,
     pinned: Sequence[int] = (),
+    theirs: Mapping[str, int] | None = None,
 ) -> tuple[tuple[int, ...], int]:
     """Bytes held after each scale and the largest allocation.
 
@@ -32,12 +33,14 @@ def kv_bytes(
         work: of the decoding strategy at every scale; empty is plain decoding.
         partners: further backbones that it names.
         pinned: entries per block of ``backbone`` that stand in front of all others.
+        theirs: ``rows`` of partners that are guided otherwise.
 
     Raises:
         VarSpacesError: if the policy looks at numbers to decide how many entries it keeps.
     """
     work = work or (ScaleWork(),) * schedule.num_scales
     backbones = {"": backbone, **(partners or {})}
+    carried = {**dict.fromkeys(backbones, rows), **(theirs or {})}
     held, peak, run = [], 0, None
     try:
         with torch.no_grad():
@@ -45,9 +48,8 @@ def kv_bytes(
                 if run is None or step.model != run.model:
                     peak = max(peak, run.cache.peak_bytes) if run else 0
                     front = () if step.model else pinned
-                    run = _Run(
-                        backbones[step.model], policy, schedule, rows, dtype, work, scale, front
-                    )
+                    one, rows = backbones[step.model], carried[step.model]
+                    run = _Run(one, policy, schedule, rows, dtype, work, scale, front)
                 run.draw(scale)
                 after = work[scale + 1].rows if scale + 1 < len(work) else 1
                 run.gather(rows * after)

@@ -10,6 +10,7 @@ import pytest
 
 from var_spaces import RunSpec, cli
 from var_spaces.api import image_spec
+from var_spaces.cli import generate
 from var_spaces.tasks.plan import plan
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.run import handlers
@@ -26,6 +27,9 @@ SPECS = [
     {"sampling": {"name": "top-k-top-p", "top_k": 3, "smooth": True}},
     {"guidance": {"name": "per-scale", "scale": [0.5]}},
     {"guidance": {"name": "linear", "scale": 0}},
+    {"guidance": {"name": "layers", "layers": []}},
+    {"sampling": {"name": "flexvar", "drawn": []}},
+    {"decoding": {"name": "collaborative", "refiner": "tiny-styled", "drafted": 2}},
 ]
 
 
@@ -53,6 +57,34 @@ def test_the_command_says_no_more_than_needed():
         "python -m var_spaces generate --model tiny-styled --class ant --style soft --seed 0 "
         "--out ant-soft-0.png"
     )
+
+
+def test_the_command_says_nothing_of_lists_that_are_as_ever():
+    spec = make(decoding={"name": "collaborative", "refiner": "tiny-styled", "drafted": 2})
+    assert "--decoding-refiner tiny-styled --decoding-drafted 2 --out" in command(
+        spec, get_card(spec.model)
+    )
+
+
+def test_a_value_that_looks_like_a_flag_is_none():
+    guidance = {"name": "layers", "layers": [-2, -1]}
+    spec = RunSpec(model="tiny-styled", task="style", inputs={"prompt": "--seed"})
+    words = shlex.split(command(spec.replace(guidance=guidance), get_card("tiny-styled")))
+    assert "--prompt=--seed" in words
+    assert "--guidance-layers=-2,-1" in words
+    assert generate._spec(*asked(words[4:]))[0].inputs["prompt"] == "--seed"
+
+
+def test_the_command_names_token_maps_of_the_runs_own():
+    spec = RunSpec(model="tiny-styled", schedule=[(1, 1), (2, 3)])
+    words = shlex.split(command(spec, get_card("tiny-styled")))
+    assert generate._spec(*asked(words[4:]))[0].schedule == spec.schedule
+
+
+def asked(words: list[str]) -> tuple[dict, dict]:
+    """What the command line reads from words."""
+    base = generate._base(words)
+    return base, generate._parser(base).read(words)
 
 
 def test_a_download_is_what_the_command_line_writes(tmp_path, monkeypatch):

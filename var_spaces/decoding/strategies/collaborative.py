@@ -22,6 +22,7 @@ from var_spaces.methods import register
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from var_spaces.decoding.base import Guidance
     from var_spaces.decoding.setup import RunSetup
     from var_spaces.schedule import ScaleSchedule
 
@@ -109,6 +110,9 @@ class Collaborative(DecodingStrategy):
         refined = schedule.num_scales - self.drafted
         return (ScaleWork(),) * self.drafted + (ScaleWork(self.refiner),) * refined
 
+    def guiding(self, guidance: Guidance, model: str) -> Guidance:
+        return _changed(guidance, {"scale": self.refiner_guidance}) if model else guidance
+
     def session(self, setup: RunSetup, images: Sequence[int]) -> CollaborativeSession:
         return CollaborativeSession(setup, self._refining(setup), images, self.drafted)
 
@@ -120,7 +124,7 @@ class Collaborative(DecodingStrategy):
             setup,
             backbone=setup.extra[self.refiner],
             sampling=_changed(setup.sampling, sampling),
-            guidance=_changed(setup.guidance, {"scale": self.refiner_guidance}),
+            guidance=self.guiding(setup.guidance, self.refiner),
         )
 
 

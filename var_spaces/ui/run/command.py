@@ -34,6 +34,8 @@ def command(spec: RunSpec, card: Card) -> str:
     words += ["--seed", str(spec.seed)]
     words += ["--n", str(spec.count)] if spec.count != 1 else []
     words += ["--first", str(spec.first)] if spec.first else []
+    maps = [f"{height}x{width}" for height, width in spec.schedule or ()]
+    words += ["--schedule", ",".join(maps)] if maps else []
     for kind in KINDS:
         words += _method(kind, getattr(spec, kind), card.default(kind))
     return shlex.join([*words, "--out", f"{stem(spec)}.png"])
@@ -46,7 +48,7 @@ def _method(kind: str, chosen: Mapping[str, Any], usual: Any) -> Iterator[str]:
         usual = methods.dump(methods.parse(kind, chosen["name"]))
     for option in methods.cli_options(methods.get(kind, chosen["name"])):
         value = chosen.get(option.field, option.default)
-        if value != usual.get(option.field, option.default):
+        if _tupled(value) != _tupled(usual.get(option.field, option.default)):
             words = methods.FLAG_PREFIXES[kind], option.flag.removeprefix("--")
             yield from _flag(f"--{'-'.join(filter(None, words))}", value)
 
@@ -57,7 +59,12 @@ def _flag(flag: str, value: object) -> list[str]:
     if value is False:
         return [flag.replace("--", "--no-", 1)]
     text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-    return [flag, text]
+    return [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # it is no flag itself
+
+
+def _tupled(value: object) -> object:
+    """A list as a tuple: specs hold those, what is read from JSON holds lists."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def stem(spec: RunSpec) -> str:
