@@ -12,6 +12,7 @@ from var_spaces import RunSpec
 from var_spaces.ui.form.form import Form
 from var_spaces.ui.queue.gpu import REFUSED, most, on_gpu, seconds
 from var_spaces.ui.run import handlers
+from var_spaces.zoo import duration
 from var_spaces.zoo.cards import get_card
 from var_spaces.zoo.duration import gpu_seconds
 from var_spaces.zoo.places import personal, personal_folders
@@ -47,6 +48,17 @@ def test_in_a_space_just_enough_time_is_asked_for(asked):
     one, many = (duration((), form, form.values(spec(count=count))) for count in (1, 64))
     assert REFUSED < one < many < most()
     assert duration((), form, form.values(spec(inputs={"class": "no such class"}))) == REFUSED
+
+
+@pytest.mark.usefixtures("models")
+def test_rows_are_those_of_the_model_with_most(monkeypatch):
+    """A refiner with guidance of its own in a run without."""
+    rows = []
+    monkeypatch.setattr(duration, "gpu_seconds", lambda *asked: rows.append(asked[2]) or 1)
+    pair = {"name": "collaborative", "refiner": "tiny-styled", "drafted": 1}
+    off = spec(guidance={"name": "linear", "scale": 0}, decoding=pair)
+    assert seconds([off, off.replace(decoding={**pair, "refiner_guidance": [2]})]) == 2
+    assert rows == [1, 2]
 
 
 def test_what_is_not_estimated_asks_for_the_longest_time(asked, monkeypatch):

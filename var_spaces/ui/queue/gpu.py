@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +74,9 @@ def seconds(specs: Iterable[RunSpec]) -> int:
     try:
         for planned in map(plan, specs):
             spec, schedule = planned.spec, planned.schedule
-            rows = spec.count * len(planned.guidance.rows(schedule))
+            guiding = partial(planned.decoding.guiding, planned.guidance)
+            rows = max(len(guiding(name).rows(schedule)) for name in ("", *planned.extra))
+            rows *= spec.count
             total += gpu_seconds(planned.card, schedule, rows, spec.count, planned.decoding)
     except VarSpacesError:
         return REFUSED
