@@ -104,7 +104,7 @@ def papers() -> tuple[Reproduced, ...]:
 
 @once(1)
 def _papers(_heads: tuple[tuple[str, str], ...]) -> tuple[Reproduced, ...]:
-    rows = source().rows
+    rows = source().standing
     return tuple(reproduced(row, rows) for row in paper_rows().values())
 
 
