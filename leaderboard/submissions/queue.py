@@ -165,7 +165,7 @@ class Queue:
         """What is done may come again where the row that it would become is known and not there:
         the model has other weights since, or the row did not hold."""
         before = self._read(request.path)
-        if before and (before.is_open or before.state == "done" and not key):
+        if before and (before.is_open or (before.state == "done" and not key)):
             told = f"it is {before.state}" if before.is_open else f"row {before.result[:8]}"
             raise VarSpacesError(f"This was submitted before, as request {before.id}: {told}.")
 
