@@ -222,7 +222,7 @@ class Queue:
         def done(held: Request) -> Request:
             return held.finished(verdict.result, verdict.verdict, verdict.reason, self.clock())
 
-        return self._held(request, worker, done, {verdict.path: verdict.to_json().encode() + b"\n"})
+        return self._held(request, worker, done, verdict.file)
 
     def _held(
         self,

@@ -14,7 +14,7 @@ from leaderboard.entry import Entry
 from leaderboard.runner.finish import named
 from leaderboard.runner.job import Job
 from leaderboard.runner.run import run
-from leaderboard.store import Store
+from leaderboard.store import OutOfReach, Store
 from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions import worker as worker_module
 from leaderboard.submissions.queue import MOST_OF_ONE, Queue
@@ -254,6 +254,19 @@ def test_a_tampered_claim_is_flagged(queue, measured):
     Worker(queue, name="w", probe=2).once()
     after = queue.get(request.id)
     assert after.verdict == "mismatch" and "its samples give" in after.reason
+
+
+def test_a_row_comes_with_its_verdict(queue, measured, monkeypatch):
+    """A worker that is lost between the row and the end of its request leaves none unflagged."""
+    queue.submit("tiny", entry(), claim=tampered(measured, metric="psnr"))
+
+    def unreachable(*_):
+        raise OutOfReach("no answer")
+
+    monkeypatch.setattr(queue, "finish", unreachable)
+    Worker(queue, name="w", probe=2).once()
+    (line,) = build(Source.of([queue.store]), View()).lines
+    assert (line.verdict, line.rank) == ("mismatch", None)
 
 
 def test_samples_that_were_changed_too(measured):
