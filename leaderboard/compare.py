@@ -64,11 +64,12 @@ def _shared(a: tuple[Score, ...], b: tuple[Score, ...]) -> Iterator[tuple[Score,
 
 def _difference(x: Score, y: Score, a: Samples, b: Samples) -> Difference:
     plain = Difference(x.metric, x.title, x.unit, x.value, y.value)
-    if not (x.metric in a.values and x.metric in b.values):
+    one, other = a.values.get(x.metric, ()), b.values.get(x.metric, ())
+    if not one or len(one) != len(other):  # a stranger's result may hold fewer than it says
         return plain
     import numpy as np
 
-    low, high = paired_interval(np.array(a.values[x.metric]), np.array(b.values[x.metric]))
+    low, high = paired_interval(np.array(one), np.array(other))
     verdict = "no difference seen"
     if low > 0 or high < 0:
         verdict = "better" if (low > 0) == (x.better == "higher") else "worse"

@@ -8,16 +8,22 @@ from typing import Any
 
 from leaderboard.csv_text import csv_text
 from leaderboard.store.index import scores
+from leaderboard.submissions.verdict import FLAGGED
 from var_spaces.errors import VarSpacesError
 
 PLAIN = (
     "id", "protocol", "model", "label", "cache", "decoding", "n", "device", "commit", "created",
+    "verdict",
 )  # fmt: skip
 SCORE = ("title", "metric", "value", "low", "high", "better", "unit")
 
 
 def to_csv(rows: Iterable[dict[str, Any]]) -> str:
-    """One line per score: the columns of a result, then those of the score."""
+    """One line per score: the columns of a result, then those of the score.
+
+    Args:
+        rows: with their verdicts, see ``Source.stamped``.
+    """
     lines = (
         [*(row[key] for key in PLAIN), *(score[key] for key in SCORE)]
         for row in rows
@@ -27,7 +33,7 @@ def to_csv(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def to_json(rows: Iterable[dict[str, Any]]) -> str:
-    """A list of results; entries and scores are objects."""
+    """The same as a list of results; entries and scores are objects."""
     plain = [
         {**{k: row[k] for k in PLAIN}, "entry": json.loads(row["entry"]), "scores": scores(row)}
         for row in rows
@@ -38,14 +44,17 @@ def to_json(rows: Iterable[dict[str, Any]]) -> str:
 def to_eval_results(rows: Sequence[dict[str, Any]], dataset: str, url: str = "") -> str:
     """YAML for ``.eval_results/`` in a model's repository: one entry per score of the result.
 
+    A result that verification refuted is not told there, where nobody would see the verdict.
+
     Args:
-        rows: of one model.
+        rows: of one model, with their verdicts.
         dataset: repository of the results on the Hub, ``owner/name``.
         url: page of the leaderboard, as the source.
 
     Raises:
         VarSpacesError: if the rows are of several models.
     """
+    rows = [row for row in rows if row["verdict"] != FLAGGED]
     models = sorted({row["model"] for row in rows})
     if len(models) != 1:
         raise VarSpacesError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaderboard.counted import agrees, counted
-from leaderboard.papers import PaperRow, by_metric
+from leaderboard.papers import PaperRow, Printed, by_metric
 from leaderboard.runner.job import Job
 from leaderboard.suites.base import get_suite
 from var_spaces.errors import NotHere, VarSpacesError
@@ -49,7 +49,7 @@ def reproduced(row: PaperRow, rows: Iterable[Mapping[str, Any]]) -> Reproduced:
     """A row beside what our stores hold.
 
     Args:
-        rows: of the index.
+        rows: of the index, without those that a verification refuted: see ``Source.standing``.
     """
     if row.missing:
         return Reproduced(row, _beside(row.published, {}), "cannot run", reason=row.missing)
@@ -82,7 +82,8 @@ def _verdict(numbers: Mapping[str, tuple[float, float | None]]) -> str:
         return ""
     if all(agrees(a, b) for a, b in pairs):
         return "the same"
-    return "near" if all(abs(a - b) <= NEAR * abs(a) for a, b in pairs) else "differs"
+    near = all(agrees(a, b) or abs(a - b) <= NEAR * abs(a) for a, b in pairs)
+    return "near" if near else "differs"
 
 
 def would_start(row: PaperRow) -> tuple[bool, str]:
@@ -147,7 +148,9 @@ def _line(one: Reproduced) -> str:
 
 
 def number(value: float) -> str:
-    """As short as it can be: whole numbers whole, others with five digits."""
+    """As a paper prints it; else as short as it can be, whole or with five digits."""
+    if isinstance(value, Printed):
+        return repr(value)
     if float(value).is_integer():
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10_000 else f"{value:.5g}"

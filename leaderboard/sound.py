@@ -39,11 +39,12 @@ def stale(store: Store) -> list[str]:
         results, _ = store.read_results()
     except VarSpacesError:
         return []  # see problems()
-    reasons = ((result, _past(result)) for result in results)
+    reasons = ((result, past(result)) for result in results)
     return [f"{result.id} ({result.label}): {reason}" for result, reason in reasons if reason]
 
 
-def _past(result: Result) -> str:
+def past(result: Result) -> str:
+    """Why running a result again here would not give it; "" if nothing is in the way."""
     if result.suite == OWN:
         return ""  # its pictures are not here: nobody can tell
     try:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
+from var_spaces.cli.arguments import Parser
 from var_spaces.codecs import parse_json, read_png_text
+from var_spaces.errors import VarSpacesError
 from var_spaces.spec import RunSpec
 
+COMMAND = re.compile(r"^python -m (var_spaces|leaderboard) ([a-z]+)([^#\n]*)", re.MULTILINE)
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
@@ -54,3 +59,36 @@ def test_every_kind_of_method_is_explained():
 
     for kind in RunSpec.model_fields.keys() & set(methods.kinds()):
         assert re.search(rf"^\| {kind} \|", PAGE, re.MULTILINE), kind
+
+
+class Read(Exception):
+    """All flags of a command were understood."""
+
+
+def test_every_command_in_the_pages_is_understood(monkeypatch):
+    """No flag is missing or unknown; models of one's own and files may not be here."""
+    read = Parser.read
+
+    def stop(self, arguments):
+        read(self, arguments)
+        raise Read
+
+    monkeypatch.setattr(Parser, "read", stop)
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    found = {
+        command.groups()
+        for page in pages
+        for block in re.findall(r"^```bash\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+        for command in COMMAND.finditer(block.replace("\\\n", " "))
+    }
+    assert len(found) > 40
+    refused = []
+    for program, command, flags in sorted(found):
+        try:
+            import_module(f"{program}.cli.{command}").run(shlex.split(flags))
+        except Read:
+            continue
+        except VarSpacesError as error:
+            if "--help)" in str(error):
+                refused.append(f"{program} {command}{flags}: {error}")
+    assert not refused, "\n".join(refused)

@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> None:
     options = parser.read(arguments)
     rows = [
         row
-        for row in Source.of(reading_stores(options.get("store"))).rows
+        for row in Source.of(reading_stores(options.get("store"))).stamped
         if options.get("suite") in (None, row["suite"])
         and options.get("model") in (None, row["model"])
     ]

@@ -48,9 +48,10 @@ def _results(options: dict[str, Any]) -> None:
         lines = []
         for row in ours:
             found = {s["title"]: f"{s['value']:.4g} {s['unit']}".strip() for s in scores(row)}
-            lines.append([row["id"][:8], row["label"], *(found.get(t, "-") for t in titles)])
+            told = (row["id"][:8], row["verdict"] or "-", row["label"])
+            lines.append([*told, *(found.get(t, "-") for t in titles)])
         say(protocol)
-        print(table(["ID", "ENTRY", *titles], lines))
+        print(table(["ID", "CHECKED", "ENTRY", *titles], lines))
     if not rows:
         print("No results yet: python -m leaderboard run --suite smoke")
 
@@ -59,7 +60,7 @@ def _rows(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     source = Source.of(reading_stores(options.get("store")))
     if source.skipped:
         say(*source.skipped, "See: python -m leaderboard validate", to=sys.stderr)
-    return (row for row in source.rows if options.get("suite") in (None, row["suite"]))
+    return (row for row in source.stamped if options.get("suite") in (None, row["suite"]))
 
 
 def _suites(options: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def _list(as_json: bool) -> None:
 def _numbers(chosen: Sequence[str], options: dict[str, Any]) -> None:
     from leaderboard.reproduction import markdown, reproduced, would_start
 
-    rows = Source.of(reading_stores(options.get("store"))).rows
+    rows = Source.of(reading_stores(options.get("store"))).standing
     found = [reproduced(paper_row(id), rows) for id in chosen]
     if "markdown" in options:
         print(markdown(found), end="")

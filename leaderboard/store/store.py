@@ -17,6 +17,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from leaderboard.entry import usual_parts
@@ -26,6 +27,7 @@ from leaderboard.store.backend import Backend, Changes, Moved
 from var_spaces.errors import VarSpacesError
 
 ATTEMPTS = 100
+NOTHING: Changes = MappingProxyType({})
 LONGEST_PAUSE = 1.0  # seconds between attempts
 
 
@@ -98,9 +100,14 @@ class Store:
 
     # --- writing ------------------------------------------------------------------------------
 
-    def add(self, result: Result, samples: Samples) -> bool:
-        """Add a result with its samples and index row; False if it was there already."""
+    def add(self, result: Result, samples: Samples, beside: Changes = NOTHING) -> bool:
+        """Add a result with its samples and index row; False if it was there already.
+
+        Args:
+            beside: files that come with it, or not at all: nobody sees the one without the other.
+        """
         files = {
+            **beside,
             result.path: result.to_json().encode() + b"\n",
             result.samples_path: samples.to_json().encode() + b"\n",
         }

@@ -128,7 +128,8 @@ class Queue:
             _check_claim(request, *claim, now)
         job = Job(get_suite(suite), entry)
         _ = job.plans  # refuses what does not fit together
-        self._refuse_ranked(request, job, self.store.rows() if rows is None else rows)
+        key = "" if claim else _row_key(request, job)
+        self._refuse_ranked(request, key, self.store.rows() if rows is None else rows)
         files = {}
         if claim:
             files = {
@@ -137,18 +138,17 @@ class Queue:
             }
 
         def changes(at: str) -> dict[str, bytes]:
-            self._refuse_repeated(request)
+            self._refuse_repeated(request, key)
             self._refuse_flood(request)
             return {request.path: _bytes(request), **files}
 
         self.store.transact(changes, f"Request {request.id}: {request.label}")
         return request
 
-    def _refuse_ranked(self, request: Request, job: Job, rows: Sequence[dict[str, Any]]) -> None:
+    def _refuse_ranked(self, request: Request, key: str, rows: Sequence[dict[str, Any]]) -> None:
         if request.claim:
             same = next((row for row in rows if row["id"] == request.claim), None)
         else:
-            key = _row_key(request, job)
             known = [row for row in rows if key and row["key"] == key]
             same = next((row for row in known if not self._is_flagged(row["id"])), None)
         if same:
@@ -161,9 +161,11 @@ class Queue:
         verdict = self.verdict(result)
         return verdict is not None and verdict.verdict == FLAGGED
 
-    def _refuse_repeated(self, request: Request) -> None:
+    def _refuse_repeated(self, request: Request, key: str) -> None:
+        """What is done may come again where the row that it would become is known and not there:
+        the model has other weights since, or the row did not hold."""
         before = self._read(request.path)
-        if before and before.state != "failed":
+        if before and (before.is_open or (before.state == "done" and not key)):
             told = f"it is {before.state}" if before.is_open else f"row {before.result[:8]}"
             raise VarSpacesError(f"This was submitted before, as request {before.id}: {told}.")
 
@@ -220,7 +222,7 @@ class Queue:
         def done(held: Request) -> Request:
             return held.finished(verdict.result, verdict.verdict, verdict.reason, self.clock())
 
-        return self._held(request, worker, done, {verdict.path: verdict.to_json().encode() + b"\n"})
+        return self._held(request, worker, done, verdict.file)
 
     def _held(
         self,

@@ -71,6 +71,11 @@ class Verdict(JsonFile):
     def path(self) -> str:
         return path_of(self.result)
 
+    @property
+    def file(self) -> dict[str, bytes]:
+        """The change of a store that writes it."""
+        return {self.path: self.to_json().encode() + b"\n"}
+
 
 def path_of(result: str) -> str:
     """Where the verdict on a result lies."""

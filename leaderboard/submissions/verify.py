@@ -124,7 +124,8 @@ def _contradictions(job: Job, result: Result, samples: Samples) -> list[str]:
 
 
 def _misnamed(job: Job, result: Result) -> list[str]:
-    """Scores that the suite does not have, that come twice, or that are told of wrongly."""
+    """Scores that the suite does not have, that come twice or not at all, or that are told of
+    wrongly. A cost may be missing: not every machine tells its memory."""
     faults = []
     for measured, scores in ((False, result.scores), (True, result.costs)):
         known = {
@@ -141,6 +142,8 @@ def _misnamed(job: Job, result: Result) -> list[str]:
             elif score.n != job.n:
                 faults.append(f"'{score.title}' is of {score.n} images, not of {job.n}")
             seen.add(score.metric)
+        if not measured:
+            faults += [f"'{known[name][0]}' is left out" for name in known if name not in seen]
     return faults
 
 

@@ -120,7 +120,7 @@ class Worker:
             progress=pulse.progress,
             worker=self.name,
         )
-        self.queue.store.add(result, samples)
+        self.queue.store.add(result, samples, verdict.file)
         self.queue.finish(request, self.name, verdict)
 
     def _obtain(self, request: Request, pulse: Pulse) -> tuple[Result, Samples]:

@@ -125,6 +125,23 @@ class Source:
         ordered = sorted(rows.values(), key=lambda r: (r["created"], r["id"]))
         return cls(tuple(ordered), verdicts, tuple(skipped))
 
+    @property
+    def standing(self) -> tuple[dict[str, Any], ...]:
+        """Rows that no verification refuted: what may be told elsewhere as measured."""
+        return tuple(row for row in self.rows if self.verdicts.get(row["id"]) != FLAGGED)
+
+    @property
+    def stamped(self) -> tuple[dict[str, Any], ...]:
+        """All rows with their verdict, "" if there was no verification."""
+        return tuple({**row, "verdict": self.verdicts.get(row["id"], "")} for row in self.rows)
+
+    @cached_property
+    def newest(self) -> tuple[dict[str, Any], ...]:
+        """The newest row of every key; a flagged one only where there is no other, and after these:
+        what it says of a column is not believed."""
+        sound, every = ({row["key"]: row for row in rows} for rows in (self.standing, self.rows))
+        return (*sound.values(), *(row for key, row in every.items() if key not in sound))
+
     @cached_property
     def suites(self) -> dict[str, str]:
         """Suite of every protocol, the newest version of a suite first."""
@@ -149,9 +166,9 @@ def build(source: Source, view: View) -> Board:
     if not source.rows:
         return Board("", skipped=source.skipped)
     protocol = _chosen(source, view.protocol) if view.protocol else _fullest(source)
-    newest = _newest(source, protocol)
-    columns = _columns(newest.values())
-    lines = [_line(row, columns, source.verdicts) for row in newest.values()]
+    newest = [row for row in source.newest if row["protocol"] == protocol]
+    columns = _columns(newest)
+    lines = [_line(row, columns, source.verdicts) for row in newest]
     shown = [line for line in lines if _passes(line, view)]
     by_key = {column.key: column for column in columns}
     sort = by_key.get(view.sort) or next(iter(columns), None)
@@ -171,16 +188,6 @@ def build(source: Source, view: View) -> Board:
         },
         skipped=source.skipped,
     )
-
-
-def _newest(source: Source, protocol: str) -> dict[str, dict[str, Any]]:
-    """The newest row of every key; a flagged one only where there is no other, and after these:
-    what it says of a column is not believed."""
-    rows = [row for row in source.rows if row["protocol"] == protocol]
-    flagged = {row["id"] for row in rows if source.verdicts.get(row["id"]) == FLAGGED}
-    sound = {row["key"]: row for row in rows if row["id"] not in flagged}
-    others = {row["key"]: row for row in rows if row["key"] not in sound}
-    return sound | others
 
 
 def _columns(rows: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:

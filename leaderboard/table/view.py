@@ -67,7 +67,7 @@ class View(FrozenModel):
             raise VarSpacesError(
                 f"The address is longer than {MAX_QUERY} characters: it is not one of this page."
             )
-        given = parse_qs(query, max_num_fields=100)
+        given = parse_qs(query)
         data = {}
         for key, values in given.items():
             if key in ("models", "caches", "decodings", "columns"):

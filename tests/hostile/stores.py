@@ -41,7 +41,7 @@ def seen(folder: Path, *, result: bool = True) -> list[str]:
     queue.requests()
     queue.verdict(RESULT.id)
     assert isinstance(to_csv(build(source, View())), str)
-    assert isinstance(exported(source.rows), str)
+    assert isinstance(exported(source.stamped), str)
     return list(source.skipped)
 
 

@@ -11,8 +11,11 @@ import yaml
 
 from leaderboard.cli import main
 from leaderboard.compare import compare
+from leaderboard.papers import paper_row
 from leaderboard.result import Samples
 from leaderboard.store import open_store
+from leaderboard.submissions.verdict import Verdict
+from leaderboard.suites.base import get_suite
 from leaderboard.sweep import runs_of
 from tests.leaderboard.results import ENTRY, pair, score
 from tests.leaderboard.suite import TinySuite
@@ -108,6 +111,30 @@ def test_export(store, run, tmp_path):
     assert run("export", "--format", "eval-results")[0] == 2
 
 
+def test_what_does_not_hold_is_told_as_such_or_not_at_all(store, run, monkeypatch):
+    """Who lists or exports rows sees their verdicts; a model's repository, where nobody would,
+    gets no number that verification refuted."""
+    first, second = ids(store)
+    refute(store, second)
+    expected = {first: "", second: "mismatch"}
+    lines = list(csv.DictReader(io.StringIO(run("export")[1])))
+    assert {line["id"]: line["verdict"] for line in lines} == expected
+    data = json.loads(run("export", "--format", "json")[1])
+    assert {row["id"]: row["verdict"] for row in data} == expected
+    assert {r["id"]: r["verdict"] for r in json.loads(run("list", "--json")[1])} == expected
+    assert f"{second[:8]}  mismatch  " in run("list")[1]
+    told = run("export", "--format", "eval-results", "--dataset", "me/results")[1]
+    assert f"result {first}" in told and second not in told
+
+
+def refute(store, id):
+    verdict = Verdict(
+        result=id, verdict="mismatch", images=(), equal_tokens=0, equal_pixels=0, reason="no",
+        created="2026-01-02T00:00:00Z",
+    )  # fmt: skip
+    store.update(verdict.path, lambda _: verdict.to_json().encode(), "Verdict")
+
+
 def test_validate(store, run, tmp_path):
     assert run("validate")[0] == 0
     path = tmp_path / "store" / store.rows()[0]["path"]
@@ -128,6 +155,36 @@ def test_reproduce(store, run):
     code, _, err = run("reproduce", "var-d61")
     assert code == 2
     assert "Did you mean" in err
+
+
+def test_our_number_is_of_the_metric_that_the_paper_means_and_holds(store, run):
+    """A suite may have several metrics of a name: FID and sFID are both Frechet distances."""
+    row = paper_row("var-d16")
+    suite = get_suite(row.suite)
+    names = [m.extractor for m in suite.metrics() if m.name == "frechet"]
+    assert names == ["inception", "inception-spatial"]
+
+    def add(number, fid):
+        scores = tuple(
+            score(f"frechet@1 [{name} 299 0123abcd] ref=real N=2", value, better="lower")
+            for name, value in zip(names, (fid, 7.0), strict=True)
+        )
+        entry = row.entry().model_dump(mode="json")
+        made = {"suite": row.suite, "protocol": suite.protocol, "entry": entry, "scores": scores}
+        result, samples = pair(number, **made)
+        store.add(result, samples)
+        return result.id
+
+    def told():
+        found = json.loads(run("reproduce", "var-d16", "--json")[1])
+        return found["numbers"]["frechet"]["ours"], found["result"]
+
+    first = add(1, 3.5)
+    assert told() == (3.5, first)
+    better = add(2, 3.3)
+    assert told() == (3.3, better)
+    refute(store, better)
+    assert told() == (3.5, first)
 
 
 @pytest.mark.usefixtures("use_tiny_models")

@@ -29,3 +29,13 @@ def test_more_is_better_or_worse_as_the_metric_says(better, verdict):
     )
     assert [x.verdict for x in compare(a, b, low, high)] == [verdict]
     assert [x.verdict for x in compare(b, a, high, low)] != [verdict]
+
+
+@pytest.mark.parametrize("values", [(), (1.0,), (1.0, 2.0, 3.0)])
+def test_images_without_a_partner_are_no_pairs(values):
+    (a, samples), (b, _) = pair(0), pair(1)
+    odd = samples.model_copy(update={"values": {"psnr@1": values}})
+    for first, second in ((samples, odd), (odd, samples), (odd, odd)):
+        (found,) = compare(a, b, first, second)
+        paired = first is second and bool(values)
+        assert (found.low is not None) == bool(found.verdict) == paired

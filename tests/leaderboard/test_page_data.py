@@ -6,11 +6,15 @@ from threading import Semaphore, Thread
 
 import pytest
 
+from leaderboard.runner.job import Job
 from leaderboard.store import Store
 from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.request import Request
+from tests.leaderboard.results import pair
+from tests.leaderboard.suite import TinySuite
 from tests.leaderboard.test_submissions import entry
+from var_spaces.errors import VarSpacesError
 from var_spaces.ui.board import data
 
 pytestmark = pytest.mark.usefixtures("use_tiny_models")
@@ -78,3 +82,18 @@ def test_closed_submissions_are_not_parsed_again(tmp_path, monkeypatch):
     states = [request.state for request in queue.requests()]
     assert states == ["failed"] * 3 + ["running"]
     assert (len(parsed), len(heads)) == (1, 1)
+
+
+def test_a_row_of_the_past_has_no_first_picture_here():
+    """Another version of its suite, or other weights, draw another one."""
+    suite, made = TinySuite(), entry()
+    weights = {name: card.weights_sha256 for name, card in Job(suite, made).cards.items()}
+    today = {"suite": "tiny", "protocol": suite.protocol, "weights": weights}
+    today["entry"] = made.model_dump(mode="json")
+    assert data.first_run(pair(**today)[0]).model == "tiny-var"
+    for changes, why in (
+        ({"protocol": "tiny v0 00000000"}, "it is of 'tiny v0"),
+        ({"weights": dict.fromkeys(weights, "b" * 64)}, "other weights of"),
+    ):
+        with pytest.raises(VarSpacesError, match=why):
+            data.first_run(pair(**{**today, **changes})[0])

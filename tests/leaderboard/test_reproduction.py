@@ -140,6 +140,32 @@ def test_agreement_is_that_of_the_published_digits(published, ours, same):
     assert agrees(published, ours) is same
 
 
+def test_published_numbers_have_the_places_of_their_paper():
+    """JSON knows no 3.30; 0.10 is not the same as 0.14, which 0.1 would be."""
+    row = paper_row("var-d16")
+    assert (repr(row.published["frechet"]), row.published["frechet"]) == ("3.30", 3.3)
+    assert agrees(row.published["frechet"], 3.304) and not agrees(row.published["frechet"], 3.34)
+    assert "frechet 3.30; inception-score 274.4" in PAGE.read_text()
+    places = {}
+    for one in paper_rows().values():
+        for name, value in one.published.items():
+            places.setdefault((one.system, name), {})[one.id] = len(repr(value).partition(".")[2])
+    uneven = {key: found for key, found in places.items() if len(set(found.values())) > 1}
+    assert not uneven
+
+
+def test_the_same_is_near_too():
+    """One number the same though more than two per cent away, as coarse ones are, one near."""
+    row = replace(paper_row("var-d16"), suite="smoke", published={"p": 0.06, "q": 20.0})
+    scores = tuple(
+        Score(metric=f"{name}@1", title=name, value=value, n=2, better="lower")
+        for name, value in (("p", 0.0635), ("q", 20.3))
+    )
+    entry = row.entry().model_dump(mode="json")
+    result, _ = pair(protocol=get_suite("smoke").protocol, entry=entry, scores=scores)
+    assert reproduced(row, [index.row(result)]).verdict == "near"
+
+
 def test_our_numbers_stand_beside_theirs():
     row = replace(paper_row("var-d16"), suite="smoke", published={"psnr": 20.0, "ssim": 0.5})
     suite = get_suite("smoke")

@@ -14,7 +14,7 @@ from leaderboard.entry import Entry
 from leaderboard.runner.finish import named
 from leaderboard.runner.job import Job
 from leaderboard.runner.run import run
-from leaderboard.store import Store
+from leaderboard.store import OutOfReach, Store
 from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions import worker as worker_module
 from leaderboard.submissions.queue import MOST_OF_ONE, Queue
@@ -164,6 +164,26 @@ def test_repetitions_are_refused(queue, measured):
         queue.submit("tiny", entry())
 
 
+def test_a_model_with_other_weights_is_measured_again(queue, measured, tmp_path):
+    """The id of a request knows no weights; the row that was made of it does."""
+    result, samples = measured
+    old = result.model_copy(update={"weights": dict.fromkeys(result.weights, "b" * 64)})
+    request = queue.submit("tiny", entry())
+    queue.take("w")
+    queue.store.add(old, samples)
+    stamp = verify(result, samples, images=100).model_copy(update={"result": old.id})
+    assert queue.finish(request, "w", stamp)
+    assert queue.get(request.id).state == "done"
+    again = queue.submit("tiny", entry())
+    assert (again.id, queue.get(again.id).state) == (request.id, "queued")
+    with pytest.raises(VarSpacesError, match="it is queued"):
+        queue.submit("tiny", entry())
+    Worker(queue, name="w", probe=4, work=tmp_path / "work").once()
+    assert queue.get(again.id).result != old.id and len(queue.store.rows()) == 2
+    with pytest.raises(VarSpacesError, match="ranked already"):
+        queue.submit("tiny", entry())
+
+
 def test_nobody_fills_the_queue(queue):
     for number in range(MOST_OF_ONE):
         queue.submit("tiny", entry(0.1 + number / 10), submitter="ada")
@@ -236,6 +256,19 @@ def test_a_tampered_claim_is_flagged(queue, measured):
     assert after.verdict == "mismatch" and "its samples give" in after.reason
 
 
+def test_a_row_comes_with_its_verdict(queue, measured, monkeypatch):
+    """A worker that is lost between the row and the end of its request leaves none unflagged."""
+    queue.submit("tiny", entry(), claim=tampered(measured, metric="psnr"))
+
+    def unreachable(*_):
+        raise OutOfReach("no answer")
+
+    monkeypatch.setattr(queue, "finish", unreachable)
+    Worker(queue, name="w", probe=2).once()
+    (line,) = build(Source.of([queue.store]), View()).lines
+    assert (line.verdict, line.rank) == ("mismatch", None)
+
+
 def test_samples_that_were_changed_too(measured):
     """Values and score agree with each other, but not with what the model draws."""
     result, samples = measured
@@ -268,6 +301,18 @@ def test_a_score_without_its_numbers_is_not_believed(measured):
     result = result.model_copy(update={"samples_sha256": bare.digest})
     verdict = verify(result, bare, images=2)
     assert verdict.verdict == "mismatch" and "without its numbers" in verdict.reason
+
+
+def test_a_score_that_is_left_out_is_missed(measured):
+    """A claim that tells only what looks good tells less than the suite."""
+    result, samples = measured
+    score, _ = psnr_of(measured)
+    left = tuple(s for s in result.scores if s.metric != score.metric)
+    values = {name: v for name, v in samples.values.items() if name != score.metric}
+    bare = samples.model_copy(update={"values": values})
+    hidden = result.model_copy(update={"scores": left, "samples_sha256": bare.digest})
+    verdict = verify(hidden, bare, images=2)
+    assert (verdict.verdict, verdict.reason) == ("mismatch", f"'{score.title}' is left out")
 
 
 def test_a_score_comes_once_and_is_called_what_it_is(measured):

@@ -199,6 +199,12 @@ def test_hostile_addresses_are_refused(query):
         View.from_query(query)
 
 
+def test_fields_of_others_in_an_address_are_left_alone():
+    """However many they are: the length of an address is bounded."""
+    assert View.from_query("&".join(["a=1"] * 200) + "&verified=true") == View(verified=True)
+    assert View.from_query("&" * 999) == View()
+
+
 def test_csv():
     rows = source(result(1, 30, 100, submitter="=cmd()"))
     found = list(csv.DictReader(io.StringIO(to_csv(build(rows, View())))))

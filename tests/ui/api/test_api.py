@@ -12,8 +12,12 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import var_spaces
+from leaderboard.store import open_store
+from leaderboard.submissions.verdict import Verdict
+from tests.leaderboard.results import ENTRY, pair
 from var_spaces.methods import kinds
 from var_spaces.pictures import digest
+from var_spaces.ui.api.services import leaderboard
 from var_spaces.ui.app import build_app, launch_options
 
 
@@ -259,6 +263,26 @@ def test_the_leaderboard_can_be_asked(client):
     assert isinstance(client.predict("smoke", api_name="/leaderboard"), list)
     with pytest.raises(AppError, match=r"There is no suite 'smok'\. Did you mean 'smoke'"):
         client.predict("smok", api_name="/leaderboard")
+
+
+def test_the_leaderboard_tells_the_newest_of_each_entry_with_its_verdict(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAR_SPACES_LEADERBOARD", str(tmp_path / "store"))
+    monkeypatch.setattr("leaderboard.store.places.SEEDED", tmp_path / "seeded")
+    monkeypatch.setattr("var_spaces.ui.api.services.MAX_ROWS", 2)
+    ids, store = [], open_store()
+    for number in (1, 2, 3, 4):
+        entry = {**ENTRY, "cache": {"name": "hack", "budget": max(number, 2) / 10}}
+        store.add(*(made := pair(number, entry=entry)))
+        ids.append(made[0].id)
+    verdict = Verdict(
+        result=ids[2], verdict="mismatch", images=(), equal_tokens=0, equal_pixels=0,
+        created="2026-01-02T00:00:00Z",
+    )  # fmt: skip
+    store.update(verdict.path, lambda _: verdict.to_json().encode(), "Verdict")
+    told = [(row["id"], row["verdict"]) for row in leaderboard("smoke")]
+    assert told == [(ids[2], "mismatch"), (ids[3], "")]  # the newest of two at most
+    monkeypatch.setattr("var_spaces.ui.api.services.MAX_ROWS", 9)
+    assert [row["id"] for row in leaderboard()] == ids[1:]  # the first was run again
 
 
 def test_lists(client):

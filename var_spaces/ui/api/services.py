@@ -161,13 +161,17 @@ def _bytes(memory: Any) -> int | None:
 
 
 def leaderboard(suite: str | None = None, model: str | None = None) -> list[dict[str, Any]]:
-    """Rows of the leaderboard, the newest of each entry: at most 1000, of a suite, of a model.
+    """Rows of the leaderboard, the newest of each entry, with their verdicts: of a suite, of a
+    model, the 1000 newest at most, newest last. Rows with the verdict "mismatch" do not hold.
 
     A suite or a model that does not exist is refused; one without rows gives none.
     """
     from leaderboard.store import reading_stores
+    from leaderboard.table.board import Source
 
-    rows = [row for store in reading_stores() for row in store.rows()]
+    source = Source.of(reading_stores())
+    newest = {row["id"] for row in source.newest}
+    rows = [row for row in source.stamped if row["id"] in newest]
     wanted = {"suite": suite, "model": model}
     for key, value in wanted.items():
         _check_known(key, value, {row[key] for row in rows})
@@ -180,7 +184,7 @@ def leaderboard(suite: str | None = None, model: str | None = None) -> list[dict
             for key, value in row.items()
             if key != "path"
         }
-        for row in found[:MAX_ROWS]
+        for row in found[-MAX_ROWS:]
     ]
 
 

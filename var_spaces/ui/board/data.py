@@ -18,6 +18,7 @@ from leaderboard.entry import Entry
 from leaderboard.papers import paper_rows
 from leaderboard.reproduction import Reproduced, reproduced
 from leaderboard.result import Result
+from leaderboard.sound import past
 from leaderboard.store import Store, open_store, reading_stores
 from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions.queue import LEASE, Queue
@@ -87,9 +88,12 @@ def first_run(result: Result) -> RunSpec:
     """The run that draws the first image of a row.
 
     Raises:
-        VarSpacesError: if this program no longer has the suite or a method of the row.
+        VarSpacesError: if this program no longer has the suite, a method or the weights of the row,
+            so that it would draw another image.
     """
-    suite = get_suite(result.suite)
+    suite, reason = get_suite(result.suite), past(result)
+    if reason:
+        raise VarSpacesError(reason)
     item = suite.items()[0]
     return Entry(**result.entry).spec(
         suite.task, dict(item.inputs), seed=suite.seed, first=item.index, count=1
@@ -104,7 +108,7 @@ def papers() -> tuple[Reproduced, ...]:
 
 @once(1)
 def _papers(_heads: tuple[tuple[str, str], ...]) -> tuple[Reproduced, ...]:
-    rows = source().rows
+    rows = source().standing
     return tuple(reproduced(row, rows) for row in paper_rows().values())
 
 
