@@ -36,6 +36,17 @@ EARLY = """(id) => {
   }).observe(document.body, { childList: true, subtree: true });
 }"""
 
+# sizes of the pictures that the editor writes from now on, into which no more than 64 pixels go
+WRITTEN = """() => {
+  varSpaces.mostPixels = 64;
+  window.written = new Set();
+  const real = HTMLCanvasElement.prototype.toBlob;
+  HTMLCanvasElement.prototype.toBlob = function (...all) {
+    window.written.add(`${this.width}x${this.height}`);
+    return real.apply(this, all);
+  };
+}"""
+
 
 @pytest.fixture
 def picture(tmp_path):
@@ -85,6 +96,7 @@ def test_a_picture_is_handed_in_once_for_all_columns(open_page, picture):
     page.locator("#compare-go").click()
     phase(page, "compare", "failed")
     expect(page.locator("#compare-status")).to_contain_text("There is no picture yet: hand one in.")
+    page.evaluate(WRITTEN)
     with uploads(page) as sent:
         page.locator("#compare-inputs-source input[type=file]").first.set_input_files(str(picture))
         choose(page, "Twice the same")
@@ -93,3 +105,4 @@ def test_a_picture_is_handed_in_once_for_all_columns(open_page, picture):
         expect(page.locator("#compare-pairs")).to_contain_text("No difference")
         expect(page.locator(".vs-column .vs-picture")).to_have_count(2)
     assert 0 < len(sent) <= FILES
+    assert page.evaluate("[...window.written]") == ["8x8"]  # of 16 by 16
