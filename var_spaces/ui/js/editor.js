@@ -4,7 +4,7 @@
    waits until the editor is ready.
 
    It writes its picture as PNGs dozens of times in a run, while nothing else moves: a photograph would hold
-   the page up for minutes, and no server takes so large a PNG. Here it gets no more pixels than any model draws.
+   the page up for minutes, and no server takes so large a PNG. Here it gets no more pixels than `varSpaces.mostPixels`.
 
    It hands its picture in anew, in three files, whenever gradio looks at it, which is dozens of times in a
    run. Here a file that is there already is not sent again. */
@@ -14,8 +14,6 @@
   const AGE = 20 * 60_000; // milliseconds; the server keeps files for a day
   const sent = [];
   const ours = new WeakSet(); // events
-
-  varSpaces.mostPixels = 1024 * 1024; // of a picture in an editor
 
   /* Resolves with what `find` finds, as soon as it finds it. */
   varSpaces.there = (find) =>
