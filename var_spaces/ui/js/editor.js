@@ -38,10 +38,12 @@
     input.dispatchEvent(event);
   };
 
-  /* The same picture, with fewer pixels if it has too many; what is no picture is for the server to refuse. */
+  /* The same picture, with fewer pixels if it has too many; null for what is no picture, of which an editor
+     says nothing. */
   async function smaller(file) {
     const picture = await createImageBitmap(file).catch(() => null); // upright
-    const share = picture ? Math.sqrt(varSpaces.mostPixels / (picture.width * picture.height)) : 1;
+    if (!picture) return null;
+    const share = Math.sqrt(varSpaces.mostPixels / (picture.width * picture.height));
     if (share >= 1) return file;
     const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.floor(side * share)));
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -52,6 +54,16 @@
     return new File([png], file.name.replace(/\.\w*$/, "") + ".png", { type: "image/png" });
   }
 
+  function tell(block, said) {
+    block.querySelector(":scope > .vs-unread")?.remove();
+    if (!said) return;
+    const note = document.createElement("p");
+    note.className = "vs-note vs-unread";
+    note.setAttribute("role", "alert");
+    note.textContent = said;
+    block.prepend(note);
+  }
+
   async function hold(event) {
     const block = event.target.closest?.(".block:has(.pixi-target)");
     const files = [...(event.dataTransfer || event.target).files || []];
@@ -60,6 +72,9 @@
     event.preventDefault();
     if (event.type === "drop") event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
     const fit = await Promise.all(files.map(smaller));
+    const isRead = !fit.includes(null);
+    tell(block, isRead ? "" : "The picture cannot be read: hand in a whole PNG, JPEG or WebP file.");
+    if (!isRead) return;
     const input = () => varSpaces.takes(block) && block.querySelector("input[type=file]");
     const place = await varSpaces.there(() => input() || !block.isConnected);
     if (place !== true) varSpaces.handIn(place, fit);
