@@ -29,6 +29,8 @@ def test_a_prompt_that_is_read_whole_has_no_notes(encoder):
 
 def test_the_end_of_a_long_prompt_is_named(encoder):
     (note,) = MiniLM().notes([LONG, LONG], encoder)
+    encoder.unread(LONG * 20)
+    assert not any("length" in said for said in encoder.tokenizer.deprecation_warnings)  # logged
     assert note.startswith("The prompt was cut after 64 tokens; not read: 'red apple red apple")
     assert note.endswith("...'.") and len(note) < 130
     rest, _ = encoder.unread(LONG)

@@ -290,6 +290,9 @@ def test_nothing_sticks_out_of_a_narrow_screen(open_page):
     generate(page)
     page.locator("summary", has_text="Run details").click()
     expect(page.locator("#generate-command code")).to_be_visible()
+    seed(page).fill("W" * 100)  # what is wrong with it is said in full
+    page.locator("#generate-go").click()
+    phase(page, "failed")
     for width in (320, 390, 768):
         page.set_viewport_size({"width": width, "height": 800})
         settles(page, STICKS_OUT, [])

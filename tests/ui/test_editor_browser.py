@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.ui.test_tabs_browser import choose, phase, show
+from var_spaces.ui.form.uploads import UNREADABLE
 
 FILES = 3  # background, drawing and both together
 # hands a file in within the very step in which the editor appears
@@ -34,6 +35,17 @@ EARLY = """(id) => {
       input.dispatchEvent(new Event("change", { bubbles: true }));
     }
   }).observe(document.body, { childList: true, subtree: true });
+}"""
+
+# sizes of the pictures that the editor writes from now on, into which no more than 64 pixels go
+WRITTEN = """() => {
+  varSpaces.mostPixels = 64;
+  window.written = new Set();
+  const real = HTMLCanvasElement.prototype.toBlob;
+  HTMLCanvasElement.prototype.toBlob = function (...all) {
+    window.written.add(`${this.width}x${this.height}`);
+    return real.apply(this, all);
+  };
 }"""
 
 
@@ -85,11 +97,20 @@ def test_a_picture_is_handed_in_once_for_all_columns(open_page, picture):
     page.locator("#compare-go").click()
     phase(page, "compare", "failed")
     expect(page.locator("#compare-status")).to_contain_text("There is no picture yet: hand one in.")
+    wrong = picture.with_name("text.png")
+    wrong.write_text("no picture")
+    handed = page.locator("#compare-inputs-source input[type=file]").first
+    handed.set_input_files(str(wrong))
+    refused = page.locator("#compare-inputs-source [role=alert]")
+    expect(refused).to_have_text(UNREADABLE)
+    page.evaluate(WRITTEN)
     with uploads(page) as sent:
-        page.locator("#compare-inputs-source input[type=file]").first.set_input_files(str(picture))
+        handed.set_input_files(str(picture))
+        expect(refused).to_have_count(0)
         choose(page, "Twice the same")
         page.locator("#compare-go").click()
         phase(page, "compare", "done")
         expect(page.locator("#compare-pairs")).to_contain_text("No difference")
         expect(page.locator(".vs-column .vs-picture")).to_have_count(2)
     assert 0 < len(sent) <= FILES
+    assert page.evaluate("[...window.written]") == ["8x8"]  # of 16 by 16

@@ -35,6 +35,13 @@ def test_the_open_tab_is_in_the_address(open_page):
     expect(page.locator("#tab-edit .vs-opening").first).to_be_hidden()
     show(page, "Compare")
     expect(page).to_have_url(re.compile(r"\?tab=compare&__theme=dark$"))
+    page.emulate_media(forced_colors="active")  # which tab it is is seen without our colours
+    underlined = page.locator("#tabs [role=tab]").evaluate_all(
+        "tabs => tabs.filter(tab => getComputedStyle(tab).textDecorationLine === 'underline')"
+        ".map(tab => tab.id)"
+    )
+    assert "tab-compare-button" in underlined and "tab-edit-button" not in underlined
+    page.emulate_media(forced_colors="none")
     page.go_back()
     is_open(page, "Edit")
     page.go_back()

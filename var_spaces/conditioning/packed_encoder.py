@@ -107,7 +107,9 @@ class PackedEncoder:
         """
         if not getattr(self.tokenizer, "is_fast", False):
             return "", ()  # nobody says which letters a token stands for
-        read = self.tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+        read = self.tokenizer(
+            prompt, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )  # that the prompt is long is told to who wrote it, not to the log
         room = (max_length or self.max_length) - self.tokenizer.num_special_tokens_to_add()
         places, unknown = read["offset_mapping"], self.tokenizer.unk_token_id
         rest = prompt[places[room][0] :] if len(places) > room else ""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from var_spaces.ui import languages, tabs
+from var_spaces.ui.form.pictures import most_pixels
 from var_spaces.ui.form.schema import schema
 from var_spaces.ui.gallery.pictures import for_browser
 from var_spaces.ui.glossary import TERMS
@@ -30,6 +31,7 @@ def script() -> str:
     texts = [(FOLDER / name).read_text(encoding="utf-8") for name in (*FIRST, *others)]
     read = {"schema": schema(), "gallery": for_browser(), "sends": sends()}
     read |= {"terms": TERMS, "languages": languages.for_browser(), "first": tabs.names()[0]}
+    read |= {"mostPixels": most_pixels()}
     told = [f"varSpaces.{name} = {json.dumps(value)};" for name, value in read.items()]
     return "\n".join([*texts, *told, ""])
 

@@ -14,6 +14,8 @@ from var_spaces import methods
 from var_spaces.methods import Method
 from var_spaces.spec import RunSpec
 
+MOST_LETTERS = 200  # of a prompt in the name of a run
+
 # by field of the form: "seed", "inputs.class", the kind of a method, or "<kind>.<parameter>"
 LABELS: Mapping[str, str] = {
     "model": "Model",
@@ -178,12 +180,16 @@ def label(key: str) -> str:
 
 
 def asked(spec: RunSpec) -> Iterator[str]:
-    """What a run was asked for, in words: inputs that are not as usual, pictures left out."""
+    """What a run was asked for, in words: inputs that are not as usual, pictures left out.
+
+    It is a name of the run; of a long prompt, which may have thousands of letters, it is the
+    beginning.
+    """
     for option in methods.cli_options(methods.get("task", spec.task)):
         value = spec.inputs.get(option.field)
         is_word = option.type is str and not option.many and option.content in ("", "prompt")
         if is_word and value not in (None, option.default):
-            yield str(value)
+            yield text if len(text := str(value)) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}..."
 
 
 def plain_explanation(cls: type[Method]) -> str:

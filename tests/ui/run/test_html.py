@@ -16,6 +16,7 @@ from var_spaces.ui.compare import battle, compare_html
 from var_spaces.ui.run import stage
 from var_spaces.ui.run.cost import full_cache
 from var_spaces.ui.run.view import RunView, ScaleView
+from var_spaces.ui.words import MOST_LETTERS
 
 SCHEDULE = ScaleSchedule.square([1, 2, 4])
 PIXEL = "data:image/png;base64,AAAA"
@@ -102,6 +103,12 @@ def test_pictures_are_shown_in_whole_multiples_of_their_pixels():
     large = stage_of(replace(running(1), size=(1024, 1024)))
     assert "640px" in large
     assert "vs-picture vs-crisp" not in large
+
+
+def test_a_long_prompt_is_no_long_heading():
+    text = stage_of(running(1, label="cats " * 800))
+    assert "cats " * (MOST_LETTERS // 5) + "..." in text
+    assert "cats " * (MOST_LETTERS // 5 + 1) not in text
 
 
 def test_alternative_texts_say_what_the_picture_is():

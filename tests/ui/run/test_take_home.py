@@ -118,4 +118,5 @@ def test_unfinished_runs_have_no_files():
 def test_file_names_are_safe():
     spec = RunSpec(model="m", inputs={"class": "../../Ä <b>&\0", "style": "CON"}, seed=1)
     assert stem(spec) == "b-con-1"
-    assert stem(RunSpec(model="m", inputs={"class": "x" * 500})) == "x" * 80
+    assert stem(RunSpec(model="m", inputs={"class": "x" * 500}, seed=12)) == "x" * 78 + "-12"
+    assert stem(RunSpec(model="m", inputs={"class": "猫"}, seed=3)) == "picture-3"

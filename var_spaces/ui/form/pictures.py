@@ -9,6 +9,7 @@ import numpy as np
 
 from var_spaces.errors import VarSpacesError
 from var_spaces.pictures import as_mask, as_rgb, digest
+from var_spaces.zoo.cards import cards
 
 if TYPE_CHECKING:
     from var_spaces.spec import RunSpec
@@ -111,6 +112,13 @@ def held(field: Field, spec: RunSpec, pictures: Mapping[str, np.ndarray]) -> Any
 def is_drawn_on(field: Field) -> bool:
     """Whether a picture is handed in by an image editor."""
     return bool(field.mask) or field.key in SKETCHES
+
+
+def most_pixels() -> int:
+    """Of a picture in an editor (``js/editor.js``): enough to paint on, and for the largest model
+    on offer to see all that it can of the middle of a picture up to twice as long as wide."""
+    side = max((card.resolution for card in cards("generator").values()), default=0)
+    return max(EDITOR_SIDE**2, 2 * side**2)
 
 
 def for_editor(

@@ -3,6 +3,9 @@
    It shows where to hand a picture in before it can take one, and forgets what comes too early. Here that
    waits until the editor is ready.
 
+   It writes its picture as PNGs dozens of times in a run, while nothing else moves: a photograph would hold
+   the page up for minutes, and no server takes so large a PNG. Here it gets no more pixels than `varSpaces.mostPixels`.
+
    It hands its picture in anew, in three files, whenever gradio looks at it, which is dozens of times in a
    run. Here a file that is there already is not sent again. */
 
@@ -10,6 +13,7 @@
   const KEPT = 12; // answers
   const AGE = 20 * 60_000; // milliseconds; the server keeps files for a day
   const sent = [];
+  const ours = new WeakSet(); // events
 
   /* Resolves with what `find` finds, as soon as it finds it. */
   varSpaces.there = (find) =>
@@ -29,18 +33,51 @@
     const held = new DataTransfer();
     for (const file of files) held.items.add(file);
     input.files = held.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+    const event = new Event("change", { bubbles: true });
+    ours.add(event);
+    input.dispatchEvent(event);
   };
+
+  /* The same picture, with fewer pixels if it has too many; null for what is no picture, of which an editor
+     says nothing. */
+  async function smaller(file) {
+    const picture = await createImageBitmap(file).catch(() => null); // upright
+    if (!picture) return null;
+    const share = Math.sqrt(varSpaces.mostPixels / (picture.width * picture.height));
+    if (share >= 1) return file;
+    const [width, height] = [picture.width, picture.height].map((side) => Math.max(1, Math.floor(side * share)));
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const drawn = canvas.getContext("2d");
+    drawn.imageSmoothingQuality = "high";
+    drawn.drawImage(picture, 0, 0, width, height);
+    const png = await new Promise((made) => canvas.toBlob(made));
+    return new File([png], file.name.replace(/\.\w*$/, "") + ".png", { type: "image/png" });
+  }
+
+  function tell(block, said) {
+    block.querySelector(":scope > .vs-unread")?.remove();
+    if (!said) return;
+    const note = document.createElement("p");
+    note.className = "vs-note vs-unread";
+    note.setAttribute("role", "alert");
+    note.textContent = said;
+    block.prepend(note);
+  }
 
   async function hold(event) {
     const block = event.target.closest?.(".block:has(.pixi-target)");
     const files = [...(event.dataTransfer || event.target).files || []];
-    if (!block || !files.length || varSpaces.takes(block)) return;
+    if (!block || !files.length || ours.has(event)) return;
     event.stopPropagation();
     event.preventDefault();
+    if (event.type === "drop") event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
+    const fit = await Promise.all(files.map(smaller));
+    const isRead = !fit.includes(null);
+    tell(block, isRead ? "" : "The picture cannot be read: hand in a whole PNG, JPEG or WebP file.");
+    if (!isRead) return;
     const input = () => varSpaces.takes(block) && block.querySelector("input[type=file]");
     const place = await varSpaces.there(() => input() || !block.isConnected);
-    if (place !== true) varSpaces.handIn(place, files);
+    if (place !== true) varSpaces.handIn(place, fit);
   }
   for (const type of ["change", "drop"]) document.addEventListener(type, hold, true);
 

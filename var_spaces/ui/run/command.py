@@ -13,6 +13,8 @@ from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.words import asked
 from var_spaces.zoo.cards import Card
 
+STEM_LETTERS = 80  # of a file's name
+
 
 def command(spec: RunSpec, card: Card) -> str:
     """``python -m var_spaces generate ...`` with what differs from the defaults of the card.
@@ -69,5 +71,6 @@ def _tupled(value: object) -> object:
 
 def stem(spec: RunSpec) -> str:
     """Name for files of a run: ``red-apple-soft-7``, safe on every system."""
-    text = "-".join([*asked(spec), str(spec.seed)]).lower()
-    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:80] or "picture"
+    words = re.sub(r"[^a-z0-9]+", "-", "-".join(asked(spec)).lower()).strip("-")
+    seed = str(spec.seed)
+    return f"{words[: STEM_LETTERS - len(seed)].rstrip('-') or 'picture'}-{seed}"
