@@ -64,4 +64,4 @@ def measured(
     batch = Batch(tuple(items), images, np.zeros((len(items), 1), np.int64), Cost(0, (0,), (0,)))
     context = Context(device=torch.device("cpu"))
     looking = [metric for metric in metrics if not metric.measured and "group" in metric.facts]
-    return {metric.name: counted(metric.measure(batch, context)) for metric in looking}
+    return {metric.name: counted(metric.measure(batch, context))[0] for metric in looking}

@@ -34,6 +34,26 @@ def grouped_interval(groups: Sequence[np.ndarray], rounds: int = ROUNDS) -> tupl
     return float(low), float(high)
 
 
+def clustered_interval(
+    values: np.ndarray, clusters: np.ndarray, rounds: int = ROUNDS
+) -> tuple[float, float]:
+    """Percentile interval of the mean of ``values`` ``(N,)`` that are not independent.
+
+    Whole clusters are resampled: the images of one prompt of which pairs are compared, say, or
+    those of one subject. Where there is but one cluster, its images are.
+
+    Args:
+        clusters: number of each image's cluster, ``(N,)``.
+    """
+    names, position = np.unique(clusters, return_inverse=True)
+    if len(names) == 1:
+        return mean_interval(values, rounds)
+    sums, counts = np.bincount(position, values), np.bincount(position)
+    drawn = np.random.default_rng(SEED).integers(len(names), size=(rounds, len(names)))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), LEVELS)
+    return float(low), float(high)
+
+
 def resampled_means(
     values: np.ndarray, rounds: int = ROUNDS, random: np.random.Generator | None = None
 ) -> np.ndarray:

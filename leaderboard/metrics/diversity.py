@@ -7,24 +7,31 @@ the judge. More is not always better: read it beside a score of quality.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from pydantic import Field
 
-from leaderboard.metrics.base import Batch, Context
+from leaderboard.metrics.base import Batch, Context, Value
+from leaderboard.metrics.bootstrap import clustered_interval
 from leaderboard.metrics.looking import Looking
-from leaderboard.metrics.per_image import PerImage
 from var_spaces.errors import VarSpacesError
 from var_spaces.methods import register
 
+if TYPE_CHECKING:
+    from leaderboard.references.base import RealFeatures
+
 
 @register
-class Diversity(PerImage, Looking):
-    """The suite must put all images of a prompt into one batch, whatever size is asked for."""
+class Diversity(Looking):
+    """The suite must put all images of a prompt into one batch, whatever size is asked for.
+    Intervals are over prompts, since the distances of a prompt's images share their pairs."""
 
     name = "diversity"
     title = "Diversity"
     paper = "https://arxiv.org/abs/2512.02931"
     better = "higher"
+    version = 2
 
     extractor: str = Field("judge", description="network that compares two images")
 
@@ -33,7 +40,8 @@ class Diversity(PerImage, Looking):
         return f"{self.title}, pairwise ({self.uses.title})"
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        """Per image: its mean distance to the others; the mean of these is that of all pairs.
+        """``(B, 2)``: the mean distance of an image to the others, and the number of their prompt;
+        the mean of these distances is that of all pairs.
 
         Raises:
             VarSpacesError: for a batch of one image, which has no other.
@@ -48,4 +56,7 @@ class Diversity(PerImage, Looking):
         network = context.network(self.uses)
         found = network.distance(batch.images[first], batch.images[second])
         total = np.bincount(first, found, count) + np.bincount(second, found, count)
-        return total / (count - 1)
+        return np.column_stack([total / (count - 1), np.full(count, batch.items[0].index)])
+
+    def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
+        return Value(float(values[:, 0].mean()), *clustered_interval(*values.T))

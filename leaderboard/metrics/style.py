@@ -17,7 +17,7 @@ from pydantic import Field
 from leaderboard.extractors.judge import JudgeFeatures
 from leaderboard.extractors.style_read_out import StyleReadOut
 from leaderboard.metrics.base import Batch, Context, Value
-from leaderboard.metrics.bootstrap import mean_interval
+from leaderboard.metrics.bootstrap import clustered_interval
 from leaderboard.metrics.clip_score import cosines
 from leaderboard.metrics.looking import Looking
 from leaderboard.metrics.subject import OfGroups, counted
@@ -59,10 +59,10 @@ class TwoByTwo(OfGroups):
         return np.array(content, np.float64) + 2 * np.array(style, np.float64)
 
     def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
-        cells = counted(values)
+        cells, clusters = counted(values)
         right = np.isin(cells, self.right).astype(np.float64)
         shares = {name: float((cells == cell).mean()) for cell, name in enumerate(CELLS)}
-        return Value(float(right.mean()), *mean_interval(right), shares)
+        return Value(float(right.mean()), *clustered_interval(right, clusters), shares)
 
 
 @register

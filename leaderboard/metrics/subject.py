@@ -10,8 +10,10 @@ subject) or "diversity" (one prompt, several seeds); every metric looks at one g
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,7 +22,7 @@ from pydantic import Field
 from leaderboard.extractors.judge import JudgeFeatures
 from leaderboard.extractors.scene_parser import SceneFacts
 from leaderboard.metrics.base import Batch, Context, Metric, Value
-from leaderboard.metrics.bootstrap import mean_interval
+from leaderboard.metrics.bootstrap import clustered_interval
 from leaderboard.metrics.clip_score import cosines
 from leaderboard.metrics.diversity import Diversity
 from leaderboard.metrics.looking import Looking
@@ -34,11 +36,14 @@ if TYPE_CHECKING:
 
 
 class OfGroups(Metric):
-    """Base class: the mean of one number per image over the images of some groups.
+    """Base class: the mean of one number per image over the images of some groups. Intervals are
+    over the pictures that are learned, where a suite has several.
 
     Attributes:
         groups: values of the fact "group" of items that count.
     """
+
+    version = 2
 
     paper = "https://arxiv.org/abs/2208.12242"
     groups: ClassVar[tuple[str, ...]] = ("prompts",)
@@ -49,27 +54,37 @@ class OfGroups(Metric):
         """One number per image of a batch of these groups, ``(B,)``."""
 
     def measure(self, batch: Batch, context: Context) -> np.ndarray:
-        """``(B, 2)``: the number, 0 for images of other groups, and whether the image counts."""
-        own = np.array([item.facts["group"] in self.groups for item in batch.items])
-        found = np.zeros((len(own), 2))
-        found[:, 1] = own
+        """``(B, 2)``: the number, and that of its :meth:`cluster`; both are 0 for images of other
+        groups."""
+        counting = [item.facts["group"] in self.groups for item in batch.items]
+        found, own = np.zeros((len(counting), 2)), np.array(counting)
+        found[own, 1] = [_number(self.cluster(item)) for item in compress(batch.items, counting)]
         if own.any():
             found[own, 0] = self.numbers(batch if own.all() else some(batch, own), context)
         return found
 
+    def cluster(self, item: Item) -> str:
+        """What images share that are alike: the subject or picture that they are drawn from."""
+        return item.facts.get("subject") or item.facts.get("picture", "")
+
     def score(self, values: np.ndarray, real: RealFeatures | None) -> Value:
-        own = counted(values)
-        return Value(float(own.mean()), *mean_interval(own))
+        own, clusters = counted(values)
+        return Value(float(own.mean()), *clustered_interval(own, clusters))
 
 
 def counted(values: np.ndarray) -> np.ndarray:
-    """The numbers of the images that count, of values ``(N, 2)`` as measured."""
-    return values[values[:, 1] > 0, 0]
+    """Numbers and clusters of the images that count, ``(2, N)``, of values as measured."""
+    return values[values[:, 1] > 0].T
+
+
+def _number(name: str) -> int:
+    """A positive number for a name, the same everywhere, that float64 holds."""
+    return 1 + int(hashlib.sha256(name.encode()).hexdigest()[:12], 16)
 
 
 def some(batch: Batch, chosen: np.ndarray) -> Batch:
     """The items of a batch that are ``chosen (B,)``."""
-    items = tuple(item for item, own in zip(batch.items, chosen, strict=True) if own)
+    items = tuple(compress(batch.items, chosen))
     return replace(batch, items=items, images=batch.images[chosen], tokens=batch.tokens[chosen])
 
 
@@ -249,11 +264,16 @@ class SubjectDiversity(OfGroups, Looking):
     title = "Diversity (DIV)"
     better = "higher"
     groups = ("diversity",)
+    facts = ("group", "subject", "template")
 
     extractor: str = Field("judge", description="network that compares two images")
 
     def numbers(self, batch: Batch, context: Context) -> np.ndarray:
-        return Diversity(extractor=self.extractor).measure(batch, context)
+        return Diversity(extractor=self.extractor).measure(batch, context)[:, 0]
+
+    def cluster(self, item: Item) -> str:
+        """The prompt: distances of its images share their pairs."""
+        return f"{item.facts['subject']} {item.facts['template']}"
 
 
 @register

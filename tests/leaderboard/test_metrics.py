@@ -43,11 +43,16 @@ def test_diversity(context):
     network = context.network(Diversity().uses)
     pairs = {(i, j): network.distance(drawn.images[[i]], drawn.images[[j]])[0]
              for i, j in ((0, 1), (0, 2), (1, 2))}  # fmt: skip
-    found = Diversity().measure(drawn, context)
+    values = Diversity().measure(drawn, context)
+    found, prompts = values.T
+    assert set(prompts) == {drawn.items[0].index}
     assert found[0] == pytest.approx((pairs[0, 1] + pairs[0, 2]) / 2, rel=1e-4)
     assert found.mean() == pytest.approx(np.mean(list(pairs.values())), rel=1e-4)
     same = batch(3, side=64, images=drawn.images[[0, 0, 0]])
-    assert Diversity().measure(same, context).tolist() == [0, 0, 0]
+    assert Diversity().measure(same, context)[:, 0].tolist() == [0, 0, 0]
+    several = np.column_stack([np.repeat([0.1, 0.5, 0.3], 8), np.repeat([0, 8, 16], 8)])
+    scored = Diversity().score(several, None)  # eight images of a prompt share their pairs
+    assert (scored.low, scored.high) == pytest.approx(mean_interval(np.array([0.1, 0.5, 0.3])))
 
 
 # --- against the full cache ----------------------------------------------------------------------

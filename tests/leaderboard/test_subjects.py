@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from leaderboard.metrics.base import Batch, Context, Cost
+from leaderboard.metrics.bootstrap import mean_interval
 from leaderboard.metrics.diversity import Diversity
 from leaderboard.metrics.subject import (
     PriorClass,
@@ -121,6 +122,21 @@ def test_scores_are_of_one_group(context, atlas, items):
     assert set(sizes) == {1, 4}
 
 
+def test_intervals_are_over_what_is_learned(context, atlas, items):
+    """Forty pictures of one subject tell no more of other subjects than one does."""
+    for metric in (SubjectClass(), SubjectDiversity()):
+        counting = [item for item in items if item.facts["group"] in metric.groups]
+        assert len({metric.cluster(item) for item in counting}) == len(items) // EACH
+    scene = Scene("white", (Object("dog", "soft"),))
+    one, other = (batch(items[n : n + 2], drawn(atlas, scene, scene)) for n in (0, EACH))
+    metric = SubjectClass()
+    codes = [metric.measure(part, context)[:, 1] for part in (one, other)]
+    assert codes[0][0] == codes[0][1] != codes[1][0] == codes[1][1]
+    right = np.repeat([1.0, 0.0, 1.0], 40)
+    found = metric.score(np.column_stack([right, np.repeat([1, 2, 3], 40)]), None)
+    assert (found.low, found.high) == mean_interval(np.array([1.0, 0.0, 1.0]))
+
+
 def test_diversity_is_seen_through_the_network_that_is_named(items):
     class Network:
         def distance(self, one, two):
@@ -138,7 +154,7 @@ def test_diversity_of_the_seeds_of_a_prompt(context, atlas, items):
     )
     seeds, plain = batch([items[0]] * 3, shown), batch(items[PROMPTS:][:3], shown)
     found = PromptDiversity().measure(seeds, context)
-    assert found[:, 0] == pytest.approx(Diversity().measure(seeds, context))
+    assert found[:, 0] == pytest.approx(Diversity().measure(seeds, context)[:, 0])
     assert found[:, 1].all() and found[:, 0].min() > 0
     assert not PromptDiversity().measure(plain, context).any()
     assert not SubjectDiversity().measure(seeds, context).any()
