@@ -180,7 +180,7 @@ def enlarged(picture: str) -> str:
 
 def alt(view: RunView, position: int) -> str:
     """What a picture shows, for who does not see it; escaped."""
-    title = " · ".join(asked(view.spec)) or "picture without a class"
+    title = " · ".join(asked(view.spec)) or "freely drawn picture"
     number = view.spec.first + position
     state = "" if view.phase == "done" else f", after {plural(len(view.scales), 'scale')}"
     return escape(f"{title}, seed {view.spec.seed}, picture {number}{state}", quote=True)
