@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+from var_spaces import RunSpec
+from var_spaces.spec import PARTS
 from var_spaces.ui.compare import battle, compare_html, comparing
 from var_spaces.zoo.cards import get_card
 
@@ -35,3 +37,25 @@ def test_before_the_vote_it_does_not(boards):
     for board in boards:
         said = compare_html.line(board, battle.BLIND[board.phase])
         assert not any(title in said for title in titles) and "column" not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        (
+            {"decoding": {"name": "collaborative", "refiner": "tiny-styled", "drafted": 2}},
+            " · CoDe: a large drafter, a small refiner, refiner tiny-styled, drafted 2",
+        ),
+        (
+            {"cache": {"name": "scalekv", "budget": 0.1, "pooling": "max"}},
+            " · ScaleKV: drafter and refiner layers, budget 0.1, pooling max",
+        ),
+        ({"guidance": {"name": "linear", "scale": 4}}, " · guidance, scale 4.0"),
+    ],
+)
+def test_a_column_is_called_by_what_is_not_as_ever(models, changes, said):
+    """Lists in their frozen form, and parameters that a dump leaves out while they are unset."""
+    card = get_card("tiny-styled")
+    spec = RunSpec(model=card.id, **{kind: card.default(kind) for kind in PARTS} | changes)
+    assert compare_html.description(spec) == card.title + said

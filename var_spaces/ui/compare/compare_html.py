@@ -17,6 +17,7 @@ from var_spaces.ui.run.cost import Plot, figure
 from var_spaces.ui.run.slider import slider
 from var_spaces.ui.run.view import RunView
 from var_spaces.ui.words import bytes_text, plural, seconds_text
+from var_spaces.validation import freeze
 from var_spaces.zoo.cards import get_card
 
 SHOWN = 320  # pixels of a slider and a heat map
@@ -121,11 +122,11 @@ def description(spec: RunSpec) -> str:
         if chosen == default:
             continue
         same = chosen["name"] == default["name"]
-        before = default if same else methods.dump(methods.parse(kind, chosen["name"]))
+        before = default if same else freeze(methods.dump(methods.parse(kind, chosen["name"])))
         said = [
             f"{key} {_short(value)}"
             for key, value in chosen.items()
-            if key == "budget" or before[key] != value
+            if key == "budget" or before.get(key) != value  # some are left out while as ever
         ]
         title = kind if same else methods.get(kind, chosen["name"]).title
         parts.append(", ".join([title, *said]) if not same or said else title)

@@ -11,6 +11,7 @@ from var_spaces import methods
 from var_spaces.spec import RunSpec
 from var_spaces.ui.form.values import KINDS
 from var_spaces.ui.words import asked
+from var_spaces.validation import freeze
 from var_spaces.zoo.cards import Card
 
 STEM_LETTERS = 80  # of a file's name
@@ -44,13 +45,13 @@ def command(spec: RunSpec, card: Card) -> str:
 
 
 def _method(kind: str, chosen: Mapping[str, Any], usual: Any) -> Iterator[str]:
-    usual = methods.dump(methods.parse(kind, usual))
+    usual = freeze(methods.dump(methods.parse(kind, usual)))
     if chosen["name"] != usual["name"]:
         yield from (f"--{kind}", chosen["name"])
-        usual = methods.dump(methods.parse(kind, chosen["name"]))
+        usual = freeze(methods.dump(methods.parse(kind, chosen["name"])))
     for option in methods.cli_options(methods.get(kind, chosen["name"])):
-        value = chosen.get(option.field, option.default)
-        if _tupled(value) != _tupled(usual.get(option.field, option.default)):
+        value = freeze(chosen.get(option.field, option.default))
+        if value != usual.get(option.field, option.default):
             words = methods.FLAG_PREFIXES[kind], option.flag.removeprefix("--")
             yield from _flag(f"--{'-'.join(filter(None, words))}", value)
 
@@ -62,11 +63,6 @@ def _flag(flag: str, value: object) -> list[str]:
         return [flag.replace("--", "--no-", 1)]
     text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]  # it is no flag itself
-
-
-def _tupled(value: object) -> object:
-    """A list as a tuple: specs hold those, what is read from JSON holds lists."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def stem(spec: RunSpec) -> str:
