@@ -32,7 +32,7 @@ class Csd100(Suite):
     title = "CSD-100, content and style apart"
     paper = "https://arxiv.org/abs/2507.13984"
 
-    version = 1
+    version = 2
     task = "style"
     downloads = (
         "pictures (qualcomm/csd100) and benchmark_prompts.json (visual-ar-group/CSD-VAR)",

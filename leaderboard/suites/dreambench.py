@@ -36,7 +36,7 @@ class DreamBench(Suite):
     title = "DreamBench, 30 subjects"
     paper = "https://arxiv.org/abs/2208.12242"
 
-    version = 1
+    version = 2
     task = "subject"
     downloads = (
         "dataset (google/dreambooth)",

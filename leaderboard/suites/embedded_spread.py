@@ -29,7 +29,7 @@ class EmbeddedSpread(Suite):
     name = "embedded-spread"
     title = "Diversity of embedded class models, 512 images"
 
-    version = 1
+    version = 2
     task = "generate"
     minutes = 2
 

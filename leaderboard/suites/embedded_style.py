@@ -52,7 +52,7 @@ class EmbeddedStyle(Suite):
     title = "Content and style apart, embedded text models, 480 images"
     paper = "https://arxiv.org/abs/2507.13984"
 
-    version = 1
+    version = 2
     task = "style"
     minutes = 4
 

@@ -53,7 +53,7 @@ class EmbeddedSubject(Suite):
     title = "Subjects, embedded text models, 448 images"
     paper = "https://arxiv.org/abs/2208.12242"
 
-    version = 2
+    version = 3
     task = "subject"
     minutes = 4
 

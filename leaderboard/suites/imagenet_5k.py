@@ -30,7 +30,7 @@ class ImageNet5k(Suite):
     title = "ImageNet 256 px, 5,000 images"
     paper = "https://arxiv.org/abs/2306.04675"
 
-    version = 2
+    version = 3
     task = "generate"
     downloads = (
         "VIRTUAL_imagenet256_labeled.npz (openai/guided-diffusion)",

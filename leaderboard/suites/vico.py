@@ -38,7 +38,7 @@ class ViCo(Suite):
     title = "ViCo, 16 subjects"
     paper = "https://arxiv.org/abs/2504.02612"
 
-    version = 2
+    version = 3
     task = "subject"
     downloads = (
         "inputs and prompts (cvlab-kaist/DreamMatcher, haoosz/ViCo)",
