@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from var_spaces import methods
@@ -63,6 +63,8 @@ def _names(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _settings(
     card: Card, names: dict[str, dict[str, Any]], options: dict[str, Any]
 ) -> dict[str, Any]:
+    from var_spaces.tasks.plan import check_methods
+
     parts = {}
     for kind in KINDS:
         given = {
@@ -76,18 +78,8 @@ def _settings(
         raise VarSpacesError(f"--n {count} is out of range: allowed is 1 to {MAX_COUNT}.")
     sizes = options.get("schedule")
     schedule = ScaleSchedule(tuple(sizes)) if sizes else None
-    _check(card, parts)
+    check_methods(card, card.default_task, parts)
     return {**parts, "count": count, "schedule": schedule}
-
-
-def _check(card: Card, parts: Mapping[str, Any]) -> None:
-    """Refuse what no run of the model's own task could be."""
-    from var_spaces.tasks.plan import fit_together
-
-    # What a task needs does not depend on its inputs, and some inputs have no default.
-    task = methods.get("task", card.default_task).model_construct()
-    sampling = methods.parse("sampling", card.default("sampling"))
-    fit_together(card, [task, sampling, *parts.values()])
 
 
 def _bytes(number: float) -> int:

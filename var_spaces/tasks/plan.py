@@ -14,6 +14,7 @@ from var_spaces.methods import Method
 from var_spaces.schedule import ScaleSchedule
 from var_spaces.spec import PARTS, RunSpec
 from var_spaces.tasks.base import Pictures, Task
+from var_spaces.validation import FrozenDict
 from var_spaces.zoo.cards import Card, cards, get_card
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 16_384
 OFFERED = partial(cards, "generator")
+NOTHING: Mapping[str, Any] = FrozenDict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,28 @@ def fit_together(card: Card, parts: Sequence[Method]) -> dict[str, Card]:
     return extra
 
 
+def check_methods(card: Card, task: str, changes: Mapping[str, Any] = NOTHING) -> None:
+    """Refuse a task and methods that do not work with a model, whatever is asked for.
+
+    Args:
+        task: its name.
+        changes: methods by kind, instead of those that the card names.
+    """
+    chosen = {kind: card.default(kind) for kind in PARTS} | changes
+    parts = [methods.parse(kind, chosen[kind]) for kind in PARTS]
+    # What a task needs does not depend on its inputs, and some inputs have no default.
+    fit_together(card, [methods.get("task", task).model_construct(), *parts])
+
+
+def works(card: Card, task: str, changes: Mapping[str, Any] = NOTHING) -> bool:
+    """Whether :func:`check_methods` refuses nothing."""
+    try:
+        check_methods(card, task, changes)
+    except VarSpacesError:
+        return False
+    return True
+
+
 def usual_model(task: str | None, wanted: str) -> Card:
     """The model that draws if none is named: the one that a task is for, featured ones first.
 
@@ -134,21 +158,11 @@ def usual_model(task: str | None, wanted: str) -> Card:
         VarSpacesError: if no model on offer does.
     """
     found = [card for card in cards("generator").values() if wanted in card.offers]
-    found = [card for card in found if (_does(card, task) if task else not card.adapter)]
+    found = [card for card in found if (works(card, task) if task else not card.adapter)]
     if not found:
         raise VarSpacesError("No model on offer draws that: name one with --model.")
     order = [(card.default_task != task, not card.featured, card.id, card) for card in found]
     return min(order, key=lambda item: item[:3])[-1]
-
-
-def _does(card: Card, task: str) -> bool:
-    try:
-        parts = [methods.parse(kind, card.default(kind)) for kind in PARTS]
-        # What a task needs does not depend on its inputs, and some inputs have no default.
-        fit_together(card, [methods.get("task", task).model_construct(), *parts])
-    except VarSpacesError:
-        return False
-    return True
 
 
 def _schedule(spec: RunSpec, card: Card, task: Task) -> ScaleSchedule:

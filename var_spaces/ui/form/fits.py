@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from var_spaces import methods
-from var_spaces.errors import VarSpacesError
-from var_spaces.spec import PARTS
-from var_spaces.tasks.plan import fit_together
+from var_spaces.tasks.plan import works
 from var_spaces.ui import tabs
 from var_spaces.zoo.cards import Card, cards
 
@@ -27,7 +25,7 @@ def models(tab: str) -> dict[str, Card]:
 
 def tasks(tab: str, card: Card) -> list[str]:
     """Tasks of a tab that a model can do; what it is for comes first."""
-    found = [task for task in tabs.tasks(tab) if _works(card, task)]
+    found = [task for task in tabs.tasks(tab) if works(card, task)]
     return sorted(found, key=lambda task: task != card.default_task)
 
 
@@ -35,19 +33,8 @@ def method_names(task: str, card: Card, kind: str) -> list[str]:
     """Methods of a kind that work with a model when all else is as its card says."""
     usual = _name(card.default(kind))
     return [
-        name for name in methods.names(kind) if name == usual or _works(card, task, {kind: name})
+        name for name in methods.names(kind) if name == usual or works(card, task, {kind: name})
     ]
-
-
-def _works(card: Card, task: str, changes: dict[str, str] | None = None) -> bool:
-    try:
-        chosen = {kind: card.default(kind) for kind in PARTS} | (changes or {})
-        parts = [methods.parse(kind, chosen[kind]) for kind in PARTS]
-        # What a task needs does not depend on its inputs, and some inputs have no default.
-        fit_together(card, [methods.get("task", task).model_construct(), *parts])
-    except VarSpacesError:
-        return False
-    return True
 
 
 def _name(method: Any) -> str:
