@@ -22,12 +22,36 @@ def test_pictures_are_turned_upright():
     assert as_rgb(image).shape == (5, 3, 3)
 
 
+def test_arrays_of_every_number_of_channels():
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    clear = np.full((2, 3, 1), 255, np.uint8)
+    for array in (grey, grey[..., None], np.dstack([grey, clear]), np.dstack([rgb, clear])):
+        assert (as_rgb(array) == rgb).all()
+    assert (as_mask(grey[..., None] > 2) == np.where(grey > 2, 255, 0)).all()
+    assert (as_rgb(Image.fromarray(np.dstack([grey, clear])).convert("La")) == rgb).all()
+
+
+def test_a_picture_whose_file_is_closed_or_damaged_is_refused_in_one_line(tmp_path):
+    for name, cut in (("closed.png", 0), ("cut.png", 60)):
+        noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / name)
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) - cut])
+        image = Image.open(tmp_path / name)
+        if not cut:
+            image.close()
+        with pytest.raises(VarSpacesError, match=r"^The map cannot be read: "):
+            as_rgb(image, "The map")
+
+
 @pytest.mark.parametrize(
     "bad",
     [
         "a.png",
         None,
         np.zeros((4, 4, 3)),
+        np.full((4, 4, 3), np.nan, np.float32),
         np.zeros((2, 2, 2, 3), np.uint8),
         np.zeros((4, 4, 5), np.uint8),
         np.zeros((0, 4, 3), np.uint8),

@@ -114,7 +114,8 @@ def decode(data: bytes, limits: Limits = USUAL) -> tuple[Image.Image, str]:
     except Exception as error:  # decoders of damaged files raise almost anything
         text = " ".join(str(error).split())[:100] or type(error).__name__
         if "cannot identify" in text:
-            raise Unreadable("not an image, or damaged at its start") from None
+            kinds = ", ".join(name for name in limits.formats if name != "MPO")
+            raise Unreadable(f"not an image, or damaged at its start: {kinds} are read") from None
         raise Unreadable(f"damaged: {text}") from None
 
 
@@ -235,25 +236,30 @@ def over_white(image: Image.Image) -> Image.Image:
 def _taken(picture: Any, what: str) -> Image.Image:
     """A normal image of bounded size."""
     if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+        channels = picture.shape[2:] or (1,)
+        if (
+            picture.dtype != np.uint8
+            or channels not in ((1,), (2,), (3,), (4,))
+            or not picture.size
+        ):
             raise VarSpacesError(
-                f"{what} must be an array (H, W) or (H, W, 3) of uint8, not {picture.dtype} of "
-                f"shape {picture.shape}."
+                f"{what} must be an array (H, W), (H, W, 3) or (H, W, 4) of uint8, 0 to 255, not "
+                f"{picture.dtype} of shape {picture.shape}."
             )
-        try:
-            picture = Image.fromarray(picture)
-        except (TypeError, ValueError):
-            raise VarSpacesError(f"{what} has a shape no image has: {picture.shape}.") from None
+        picture = Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture)
     if not isinstance(picture, Image.Image):
         kind = type(picture).__name__
-        raise VarSpacesError(f"{what} must be a PIL image or an array, not {kind}.")
+        raise VarSpacesError(
+            f"{what} must be a file, a PIL image or a numpy array of uint8, not {kind}."
+        )
     try:
         _check_size(picture, USUAL)
         return normal(picture)
     except Unreadable as error:
         raise VarSpacesError(f"{what} cannot be used: {error}.") from None
-    except OSError as error:
-        raise VarSpacesError(f"{what} cannot be read: {error}.") from None
+    except Exception as error:  # its file may be damaged, or closed by now
+        text = " ".join(str(error).split())[:100] or type(error).__name__
+        raise VarSpacesError(f"{what} cannot be read: {text}.") from None
 
 
 # --- colours --------------------------------------------------------------------------------------
@@ -263,9 +269,10 @@ def normal(image: Image.Image) -> Image.Image:
     """Any mode to upright "RGB" or "RGBA" of 8 bits in sRGB."""
     image.load()
     turned = _upright(image)
+    profile = turned.info.get("icc_profile")
     if turned.mode[:1] in ("I", "F"):
-        return _deep(turned)
-    return _in_srgb(_without_palette(turned), turned.info.get("icc_profile"))
+        return _deep(turned, profile)
+    return _in_srgb(_without_palette(turned), profile)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -281,12 +288,14 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _without_palette(image: Image.Image) -> Image.Image:
     """RGBA if anything may be transparent, else CMYK or L, whose profiles differ, or RGB."""
+    if image.mode == "La":  # which Pillow turns into nothing else
+        image = image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA")
     return image if image.mode in ("CMYK", "L", "RGB") else image.convert("RGB")
 
 
-def _deep(image: Image.Image) -> Image.Image:
+def _deep(image: Image.Image, profile: Any) -> Image.Image:
     """Whole and real numbers as grey: white is the first usual maximum that holds all of them."""
     numbers = np.asarray(image, dtype=np.float64)
     finite = np.isfinite(numbers)
@@ -298,9 +307,10 @@ def _deep(image: Image.Image) -> Image.Image:
         white = 65535.0
     grey = np.where(numbers == np.inf, white, (grey - low).clip(0, white))
     plain = Image.fromarray(np.round(grey * (255.0 / white)).astype(np.uint8))
+    plain = _in_srgb(plain, profile)
     clear = image.info.get("transparency")
     if not isinstance(clear, int):
-        return plain.convert("RGB")
+        return plain
     found = plain.convert("RGBA")
     found.putalpha(Image.fromarray(np.where(numbers == clear, 0, 255).astype(np.uint8)))
     return found
@@ -315,11 +325,19 @@ def _in_srgb(image: Image.Image, profile: Any) -> Image.Image:
     if isinstance(profile, bytes) and 128 <= len(profile) <= MAX_PROFILE:
         try:
             held = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "srgb" not in ImageCms.getProfileDescription(held).lower():
+            named = "srgb" in ImageCms.getProfileDescription(held).lower()
+            if not (named and _keeps_grey(held)):
                 return _converted(image, held)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass
     return image.convert(mode)
+
+
+def _keeps_grey(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Whether a medium grey stays one: there are linear profiles that have sRGB in their name."""
+    mode = "L" if profile.profile.xcolor_space.strip() == "GRAY" else "RGB"
+    grey = Image.new(mode, (1, 1), "#808080")
+    return abs(_converted(grey, profile).getpixel((0, 0))[1] - 128) <= 8
 
 
 def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:

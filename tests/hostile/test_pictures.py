@@ -112,6 +112,51 @@ def test_colour_profiles_become_srgb():
     assert (rgb(saved(clear, icc_profile=swapped_primaries(own))) == 255).all()
 
 
+@pytest.mark.parametrize("space", ["RGB ", "GRAY"])
+def test_a_linear_profile_counts_whatever_its_name_and_the_depth_of_its_picture(space):
+    """Names such as "Linear sRGB" are in use; 16 bits are the same picture."""
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    colours = grey if space == "GRAY" else np.repeat(grey[..., None], 3, axis=2)
+    profile = linear(space.encode())
+    found = rgb(saved(Image.fromarray(colours), icc_profile=profile))[..., 0]
+    light = grey / 255
+    want = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055) * 255
+    assert abs(found[1:] - want[1:]).max() <= 2
+    if space == "GRAY":
+        deep = Image.fromarray(grey.astype(np.uint16) * 257)
+        for kind in ("PNG", "TIFF"):
+            assert (rgb(saved(deep, kind, icc_profile=profile))[..., 0] == found).all()
+
+
+def linear(space: bytes) -> bytes:
+    """A profile with tones in proportion to light and the primaries of sRGB."""
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in values))
+
+    said = b"Linear sRGB\0"
+    tone = b"curv" + bytes(4) + struct.pack(">IH", 1, 256) + bytes(2)
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", len(said)) + said + bytes(80),
+        b"wtpt": xyz(0.9642, 1, 0.8249),
+    }
+    if space == b"GRAY":
+        tags[b"kTRC"] = tone
+    else:
+        primaries = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
+        for name, values in zip((b"r", b"g", b"b"), primaries, strict=True):
+            tags |= {name + b"XYZ": xyz(*values), name + b"TRC": tone}
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, value in tags.items():
+        place = 132 + 12 * len(tags) + len(body)
+        table += name + struct.pack(">II", place, len(value))
+        body += value + bytes(-len(value) % 4)
+    size = 128 + len(table) + len(body)
+    head = struct.pack(">I4xI4s4s4s12x4s28x3i", size, 0x02400000, b"mntr", space, b"XYZ ", b"acsp",
+                       63190, 65536, 54061)  # fmt: skip
+    return head.ljust(128, b"\0") + table + body
+
+
 def swapped_primaries(profile: bytes) -> bytes:
     """The profile with what its red and its green are exchanged, under another name."""
     swapped = profile.replace(b"rXYZ", b"tXYZ").replace(b"gXYZ", b"rXYZ").replace(b"tXYZ", b"gXYZ")
