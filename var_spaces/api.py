@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.errors import InputError, VarSpacesError, did_you_mean
 from var_spaces.events import Event, Finished, Started
 from var_spaces.methods import get
 from var_spaces.spec import RunSpec
@@ -33,6 +33,7 @@ METHOD_OF = {
     "temperature": "sampling",
     "smooth": "sampling",
 }
+IMAGE = "image"  # stands for the first picture of a task
 SPEC_FIELDS = ("task", "schedule", "cache", "decoding", "seed", "count", "first")
 
 
@@ -217,7 +218,10 @@ def make_spec(model: str, **settings: Any) -> tuple[RunSpec, dict[str, Any]]:
     task = get("task", fields["task"])
     pictures = _take_pictures(task, inputs)
     _check_inputs(task, inputs)
-    return RunSpec(**fields, **methods, inputs=inputs), pictures
+    try:
+        return RunSpec(**fields, **methods, inputs=inputs), pictures
+    except InputError as error:
+        raise error.given_as(lambda field: f"{field}=...") from None
 
 
 def _check_inputs(task: type[Task], inputs: Mapping[str, Any]) -> None:
@@ -225,9 +229,14 @@ def _check_inputs(task: type[Task], inputs: Mapping[str, Any]) -> None:
     known = task.field_names()
     every = ["class_", "style", "guidance", "sampling", *METHOD_OF, *SPEC_FIELDS, *known]
     for key in inputs:
+        if key == IMAGE:
+            raise VarSpacesError(f"Task '{task.name}' takes no pictures: leave '{IMAGE}' out.")
         if key not in known:
             near = did_you_mean(key, every)
-            raise VarSpacesError(f"Unknown setting '{key}' of task '{task.name}'.{near}")
+            listed = ", ".join(known)
+            raise VarSpacesError(
+                f"Unknown setting '{key}' of task '{task.name}'.{near} Its inputs: {listed}."
+            )
 
 
 def _take_pictures(task: type[Task], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -236,8 +245,13 @@ def _take_pictures(task: type[Task], inputs: dict[str, Any]) -> dict[str, Any]:
     ``image`` stands for the first picture of the task.
     """
     fields = task.picture_fields()
-    if "image" in inputs and fields:
-        inputs[next(iter(fields))] = inputs.pop("image")
+    if IMAGE in inputs and fields:
+        first = next(iter(fields))
+        if inputs.get(first) is not None:
+            raise VarSpacesError(
+                f"'{IMAGE}' stands for '{first}', which is given, too: leave one out."
+            )
+        inputs[first] = inputs.pop(IMAGE)
     given = {
         name: inputs.pop(name)
         for name in fields

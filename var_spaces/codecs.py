@@ -46,7 +46,9 @@ def canonical(value: Any) -> str:
             allow_nan=False,
         )
     except (TypeError, ValueError, RecursionError) as error:
-        raise VarSpacesError(f"This cannot be written as JSON: {error}.") from None
+        odd = "Out of range float" in str(error)
+        why = "a number is NaN or infinite" if odd else error
+        raise VarSpacesError(f"This cannot be written as JSON: {why}.") from None
 
 
 def _positive_zero(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
 
 
@@ -21,6 +21,25 @@ class NotHere(VarSpacesError):
 
 class UnknownName(VarSpacesError):
     """A model, method, class or field name that does not exist."""
+
+
+class InputError(VarSpacesError):
+    """What a person is to give is missing, or given twice: a sentence that needs none before it.
+
+    Args:
+        fields: that are wanted, each with those that would do instead: ``[["mask", "rectangle"]]``.
+    """
+
+    def __init__(self, said: str, fields: Sequence[Sequence[str]] = ()) -> None:
+        super().__init__(said)
+        self.fields = tuple(map(tuple, fields))
+
+    def given_as(self, spell: Callable[[str], str]) -> InputError:
+        """The same, and how to give the fields there: ``--mask FILE``, ``mask=...``."""
+        if not self.fields:
+            return self
+        every = " and ".join(" or ".join(map(spell, one)) for one in self.fields)
+        return InputError(f"{str(self).removesuffix('.')} ({every}).", self.fields)
 
 
 JOINERS = "\u200c\u200d"  # parts of letters and emoji

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.errors import InputError, VarSpacesError, did_you_mean
 from var_spaces.ranges import Bounds
 
 JSON_TYPES = {
@@ -17,7 +17,9 @@ JSON_TYPES = {
     "float": "a number",
     "string": "text",
     "bool": "true or false",
+    "tuple": "a list",
 }
+MEMBERS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 
 
 class FrozenDict(dict):
@@ -63,7 +65,7 @@ class FrozenModel(BaseModel):
         try:
             super().__init__(**freeze(data))
         except ValidationError as error:
-            raise VarSpacesError(one_line(error, type(self))) from None
+            raise refusal(error, type(self)) from None
 
     @classmethod
     def check_some(cls, data: Mapping[str, Any]) -> None:
@@ -71,14 +73,18 @@ class FrozenModel(BaseModel):
         try:
             cls.__pydantic_validator__.validate_python(freeze(data), self_instance=cls.__new__(cls))
         except ValidationError as error:
-            refused = one_line(error, cls, missing=False)
-            if refused:
-                raise VarSpacesError(refused) from None
+            if refused := refusal(error, cls, missing=False):
+                raise refused from None
 
     @classmethod
     def described_as(cls) -> str:
         """How error messages call this class."""
         return cls.__name__
+
+    @classmethod
+    def asks_for(cls, field: str) -> str:
+        """The sentence that asks a person for a field; empty where no person is to give it."""
+        return ""
 
     @classmethod
     def field_names(cls) -> list[str]:
@@ -111,21 +117,48 @@ def _metadata(field: FieldInfo) -> Iterator[Any]:
                     yield from getattr(item, "metadata", None) or [item]
 
 
-def one_line(error: ValidationError, cls: type[FrozenModel], missing: bool = True) -> str:
-    """Turn pydantic's report into one line: what was wrong, what is allowed, how to fix it.
+def refusal(
+    error: ValidationError, cls: type[FrozenModel], missing: bool = True
+) -> VarSpacesError | None:
+    """Pydantic's report as one line: what was wrong, what is allowed, how to fix it.
 
     Args:
-        missing: whether a field that is not there is wrong; else the line may be empty.
+        missing: whether a field that is not there is wrong; else there may be nothing to refuse.
     """
     errors = [e for e in error.errors(include_url=False) if missing or e["type"] != "missing"]
     if not errors:
-        return ""
+        return None
     errors.sort(key=lambda item: item["type"] != "extra_forbidden")  # a typo explains the rest
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{cls.described_as()}: {_explain(errors[0], cls)}{more}"
+    asked = [found for item in errors if (found := _asked(item, cls))]
+    if asked and _asked(errors[0], cls):
+        return InputError(" ".join(map(str, asked)), [one for a in asked for one in a.fields])
+    places = {item["loc"][:1] for item in errors}  # a field of several types fails once for each
+    more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+    return VarSpacesError(f"{cls.described_as()}: {_explain(errors, cls)}{more}")
 
 
-def _explain(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+def _asked(error: Mapping[str, Any], cls: type[FrozenModel]) -> InputError | None:
+    """What asks a person for what is not there, or was given twice."""
+    inner = error.get("ctx", {}).get("error")
+    if isinstance(inner, InputError):
+        return inner
+    if len(error["loc"]) != 1 or not (error["type"] == "missing" or error["input"] is None):
+        return None
+    name = str(error["loc"][0])
+    said = cls.asks_for(name)
+    return InputError(said, [[name]]) if said else None
+
+
+def _explain(errors: Sequence[Mapping[str, Any]], cls: type[FrozenModel]) -> str:
+    error = errors[0]
+    outer, last = error["loc"][:-1], error["loc"][-1:]
+    beside = [item for item in errors if item["loc"][:-1] == outer]
+    where, value = _path(outer), f"{_path(outer)} = {shorten(error['input'])}"
+    if outer and last[0] in MEMBERS:  # of a field of several types, each refused for its own reason
+        named = [MEMBERS[item["loc"][-1]] for item in beside if item["loc"][-1] in MEMBERS]
+        return f"{value} must be {' or '.join(named)}."
+    if outer and error["type"] == "missing" and isinstance(last[0], int):
+        return f"{value} must have {beside[-1]['loc'][-1] + 1} values."
     where = _path(error["loc"])
     kind = error["type"]
     if kind == "value_error":
@@ -143,6 +176,8 @@ def _explain(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
     if kind == "string_too_long":
         most = error["ctx"]["max_length"]
         return f"{where} has {len(error['input'])} characters: allowed are at most {most}."
+    if kind == "too_long":
+        return f"{value} must have at most {error['ctx']['max_length']} values."
     if kind == "literal_error":
         return f"{value} is unknown: allowed is {error['ctx']['expected']}."
     expected = JSON_TYPES.get(kind.split("_")[0])

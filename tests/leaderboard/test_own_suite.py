@@ -131,7 +131,7 @@ def test_the_sweep_of_the_page_would_run(sweep):
         ({"items": [{"source": "sweep.toml", "rectangle": [0, 0, 1, 0.5]}]},
          "x: item 1: The picture cannot be used"),
         ({"items": [{"source": 7}]}, "x: item 1: source = 7 must be a file"),
-        ({"items": [{"source": "a.png"}]}, "x: item 1: .*give either a mask or a rectangle"),
+        ({"items": [{"source": "a.png"}]}, "x: item 1: There is no region yet"),
         ({"items": [{"sauce": "a.png"}]}, "x: item 1: .*sauce"),
     ],
 )  # fmt: skip

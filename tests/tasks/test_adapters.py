@@ -119,7 +119,7 @@ def test_on_the_command_line(tmp_path, capsys, flag):
     [
         ({"model": "tiny-t2i", "task": "test-control", "map": BRIGHT}, "test-shifting"),
         ({"model": "shift", "task": "text-to-image"}, "it follows a map"),
-        ({"model": "shift"}, "the field 'map' is missing"),
+        ({"model": "shift"}, r"There is no map yet: hand one in \(map="),
         ({"model": "shift", "map": BRIGHT, "guidance": THREE}, "mixes the conditions"),
         ({"model": "shift", "map": "none.png"}, "The map cannot be read"),
     ],

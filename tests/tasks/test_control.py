@@ -159,8 +159,8 @@ def test_on_the_command_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "give either a picture to take the map from, or a ready map"),
-        ({"image": PICTURE, "map": PICTURE}, "give either a picture"),
+        ({}, r"to take the map from, or a ready map \(source=... or map=...\)"),
+        ({"image": PICTURE, "map": PICTURE}, "There are both a picture"),
         ({"image": PICTURE, "control": "blur"}, "knows no control 'blur': choose canny, palette"),
         ({"image": PICTURE, "control": "edges"}, "control = 'edges'"),
         ({"image": PICTURE, "from_scale": 2, "to_scale": 1}, "must be at least from_scale"),

@@ -17,8 +17,9 @@ import var_spaces
 from leaderboard.entry import Entry
 from tests.varedit import write_editor
 from var_spaces import methods
+from var_spaces.api import make_spec
 from var_spaces.cli import main
-from var_spaces.errors import VarSpacesError
+from var_spaces.errors import InputError, VarSpacesError
 from var_spaces.events import Finished, ScaleDone
 from var_spaces.pictures import digest
 from var_spaces.spec import RunSpec
@@ -43,6 +44,10 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _known(folder, monkeypatch):
     monkeypatch.setenv("VAR_SPACES_MODELS", str(folder))
+
+
+NO_PICTURE = "There is no picture yet: hand one in"
+NO_WORDS = "The instruction is missing: say what to change, for example: make the apple blue"
 
 
 def draw(picture=PICTURE, instruction=WORDS, model="tiny-edit", **settings):
@@ -293,9 +298,20 @@ def test_bad_input_is_refused_before_any_work(changes, message, monkeypatch):
     assert "\n" not in str(refused.value)
 
 
-def test_no_picture_is_refused():
-    with pytest.raises(VarSpacesError, match="source"):
-        list(var_spaces.stream(model="tiny-edit", instruction=WORDS))
+@pytest.mark.parametrize(
+    ("handed", "said"),
+    [
+        ({"instruction": WORDS}, f"{NO_PICTURE} (source=...)."),
+        ({"instruction": WORDS, "image": None}, f"{NO_PICTURE} (source=...)."),
+        ({"image": PICTURE}, f"{NO_WORDS} (instruction=...)."),
+        ({"image": PICTURE, "instruction": " "}, f"{NO_WORDS} (instruction=...)."),
+        ({}, f"{NO_PICTURE}. {NO_WORDS} (source=... and instruction=...)."),
+    ],
+)
+def test_what_is_missing_is_asked_for_in_sentences(handed, said):
+    with pytest.raises(InputError) as refused:
+        make_spec("tiny-edit", **handed)
+    assert str(refused.value) == said
 
 
 def test_the_editor_draws_no_prompt_alone():
@@ -351,7 +367,7 @@ def test_a_bad_step_stops_all(apple, tmp_path, capsys):
 
 def test_a_picture_is_asked_for(tmp_path, capsys):
     assert run("--instruction", WORDS, "--out", tmp_path / "a.png") == 2
-    assert "--picture" in capsys.readouterr().err
+    assert f"error: {NO_PICTURE} (--picture FILE).\n" == capsys.readouterr().err
 
 
 def test_a_record_can_be_drawn_again(apple, tmp_path):

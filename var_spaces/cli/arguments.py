@@ -52,19 +52,31 @@ def add_method_flags(parser: Parser, cls: type[Method], prefix: str) -> dict[str
         Field name by destination in the result of :meth:`Parser.read`.
     """
     group = parser.add_argument_group(f"{cls.described_as()}: {cls.title}")
-    fields, has_picture = {}, False
+    fields = {}
     for option in cli_options(cls):
-        flag = option.flag if not prefix else f"--{prefix}-{option.flag.removeprefix('--')}"
+        flags = _flags(cls, option)
+        if prefix:
+            flags = [f"--{prefix}-{flag.removeprefix('--')}" for flag in flags]
         dest = f"{cls.kind}:{option.field}"
         fields[dest] = option.field
-        flags = [flag]
-        if option.content == "picture" and not has_picture:
-            flags, has_picture = list(dict.fromkeys(["--picture", flag])), True
         settings = _settings(option)
         if option.field == getattr(cls, "step", ""):
             settings["action"] = "append"
         group.add_argument(*flags, dest=dest, help=_help(option), **settings)
     return fields
+
+
+def usage(cls: type[Method], field: str) -> str:
+    """How a field of a method without a prefix is given: ``--picture FILE``."""
+    option = next(option for option in cli_options(cls) if option.field == field)
+    return f"{_flags(cls, option)[0]} {_settings(option).get('metavar', '')}".strip()
+
+
+def _flags(cls: type[Method], option: Option) -> list[str]:
+    """Flags of a field; the first is the usual one."""
+    pictures = (each.field for each in cli_options(cls) if each.content == "picture")
+    first = option.field == next(pictures, None)
+    return list(dict.fromkeys(["--picture", option.flag])) if first else [option.flag]
 
 
 def add_choices(parser: Parser, kinds: Iterable[str]) -> None:

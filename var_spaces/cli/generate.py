@@ -21,9 +21,10 @@ from var_spaces.cli.arguments import (
     add_choices,
     add_method_flags,
     chosen,
+    usage,
     with_flags,
 )
-from var_spaces.errors import VarSpacesError, printable
+from var_spaces.errors import InputError, VarSpacesError, printable
 from var_spaces.paths import write_file
 from var_spaces.spec import RunSpec, save_png
 from var_spaces.tasks.plan import usual_model
@@ -151,10 +152,10 @@ def _spec(base: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[RunSpec,
     fields = {**base, **{key: options[key] for key in PLAIN_FIELDS if key in options}}
     fields |= with_flags({kind: base[kind] for kind in methods.FLAG_PREFIXES}, options)
     inputs = fields.pop("task")
-    main = next(iter(files), None)
-    if main and task.model_fields[main].is_required() and main not in inputs:
-        raise VarSpacesError(f"Task '{task.name}' starts from a picture: give --picture FILE.")
-    return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs), pictures
+    try:
+        return RunSpec(**fields, task=inputs.pop("name"), inputs=inputs), pictures
+    except InputError as error:
+        raise error.given_as(lambda field: usage(task, field)) from None
 
 
 def _steps(base: Mapping[str, Any], options: dict[str, Any]) -> list[dict[str, Any]]:

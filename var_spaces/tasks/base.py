@@ -83,6 +83,16 @@ class Task(Part):
         return card.schedule
 
     @classmethod
+    def asks_for(cls, field: str) -> str:
+        if field in cls.picture_fields():
+            return f"There is no {_word(field)} yet: hand one in."
+        known = cls.model_fields.get(field)
+        if known is None or not known.is_required():
+            return ""
+        wanted = (known.json_schema_extra or {}).get("ask", known.description)
+        return f"The {_word(field)} is missing: {wanted}."
+
+    @classmethod
     def picture_fields(cls) -> dict[str, str]:
         """How the pixels of every picture are read ("picture", "mask"), by field."""
         return _picture_fields(cls)

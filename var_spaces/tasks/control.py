@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from var_spaces.errors import VarSpacesError
+from var_spaces.errors import InputError, VarSpacesError
 from var_spaces.methods import names, parse, register
 from var_spaces.schedule import MAX_SCALES
 from var_spaces.tasks.base import Pictures, picture
@@ -46,8 +46,15 @@ class Control(TextTask):
 
     @model_validator(mode="after")
     def _check(self) -> Control:
-        if (self.source is None) == (self.map is None):
-            raise VarSpacesError("give either a picture to take the map from, or a ready map.")
+        if self.source is None and self.map is None:
+            raise InputError(
+                "There is no picture yet: hand in one to take the map from, or a ready map.",
+                [["source", "map"]],
+            )
+        if self.source is not None and self.map is not None:
+            raise InputError(
+                "There are both a picture to take the map from and a ready map: leave one out."
+            )
         if self.to_scale is not None and self.to_scale < self.from_scale:
             raise VarSpacesError(
                 f"to_scale = {self.to_scale} must be at least from_scale = {self.from_scale}."

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import Field, field_validator
 
 from var_spaces.decoding.search.scoring import Asked
-from var_spaces.errors import VarSpacesError
+from var_spaces.errors import InputError
 from var_spaces.methods import parse, register
 from var_spaces.tasks.base import Pictures, Task, picture
 from var_spaces.tasks.text_to_image import Prompt
@@ -37,7 +37,11 @@ class Instruct(Task):
 
     source: str = picture("content hash of the picture")
     instruction: Prompt = Field(
-        description="what to change, as one would say it", json_schema_extra={"content": "prompt"}
+        description="what to change, as one would say it",
+        json_schema_extra={
+            "content": "prompt",
+            "ask": "say what to change, for example: make the apple blue",
+        },
     )
     negative_prompt: Prompt = Field("", description="what guidance leads away from")
     restore: float = Field(
@@ -59,7 +63,7 @@ class Instruct(Task):
     @classmethod
     def _said(cls, text: str) -> str:
         if not text:
-            raise VarSpacesError("say what to change, for example: make the apple blue.")
+            raise InputError(cls.asks_for("instruction"), [["instruction"]])
         return text
 
     @property

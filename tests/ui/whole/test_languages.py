@@ -10,6 +10,7 @@ import pytest
 from tests.ui import states, words
 from tests.ui.run.test_html import EMPTY, VIEWS, running
 from var_spaces import RunSpec, methods
+from var_spaces.errors import InputError
 from var_spaces.ui import languages
 from var_spaces.ui.form.examples import examples
 from var_spaces.ui.own.draw import IDEAS
@@ -54,12 +55,31 @@ def of_runs() -> set[str]:
     return found | set(words.spoken(onward.onward(done)))
 
 
+def of_requests() -> set[str]:
+    """What tasks of the page say when something is missing, or given twice."""
+    found, key = set(), "0" * 64
+    region = {"source": key, "rectangle": [0, 0, 1, 0.5]}
+    given = {
+        "instruct": [{}, {"source": key}, {"source": key, "instruction": " "}],
+        "edit": [{"source": key}, {"source": key, "mode": "expansion"}, {**region, "mask": key}],
+        "control": [{}, {"source": key, "map": key}],
+        "refine": [{}],
+    }
+    for task, inputs in given.items():
+        for some in inputs:
+            with pytest.raises(InputError) as refused:
+                RunSpec(model="tiny", task=task, inputs=some)
+            found.add(str(refused.value))
+    picture = "There is no picture yet: hand one in."  # alone: a form asks for pictures first
+    return {said.removeprefix(picture).strip() or picture for said in found}
+
+
 @pytest.mark.parametrize("code", languages.codes())
 def test_nothing_is_left_in_english(models, code):
     table = words.Table(languages.table(code))
     said = words.of_page() | words.of_methods() | words.of_glossary() | words.of_scripts()
     said |= words.of_sources() | words.of_metrics() | words.of_limits()
-    said |= of_runs() | states.of_states() | EDITOR
+    said |= of_requests() | of_runs() | states.of_states() | EDITOR
     said = {text for text in said if re.search("[A-Za-z]{3}", text)}
     missing = sorted(text for text in said if not table.knows(text) and not is_name(text))
     assert not missing, "\n".join(missing)
