@@ -152,11 +152,15 @@ def test_generation_takes_no_pictures(use_tiny_models):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "give either a mask or a rectangle"),
-        ({"mask": HASH, "rectangle": HALF}, "give either a mask or a rectangle"),
+        ({}, "There is no region yet: mark it in a mask"),
+        ({"mask": HASH, "rectangle": HALF}, "There are both a mask and a rectangle"),
         ({"rectangle": (0, 0, 1, 2)}, "fractions of the picture"),
         ({"rectangle": (0.5, 0, 0.5, 1)}, "not empty"),
-        ({"rectangle": (0, 0, 1)}, "rectangle"),
+        ({"rectangle": (0, 0, 1)}, "rectangle = (0, 0, 1) must have 4 values."),
+        ({"rectangle": (0, 0, 1, 1, 1)}, "must have at most 4 values."),
+        ({"rectangle": "0,0,1,1"}, "rectangle = '0,0,1,1' must be a list."),
+        ({"rectangle": HALF, "class": 3.5}, "class = 3.5 must be a whole number or text."),
+        ({"rectangle": HALF, "source": None}, "There is no picture yet: hand one in."),
         ({"rectangle": HALF, "mode": "inpaint"}, "mode = 'inpaint'"),
         ({"rectangle": HALF, "source": "../../x"}, "source"),
         ({"mask": "x"}, "mask"),

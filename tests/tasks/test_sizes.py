@@ -12,6 +12,8 @@ from var_spaces.api import make_spec
 from var_spaces.errors import VarSpacesError
 from var_spaces.tasks.plan import plan
 
+NOTHING = np.zeros((64, 64), bool)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -123,7 +125,7 @@ def test_expansion():
     last = draw(**settings, width=32, composite=True)
     assert last.images[0].shape == (16, 32, 3)
     assert (last.images[0][:, :16] == picture).all()
-    with pytest.raises(VarSpacesError, match="needs the rectangle"):
+    with pytest.raises(VarSpacesError, match="The rectangle is missing"):
         make_spec("tiny-flex", task="edit", image=picture, mode="expansion", mask=picture)
 
 
@@ -133,10 +135,11 @@ def test_expansion():
         ({"task": "edit", "rectangle": (0, 0, 0.01, 0.01)}, "less than half of every token"),
         ({"task": "edit", "rectangle": (0.124, 0, 0.126, 1)}, "less than half of every token"),
         ({"task": "edit", "mode": "out-painting", "rectangle": (0, 0, 1, 1)}, "less than half"),
-        (
-            {"task": "edit", "mode": "expansion", "rectangle": (0, 0, 0.001, 1)},
-            "smaller than a pixel",
-        ),
+        ({"task": "edit", "mode": "expansion", "rectangle": (0, 0, 0.001, 1)}, "region to keep"),
+        ({"task": "edit", "mode": "expansion", "rectangle": (0, 0, 0.03, 0.5)}, "region to keep"),
+        ({"task": "edit", "mode": "out-painting", "rectangle": (0, 0, 1, 0.01)}, "region to keep"),
+        ({"task": "edit", "mode": "out-painting", "mask": NOTHING}, "marks no region"),
+        ({"task": "edit", "mask": ~NOTHING[:, :32]}, "The mask is 32x64 pixels, its picture 64x64"),
         ({"task": "refine", "keep": 0}, "wants a picture that is smaller"),
         (
             {"task": "refine", "keep": 1, "image": source(2, 17)},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from var_spaces.errors import VarSpacesError
+from var_spaces.errors import InputError, VarSpacesError
 from var_spaces.pictures import check_marked, fit, fit_mask
 from var_spaces.tasks.base import Pictures, picture
 from var_spaces.tasks.source import SourceTask
@@ -55,10 +55,20 @@ class RegionTask(SourceTask):
 
     @model_validator(mode="after")
     def _check(self) -> RegionTask:
-        if (self.mask is None) == (self.rectangle is None):
-            raise VarSpacesError("give either a mask or a rectangle.")
         if self.mode == "expansion" and self.rectangle is None:
-            raise VarSpacesError("expansion needs the rectangle that the picture is laid into.")
+            raise InputError(
+                "The rectangle is missing: say where the whole picture is laid into the new one, "
+                "as top, left, bottom, right, from 0 to 1.",
+                [["rectangle"]],
+            )
+        if self.mask is None and self.rectangle is None:
+            raise InputError(
+                "There is no region yet: mark it in a mask (painted or white on black), or give a "
+                "rectangle as top, left, bottom, right, from 0 to 1.",
+                [["mask", "rectangle"]],
+            )
+        if self.mask is not None and self.rectangle is not None:
+            raise InputError("There are both a mask and a rectangle: leave one of them out.")
         if self.rectangle is not None:
             top, left, bottom, right = self.rectangle
             if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
@@ -72,11 +82,10 @@ class RegionTask(SourceTask):
         """Where the source is kept, ``(height, width)`` bool.
 
         Raises:
-            VarSpacesError: if nothing is left to paint.
+            VarSpacesError: if nothing is left to paint, or nothing stays of a region to keep.
         """
         if self.mask is not None:
-            if self.mode == "in-painting":
-                check_marked(pictures[self.mask])
+            check_marked(pictures[self.mask])
             region = fit_mask(pictures[self.mask], height, width)
         else:
             region = rectangle_mask(self.rectangle, height, width)
@@ -85,15 +94,28 @@ class RegionTask(SourceTask):
             raise VarSpacesError(
                 "The region to paint covers less than half of every token: make it larger."
             )
+        if self.mode != "in-painting" and not keep.any():
+            raise VarSpacesError(
+                "The region to keep covers less than half of every token: make it larger."
+            )
         return keep
 
     def check_pictures(self, schedule: ScaleSchedule, downsample: int, pictures: Pictures) -> None:
+        if self.mask is not None:
+            self._check_shapes(pictures)
         height, width = schedule.last
         self.keep(height, width, pictures)
         height, width = height * downsample, width * downsample
         self.keep(height, width, pictures)  # a thin region may have a row of tokens, and no pixel
-        if self.mode == "expansion":
-            self._inside(height, width)
+
+    def _check_shapes(self, pictures: Pictures) -> None:
+        """Refuse a mask that does not lie on its picture: of each the middle is taken."""
+        (h, w), (tall, wide) = pictures[self.source].shape[:2], pictures[self.mask].shape
+        if min(abs(wide - w * tall / h), abs(tall - h * wide / w)) > 1:  # pixels of the mask
+            raise VarSpacesError(
+                f"The mask is {wide}x{tall} pixels, its picture {w}x{h}: a mask has the shape of "
+                "its picture, in any size. Cut or turn both alike."
+            )
 
     def kept(self, height: int, width: int, pictures: Pictures) -> np.ndarray:
         return self.keep(height, width, pictures)
@@ -145,8 +167,6 @@ class RegionTask(SourceTask):
     def _inside(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the rectangle."""
         inside = rectangle_mask(self.rectangle, height, width)
-        if not inside.any():
-            raise VarSpacesError("The rectangle is smaller than a pixel: make it larger.")
         return np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
 
 
