@@ -115,7 +115,7 @@ def in_decibels(value: float) -> tuple:
 def test_plot(board):
     text = plot.pareto(board)
     names = Tags(text).names
-    assert names.count("circle") == 3
+    assert names.count("svg") == 2 and names.count("circle") == 6
     assert "2 of 3 rows are on the frontier: model-1" in text
     assert "vs-frontier" in text
     assert plot.pareto(build(Source((), {}), View())) == ""
@@ -126,23 +126,35 @@ def test_labels_of_the_plot_cover_no_dot_and_no_other():
     found = [result(number, 30 + number % 5, 100 + 3 * number) for number in range(1, 30)]
     best = [result(number, 30 + number / 4, 90 + number / 2) for number in range(30, 44)]
     found = build(Source(tuple(row(one) for one in (*found, *best)), {}), View())
-    text = plot.pareto(found)
-    boxes = [
-        (float(x) - 4, float(y) - 4, float(x) + 4, float(y) + 4)
-        for x, y in re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', text)
-    ]
-    labels = re.findall(
-        r'class="vs-value" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">([^<]+)', text
-    )
-    assert len(boxes) == 43 and len(labels) > 3
-    for x, y, side, name in labels:
-        wide = len(name) * plot.LETTER
-        left = float(x) - (wide if side == "end" else 0)
-        boxes.append((left, float(y) - 10, left + wide, float(y) + 2))
-    for number, a in enumerate(boxes[43:], 43):
-        assert a[0] >= plot.LEFT and a[2] <= plot.WIDTH
-        for b in boxes[:number]:
-            assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
+    drawings = re.findall(r"<svg.*?</svg>", plot.pareto(found))
+    for text, width in zip(drawings, (plot.WIDTH, plot.NARROW), strict=True):
+        boxes = [
+            (float(x) - 4, float(y) - 4, float(x) + 4, float(y) + 4)
+            for x, y in re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', text)
+        ]
+        labels = re.findall(
+            r'class="vs-value" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">([^<]+)', text
+        )
+        assert len(boxes) == 43 and len(labels) > 3
+        for x, y, side, name in labels:
+            wide = len(name) * plot.LETTER
+            left = float(x) - (wide if side == "end" else 0)
+            boxes.append((left, float(y) - 10, left + wide, float(y) + 2))
+        for number, a in enumerate(boxes[43:], 43):
+            assert a[0] >= plot.LEFT and a[2] <= width
+            for b in boxes[:number]:
+                assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
+
+
+def test_on_a_small_screen_rows_of_the_plot_have_their_numbers_of_the_table(board):
+    _, narrow = re.findall(r"<svg.*?</svg>", plot.pareto(board))
+    named = re.findall(r'class="vs-value"[^>]*>([^<]+)', narrow)
+    assert named and set(named) <= {str(x.rank) for x in board.lines if not x.dominated}
+    titles = re.findall(r'<text[^>]* x="([\d.]+)"[^>]*>([^<]+ is better\))', narrow)
+    assert len(titles) == 2
+    (middle, across), (start, up) = titles
+    assert plot.LETTER * len(across) / 2 <= float(middle) <= plot.NARROW / 2
+    assert float(start) + plot.LETTER * len(up) <= plot.NARROW
 
 
 def test_details(board):

@@ -169,7 +169,7 @@ def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
         each = comparing.preset_values(shared.first, WHOLE.plain(card))
     shown = len(specs) or FEWEST
     holders, columns = [], []
-    with gr.Row(elem_classes="vs-columns"):
+    with gr.Row(elem_classes="vs-columns vs-settings"):
         for number in range(MOST):
             with gr.Column(visible=number < shown, min_width=230) as holder:
                 values = each[number] if number < len(each) else None
@@ -184,7 +184,7 @@ def _side_by_side(card: Card, specs: Sequence[RunSpec]) -> None:
         js_on_load=LIVE,
     )
     views = []
-    with gr.Row(elem_classes="vs-columns"):
+    with gr.Row(elem_classes="vs-columns vs-beside"):
         for number in range(MOST):
             html = compare_html.column(RunView(schedule=card.schedule), number)
             views.append(
