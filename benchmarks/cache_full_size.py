@@ -92,7 +92,8 @@ def count(model: str) -> list[dict[str, Any]]:
         for name, budget, asked in settings(schedule):
             released = "scalekv" in asked.values() and model != "var-d30"
             os.environ[FOLDERS_VARIABLE] = "" if released else folder
-            kept, peak = kv_bytes(backbone, methods.parse("cache", asked), schedule, ROWS, HALF)
+            policy = methods.parse("cache", asked)
+            kept, peak = kv_bytes({"": backbone}, policy, schedule, {"": ROWS}, HALF)
             found.append({"model": model, "policy": name, "budget": budget})
             found[-1] |= {"history": kept[-2], "peak": peak}
             print(*found[-1].values(), flush=True)
@@ -109,7 +110,7 @@ def published(model: str) -> list[dict[str, Any]]:
             continue
         exact = ENTRIES[budget] / schedule.offsets[-2]
         policy = methods.parse("cache", {"name": "scalekv", "budget": exact})
-        kept, _ = kv_bytes(backbone, policy, schedule, 8 * ROWS, HALF)
+        kept, _ = kv_bytes({"": backbone}, policy, schedule, {"": 8 * ROWS}, HALF)
         ours = kept[-2] * 6 / ENTRY / 2**20
         rows.append({"model": model, "budget": budget, "published": wanted_mib, "ours": ours})
     return rows

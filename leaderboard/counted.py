@@ -65,4 +65,5 @@ def _cache(row: PaperRow) -> tuple[int, ...]:
     card = get_card(row.model, "generator")
     parts: Mapping[str, object] = row.entry().model_dump(mode="json")
     policy = methods.parse("cache", parts["cache"])
-    return kv_bytes(build(card), policy, card.schedule, 2 * row.count, torch.float16)[0]
+    backbones, rows = {"": build(card)}, {"": 2 * row.count}
+    return kv_bytes(backbones, policy, card.schedule, rows, torch.float16)[0]

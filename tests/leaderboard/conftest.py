@@ -1,4 +1,4 @@
-"""Shared by tests of metrics, and of the networks that some of them look with."""
+"""Shared by tests of metrics, of the networks that some of them look with, and of submissions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import torch
 
 from leaderboard.extractors import open_clip_models
 from leaderboard.metrics.base import Context
+from leaderboard.runner.job import Job
+from leaderboard.runner.run import run
+from leaderboard.store import Store
+from leaderboard.store.folder import FolderBackend
+from leaderboard.submissions.queue import Queue
+from tests.leaderboard.claims import Clock, entry
 from tests.leaderboard.networks import Networks, tiny_clip
+from tests.leaderboard.suite import TinySuite
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +39,21 @@ def clips(networks, tmp_path, monkeypatch) -> None:
         cls = getattr(open_clip_models, kind)
         monkeypatch.setattr(cls, "architecture", architecture)
         networks.clip(cls.repository, cls.file, architecture)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def queue(tmp_path, clock):
+    return Queue(Store(FolderBackend(tmp_path / "store")), clock=clock, lease=60)
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_models, tmp_path_factory):
+    """A true result of the tiny suite."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAR_SPACES_MODELS", str(tiny_models))
+        return run(Job(TinySuite(), entry(), 2, tmp_path_factory.mktemp("work")))

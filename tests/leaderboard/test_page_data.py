@@ -11,9 +11,9 @@ from leaderboard.store import Store
 from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions.queue import Queue
 from leaderboard.submissions.request import Request
+from tests.leaderboard.claims import entry
 from tests.leaderboard.results import pair
 from tests.leaderboard.suite import TinySuite
-from tests.leaderboard.test_submissions import entry
 from var_spaces.errors import VarSpacesError
 from var_spaces.ui.board import data
 

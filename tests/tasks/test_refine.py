@@ -9,6 +9,8 @@ import torch
 import var_spaces
 from var_spaces.errors import VarSpacesError
 from var_spaces.events import ScaleDone
+from var_spaces.spec import RunSpec
+from var_spaces.tasks.plan import plan
 
 SOURCE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
 
@@ -30,6 +32,9 @@ def test_coarse_scales_stay_and_the_others_are_drawn(use_tiny_models, keep):
 def test_something_is_left_to_draw(use_tiny_models):
     with pytest.raises(VarSpacesError, match=r"keep = 3 leaves nothing to draw.*0 to 2"):
         var_spaces.stream(model="tiny-var", task="refine", image=SOURCE, keep=3)
+    few = {"inputs": {"source": "ab" * 32, "keep": 2}, "schedule": ((1, 1), (2, 2))}
+    with pytest.raises(VarSpacesError, match=r"keep = 2 leaves nothing to draw: .*0 to 1"):
+        plan(RunSpec(model="flexvar", task="refine", **few))
 
 
 def test_the_picture_is_needed(use_tiny_models):

@@ -63,7 +63,7 @@ def test_kv_bytes_of_any_schedule_and_budget(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAR_SPACES_CALIBRATIONS", str(folder_of_calibrations))
         try:
-            held, peak = kv_bytes(text_model, policy, schedule, rows, torch.float32)
+            held, peak = kv_bytes({"": text_model}, policy, schedule, {"": rows}, torch.float32)
         except VarSpacesError as refused:
             with pytest.raises(type(refused), match=re.escape(str(refused))):
                 fill(text_model, policy, schedule, rows)

@@ -47,7 +47,8 @@ class Part(Method):
         """Refuse a schedule, before any weight is read.
 
         Raises:
-            VarSpacesError: if parameters that are given per scale are not as many as its scales.
+            VarSpacesError: if parameters name scales that it lacks, or are given per scale and not
+                as many as its scales.
         """
 
 

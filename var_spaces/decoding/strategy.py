@@ -182,6 +182,10 @@ class DecodingStrategy(Part):
         """The guidance of scales that a model draws, by its id; empty is the run's own."""
         return guidance
 
+    def guidances(self, guidance: Guidance) -> dict[str, Guidance]:
+        """The guidance of every model that draws, by its id; the run's own is ``""`` and first."""
+        return {name: self.guiding(guidance, name) for name in ("", *self.models)}
+
     @abstractmethod
     def session(self, setup: RunSetup, images: Sequence[int]) -> DecodingSession:
         """Start a run of some of its images.

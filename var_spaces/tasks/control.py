@@ -19,6 +19,7 @@ from var_spaces.tasks.text_to_image import TextTask
 if TYPE_CHECKING:
     import numpy as np
 
+    from var_spaces.schedule import ScaleSchedule
     from var_spaces.zoo.cards import Card
 
 Kind = Literal[tuple(names("control"))]
@@ -60,6 +61,15 @@ class Control(TextTask):
                 f"to_scale = {self.to_scale} must be at least from_scale = {self.from_scale}."
             )
         return self
+
+    def check_schedule(self, schedule: ScaleSchedule) -> None:
+        last = schedule.num_scales - 1
+        for name in ("from_scale", "to_scale"):
+            if (getattr(self, name) or 0) > last:
+                raise VarSpacesError(
+                    f"{name} = {getattr(self, name)}: {last + 1} scales are drawn, so allowed is "
+                    f"0 to {last}."
+                )
 
     @property
     def needs(self) -> dict[str, str]:

@@ -82,9 +82,9 @@ def plan(spec: RunSpec) -> Plan:
     extra = fit_together(card, [task, *parts.values()])
     drawing = (card, *extra.values())
     parts["cache"] = parts["cache"].for_models([id for one in drawing for id in one.lineage])
-    for part in (parts["sampling"], parts["guidance"], parts["decoding"]):
+    for part in (task, parts["sampling"], parts["guidance"], parts["decoding"]):
         part.check_schedule(schedule)
-    guiding = [parts["decoding"].guiding(parts["guidance"], name) for name in ("", *extra)]
+    guiding = parts["decoding"].guidances(parts["guidance"]).values()
     for one, guidance in zip(drawing, guiding, strict=True):
         if codes := one.architecture.get("vocab_size"):
             parts["sampling"].check_codes(codes)

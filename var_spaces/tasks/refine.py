@@ -6,7 +6,7 @@ picture are given at the first scales, so its layout stays, and sampling goes on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -19,7 +19,6 @@ from var_spaces.tasks.source import SourceTask
 if TYPE_CHECKING:
     from var_spaces.decoding.substitution import CoarseScales
     from var_spaces.schedule import ScaleSchedule
-    from var_spaces.zoo.cards import Card
 
 
 @register
@@ -37,14 +36,13 @@ class Refine(SourceTask, ClassTask):
         description="coarse scales that stay as in the picture; 0: all that are not larger than it",
     )
 
-    def resolve(self, card: Card) -> Self:
-        scales = self.schedule(card).num_scales
+    def check_schedule(self, schedule: ScaleSchedule) -> None:
+        scales = schedule.num_scales
         if self.keep >= scales:
             raise VarSpacesError(
-                f"keep = {self.keep} leaves nothing to draw: '{card.id}' has {scales} scales, so "
+                f"keep = {self.keep} leaves nothing to draw: there are {scales} scales, so "
                 f"allowed is 0 to {scales - 1}."
             )
-        return super().resolve(card)
 
     def substitution(
         self, tokenizer: Any, schedule: ScaleSchedule, pictures: Pictures

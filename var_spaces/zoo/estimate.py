@@ -106,16 +106,13 @@ def estimate(
         adapter = methods.parse("adapter", card.adapter)
         pinned = adapter.pinned(schedule, backbone.config)
         beside = adapter.held(schedule, backbone.config) * pair_bytes(backbone, kind)
-    carried = {
-        name: count * len(decoding.guiding(guidance, name).rows(schedule)) for name in ("", *others)
-    }
-    kv, peak = kv_bytes(
-        backbone, cache, schedule, carried[""], kind, work, others, pinned, theirs=carried
-    )
+    models = {"": backbone, **others}
+    rows = {name: one.rows(schedule) for name, one in decoding.guidances(guidance).items()}
+    carried = {name: count * len(names) for name, names in rows.items()}
+    kv, peak = kv_bytes(models, cache, schedule, carried, kind, work, pinned)
     kv, peak = tuple(held + beside for held in kv), peak + beside
     batch = count if together else 1
     most = max(step.rows for step in work)
-    models = {"": backbone, **others}
     text = card.text_encoder
     return Estimate(
         weights={
@@ -132,7 +129,7 @@ def estimate(
         kv_peak=peak,
         activations=max(
             _activations(
-                models[step.model].config, tokens, carried[step.model] // count * batch * step.rows
+                models[step.model].config, tokens, len(rows[step.model]) * batch * step.rows
             )
             for step, tokens in zip(work, schedule.lengths, strict=True)
         ),

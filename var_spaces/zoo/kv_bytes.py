@@ -16,31 +16,26 @@ META = torch.device("meta")
 
 
 def kv_bytes(
-    backbone: Any,
+    backbones: Mapping[str, Any],
     policy: CachePolicy,
     schedule: ScaleSchedule,
-    rows: int,
+    rows: Mapping[str, int],
     dtype: torch.dtype,
     work: Sequence[ScaleWork] = (),
-    partners: Mapping[str, Any] | None = None,
     pinned: Sequence[int] = (),
-    theirs: Mapping[str, int] | None = None,
 ) -> tuple[tuple[int, ...], int]:
     """Bytes held after each scale and the largest allocation.
 
     Args:
-        rows: of the batch, for one candidate per image.
+        backbones: that draw, by what ``work`` calls them; the run's own is "".
+        rows: of the batch of each of them, for one candidate per image.
         work: of the decoding strategy at every scale; empty is plain decoding.
-        partners: further backbones that it names.
-        pinned: entries per block of ``backbone`` that stand in front of all others.
-        theirs: ``rows`` of partners that are guided otherwise.
+        pinned: entries per block of the run's own that stand in front of all others.
 
     Raises:
         VarSpacesError: if the policy looks at numbers to decide how many entries it keeps.
     """
     work = work or (ScaleWork(),) * schedule.num_scales
-    backbones = {"": backbone, **(partners or {})}
-    carried = {**dict.fromkeys(backbones, rows), **(theirs or {})}
     held, peak, run = [], 0, None
     try:
         with torch.no_grad():
@@ -48,11 +43,11 @@ def kv_bytes(
                 if run is None or step.model != run.model:
                     peak = max(peak, run.cache.peak_bytes) if run else 0
                     front = () if step.model else pinned
-                    one, rows = backbones[step.model], carried[step.model]
-                    run = _Run(one, policy, schedule, rows, dtype, work, scale, front)
+                    one, carried = backbones[step.model], rows[step.model]
+                    run = _Run(one, policy, schedule, carried, dtype, work, scale, front)
                 run.draw(scale)
                 after = work[scale + 1].rows if scale + 1 < len(work) else 1
-                run.gather(rows * after)
+                run.gather(carried * after)
                 held.append(run.cache.nbytes)
     except (NotImplementedError, RuntimeError) as error:
         if isinstance(error, VarSpacesError):

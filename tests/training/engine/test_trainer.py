@@ -196,7 +196,12 @@ def test_bundled_recipes_are_complete(name):
         ),
         ("[recipe]\nscenes = 'esy'", "Did you mean 'easy'"),
         ("[modle]\nch = 1", "Did you mean 'model'"),
-        ("stored = 'int4'", "stored is 'int4'; allowed: float16, int8"),
+        ("stored = 'int4'", "stored = 'int4' must be one of float16, int8"),
+        ("[train]\nseed = 3000000000", "[train] seed = 3000000000 is out of range"),
+        ("train = ['lr']", ": train = \"['lr']\" must be a table."),
+        ("model = 'small'", ": model = 'small' must be a table."),
+        ("title = 3", ": title = '3' must be text."),
+        ("[stages]\nuntil = 0.5", "must be tables, one for each stage."),
         ("[model", "not valid TOML"),
     ],
 )
@@ -209,6 +214,13 @@ def test_bad_recipes_are_refused_in_one_line(folder, capsys, change, message):
     assert message in error
     assert error.count("\n") == 1
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("entry", ["kind = ['tokenizer']\nid = 'a'", "kind = 'tokenizer'\nid = 3"])
+def test_recipes_that_are_no_words_are_refused(folder, capsys, entry):
+    (folder / "bad.toml").write_text(entry)
+    assert main(["tokenizer", "--config", str(folder / "bad.toml"), "--steps", "1"]) == 2
+    assert "must be text" in capsys.readouterr().err
 
 
 def test_wrong_kind_and_missing_tokenizer_are_refused(folder, capsys):

@@ -12,7 +12,7 @@ from leaderboard.store import OutOfReach, Store
 from leaderboard.store.folder import FolderBackend
 from leaderboard.submissions import worker as worker_module
 from leaderboard.submissions.queue import LEASE, Queue
-from tests.leaderboard.test_submissions import entry
+from tests.leaderboard.claims import entry
 from var_spaces.ui import app
 from var_spaces.ui.board import data, tab
 

@@ -38,7 +38,7 @@ class FlexSampling(TopKTopP):
     max_side: int = Field(
         MAX_SIDE, ge=1, le=1024, description="maps with a longer side take the likeliest codes"
     )
-    drawn: tuple[int, ...] = Field(
+    drawn: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(
         DRAWN, max_length=64, description="longer sides of maps that are drawn; none means all"
     )
     forbidden: tuple[Annotated[int, Field(ge=0, lt=65536)], ...] = Field(

@@ -79,11 +79,8 @@ class Collaborative(DecodingStrategy):
         self, card: Any, schedule: ScaleSchedule, offered: Callable[[], Mapping[str, Any]]
     ) -> Self:
         refiner = self.refiner or _smallest(card, offered().values())
+        self.check_schedule(schedule)
         drafted = self.drafted if self.drafted > 0 else schedule.num_scales + self.drafted
-        if drafted < 1:
-            raise VarSpacesError(
-                f"drafted = {self.drafted}: there are {schedule.num_scales} scales to draw."
-            )
         return self.model_copy(update={"refiner": refiner, "drafted": drafted})
 
     def check(self, cards: Mapping[str, Any]) -> None:
@@ -101,9 +98,11 @@ class Collaborative(DecodingStrategy):
             )
 
     def check_schedule(self, schedule: ScaleSchedule) -> None:
-        if self.drafted > schedule.num_scales:
+        scales = schedule.num_scales
+        if not -scales < self.drafted <= scales:
             raise VarSpacesError(
-                f"drafted = {self.drafted}: there are {schedule.num_scales} scales to draw."
+                f"drafted = {self.drafted}: there are {scales} scales to draw, so allowed is 1 to "
+                f"{scales}, or {1 - scales} to 0 for all but so many."
             )
 
     def work(self, schedule: ScaleSchedule, depth: int) -> tuple[ScaleWork, ...]:

@@ -18,3 +18,4 @@ DropPath = Annotated[float, Bounds(0, 0.5)]  # stochastic depth of the last bloc
 Weight = Annotated[float, Bounds(low=0)]
 Minutes = Annotated[float, Bounds(low=0)]  # between two of something; 0: after every step
 Positive = Annotated[float, Bounds(low=0, open_low=True)]
+Seed = Annotated[int, Bounds(0, 2**31 - 1)]  # what is mixed from it and a step fits 64 bits

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from var_spaces.errors import VarSpacesError, did_you_mean
 from var_spaces.ranges import Bounds
-from var_spaces.training.engine.amounts import Count, Minutes, Positive, Share, Weight
+from var_spaces.training.engine.amounts import Count, Minutes, Positive, Seed, Share, Weight
 
 CONFIG_FOLDER = Path(__file__).parents[1] / "configs"
 T = TypeVar("T")
@@ -57,7 +57,32 @@ class TrainConfig:
     log_every: Count = 20
     eval_minutes: Minutes = 5.0
     checkpoint_minutes: Minutes = 3.0
-    seed: int = 0
+    seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """What a recipe file holds; what is in its tables is checked where they are read.
+
+    Args:
+        kind, id: of the training, and of the model that it makes.
+        title: of the model; its id without one.
+        minutes: of training, where neither these nor steps are given.
+        embedded: place in the order of all trainings of embedded models, and minutes of two cores.
+        stored: how matrices go to disk.
+    """
+
+    kind: str
+    id: str
+    title: str = ""
+    minutes: Positive = 30
+    embedded: tuple[Positive, Positive] = (1, 1)
+    stored: Literal["float16", "int8"] = "float16"
+    model: dict = field(default_factory=dict)
+    recipe: dict = field(default_factory=dict)
+    codebook: dict = field(default_factory=dict)
+    stages: list = field(default_factory=list)
+    train: dict = field(default_factory=dict)
 
 
 def bundled() -> list[str]:
@@ -102,19 +127,24 @@ def read_config(name_or_path: str) -> dict[str, Any]:
 
 def build(section: type[T], values: dict[str, Any], where: str) -> T:
     """Build a dataclass from a TOML table; unknown keys and values of another type are refused."""
-    known = {field.name for field in fields(section)}
-    for key in values:
-        if key not in known:
-            raise VarSpacesError(
-                f"Unknown setting '{key}' in {where}. Known: {', '.join(sorted(known))}."
-                + did_you_mean(key, known)
-            )
+    check_names(section, values, where)
     check_types(section, values, where)
     cleaned = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     try:
         return section(**cleaned)
     except TypeError as error:
         raise VarSpacesError(f"Bad value in {where}: {error}.") from None
+
+
+def check_names(section: type, values: Mapping[str, Any], where: str) -> None:
+    """Refuse settings that a dataclass does not have, with the nearest known name."""
+    known = sorted(field.name for field in fields(section))
+    for key in values:
+        if key not in known:
+            raise VarSpacesError(
+                f"Unknown setting '{key}' in {where}. Known: {', '.join(known)}."
+                + did_you_mean(key, known)
+            )
 
 
 def check_types(section: type, values: Mapping[str, Any], where: str = "") -> None:
@@ -172,7 +202,7 @@ def _outside(value: Any, kind: Any) -> Iterator[tuple[Any, Any]]:
     if get_origin(kind) is tuple:
         for one, part in zip(value, _each(value, parts), strict=True):
             yield from _outside(one, part)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, Mapping) and parts:
         for one in value.values():
             yield from _outside(one, parts[1])
     elif get_origin(kind) is Annotated:
@@ -194,5 +224,5 @@ def _said(kind: Any) -> str:
     if parts:
         return f"a table of values, each {_said(parts[1])}"
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    words[NoneType] = "nothing"
+    words |= {NoneType: "nothing", dict: "a table", list: "tables, one for each stage"}
     return words[kind]

@@ -134,15 +134,8 @@ class Plan:
 
     @property
     def packed(self) -> bool:
-        """Whether matrices go to disk in eight bits (``stored = "int8"``), not in float16.
-
-        Raises:
-            VarSpacesError: if the recipe file asks for something else.
-        """
-        stored = self.data.get("stored", "float16")
-        if stored not in ("float16", "int8"):
-            raise VarSpacesError(f"stored is '{stored}'; allowed: float16, int8.")
-        return stored == "int8"
+        """Whether matrices go to disk in eight bits (``stored = "int8"``), not in float16."""
+        return self.data.get("stored") == "int8"
 
     @property
     def seed(self) -> int:

@@ -9,10 +9,16 @@ from typing import Any
 
 from torch import nn
 
-from var_spaces.errors import VarSpacesError, did_you_mean
+from var_spaces.errors import VarSpacesError
 from var_spaces.training.engine import recipe as recipes
 from var_spaces.training.engine.budget import Budget
-from var_spaces.training.engine.config import embedded, read_config
+from var_spaces.training.engine.config import (
+    RecipeFile,
+    check_names,
+    check_types,
+    embedded,
+    read_config,
+)
 from var_spaces.training.engine.curriculum import Curriculum
 from var_spaces.training.engine.export import check_target, export
 from var_spaces.training.engine.plan import Options, Plan, digest, weights_digest
@@ -20,11 +26,6 @@ from var_spaces.training.engine.recipe import Recipe
 from var_spaces.training.engine.tiny import tiny
 from var_spaces.training.engine.trainer import CHECKPOINT, Progress, Trainer
 from var_spaces.zoo.folders import MODEL_ID
-
-TOP_LEVEL = (
-    "kind", "id", "title", "minutes", "embedded", "model", "recipe", "codebook", "stages", "train",
-    "stored",
-)  # fmt: skip
 
 
 def train(config: str, options: Options, kind: str | None = None) -> dict[str, Any] | None:
@@ -61,12 +62,8 @@ def train(config: str, options: Options, kind: str | None = None) -> dict[str, A
 def make_plan(config: str, options: Options, kind: str | None = None) -> Plan:
     """Read a recipe file and what options change in it; every refusal comes before any work."""
     data = read_config(config)
-    for key in data:
-        if key not in TOP_LEVEL:
-            raise VarSpacesError(
-                f"Unknown entry '{key}' in recipe {config}. Known: {', '.join(TOP_LEVEL)}."
-                + did_you_mean(key, TOP_LEVEL)
-            )
+    check_names(RecipeFile, data, f"recipe {config}")
+    check_types(RecipeFile, data, f"recipe {config}:")
     if data.get("kind") not in recipes.recipes() or "id" not in data:
         raise VarSpacesError(
             f"Recipe {config} needs an id and a kind out of {', '.join(recipes.recipes())}."
@@ -91,7 +88,7 @@ def make_plan(config: str, options: Options, kind: str | None = None) -> Plan:
     if options.tiny:
         data = tiny(data, recipe, options.models)
     plan = Plan(data, recipe, options)
-    _ = plan.train, plan.settings, plan.packed  # refuses what is wrong in them
+    _ = plan.train, plan.settings  # refuses what is wrong in them
     plan.data.update(identity(plan))
     return plan
 

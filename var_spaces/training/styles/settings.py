@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from var_spaces.ranges import Bounds
-from var_spaces.training.engine.amounts import Share
+from var_spaces.training.engine.amounts import Seed, Share
 from var_spaces.training.engine.config import check_types
 
 # What a thing may be called: texts that name the content whatever the style. Published lists have
@@ -62,7 +62,7 @@ class StyleSettings:
     orthogonality: Annotated[float, Bounds(0, 100)] = 0.0
     drop_text: Share = 0.1
     flips: Share = 0.1
-    seed: Annotated[int, Bounds(0, 2**62)] = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_types(type(self), vars(self))

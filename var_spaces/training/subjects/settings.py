@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from var_spaces.adapters.subject_layers import SubjectLayers
 from var_spaces.errors import VarSpacesError
 from var_spaces.ranges import Bounds
-from var_spaces.training.engine.amounts import DropPath, Share
+from var_spaces.training.engine.amounts import DropPath, Seed, Share
 from var_spaces.training.engine.config import check_types
 
 Prior = Literal["joint", "per-bit", "hard", "none"]
@@ -67,7 +67,7 @@ class SubjectSettings:
     flips: Share = 0.3
     precision: Precision = "float32"
     frame: str = "a photo of {}"
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_types(type(self), vars(self))

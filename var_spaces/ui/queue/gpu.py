@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,9 +74,8 @@ def seconds(specs: Iterable[RunSpec]) -> int:
     try:
         for planned in map(plan, specs):
             spec, schedule = planned.spec, planned.schedule
-            guiding = partial(planned.decoding.guiding, planned.guidance)
-            rows = max(len(guiding(name).rows(schedule)) for name in ("", *planned.extra))
-            rows *= spec.count
+            guiding = planned.decoding.guidances(planned.guidance).values()
+            rows = spec.count * max(len(guidance.rows(schedule)) for guidance in guiding)
             total += gpu_seconds(planned.card, schedule, rows, spec.count, planned.decoding)
     except VarSpacesError:
         return REFUSED
