@@ -144,6 +144,7 @@ MANY = replace(COMPOSED, counts=(0.35, 0.4, 0.25), same_concept=0.3)
 PLACED = replace(COMPOSED, counts=(0.4, 0.5, 0.1), same_concept=0.2, tint=0.4)
 PAIRS = replace(COMPOSED, counts=(0.2, 0.7, 0.1), same_concept=0.1, tint=0.5)
 BALANCED = replace(COMPOSED, counts=(0.4, 0.45, 0.15), tint=0.4)
+DETAILED = replace(COMPOSED, counts=(0.5, 0.37, 0.13))
 JUDGED = replace(COMPOSED, counts=(0.4, 0.3, 0.3), size=(0.7, 0.96), tint=0.6, same_style=0.7)
 
 RECIPES: dict[str, Recipe] = {
@@ -158,6 +159,7 @@ RECIPES: dict[str, Recipe] = {
     "placed": PLACED,
     "pairs": PAIRS,
     "balanced": BALANCED,
+    "detailed": DETAILED,
     "judged": JUDGED,
 }
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
@@ -170,6 +172,7 @@ RECIPES: dict[str, Recipe] = {
 ``placed``: with two different things in every second scene, each often in a colour of its own.
 ``pairs``: two different things in most scenes, half of the things in another colour.
 ``balanced``: as ``composed`` with fewer things and more of them in another colour.
+``detailed``: as ``balanced`` with one thing in half of the scenes, and fewer colours.
 ``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 
