@@ -53,7 +53,7 @@ def test_refinement_and_the_name_of_the_field(run, files):
 
 def test_bad_pictures_are_refused_before_work(refused, run, files):
     out = files / "out.png"
-    assert "give --picture FILE" in refused(
+    assert "(--picture FILE)" in refused(
         "generate", "--model", "tiny-var", "--task", "edit", "--out", out
     )
     assert "The mask cannot be read" in refused(*edit(files, "--mask", files / "none.png"), out)

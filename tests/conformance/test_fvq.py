@@ -81,10 +81,10 @@ def test_projector_and_single_scale_quantiser(golden):
     close(total, tensors["total_loss"], rtol=1e-5)
     total.backward()
     gradient = quantizer.embedding.weight.grad
-    close(z.grad, tensors["grad_z"], rtol=1e-4, atol=1e-7)
-    close(gradient, tensors["grad_raw_codebook"], rtol=1e-4, atol=1e-7)
+    close(z.grad, tensors["grad_z"], rtol=1e-4, atol=5e-6)
+    close(gradient, tensors["grad_raw_codebook"], rtol=1e-4, atol=5e-6)
     last = projector.final_layer.linear.weight.grad
-    close(last, tensors["grad_final_linear_weight"], rtol=1e-4, atol=1e-7)
+    close(last, tensors["grad_final_linear_weight"], rtol=1e-4, atol=5e-6)
     assert (gradient != 0).any(1).float().mean() == golden.spec[
         "fraction_of_raw_codebook_rows_with_nonzero_gradient"
     ]
@@ -115,7 +115,7 @@ def test_multi_scale_quantiser(golden):
     vq = torch.stack([torch.nn.functional.mse_loss(x, f.detach()) for x in latents]).mean()
     close(vq, tensors["vq_loss"], rtol=1e-5)
     (both + straight.sum()).backward()
-    close(quantizer.embedding.weight.grad, tensors["grad_raw_codebook"], rtol=1e-4, atol=1e-7)
+    close(quantizer.embedding.weight.grad, tensors["grad_raw_codebook"], rtol=1e-4, atol=5e-6)
 
 
 @pytest.mark.golden("fvq_lr_schedule")

@@ -147,7 +147,7 @@ def test_edits_stream_and_equal_the_library(client, source, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "either a mask or a rectangle"),
+        ({}, "There is no region yet"),
         ({"rectangle": [0, 0, 2, 1]}, "fractions of the picture"),
         ({"rectangle": [0, 0, 1, 1], "mode": "erase"}, "in-painting"),
         (
@@ -251,7 +251,7 @@ def test_pictures_of_a_comparison_are_handed_in_once(client, tmp_path):
     assert {r["spec"]["inputs"]["source"] for r in last["runs"]} == {digest(pixels)}
     for changes, message in (
         ({"mask": picture, "source": picture}, "Task 'refine' takes no mask: leave it out."),
-        ({}, "source"),
+        ({}, "There is no picture yet"),
     ):
         with pytest.raises(AppError, match=re.escape(message)) as error:
             client.predict([run, run], **changes, api_name="/compare")

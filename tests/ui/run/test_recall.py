@@ -232,7 +232,7 @@ def test_a_link_of_a_comparison_fills_all_columns(tabs):
         ("a" * 3000, "longer than 2000"),
         (packed("[" * 5000), "nested deeper"),
         (packed("[1, 2]"), "must be a JSON object"),
-        (packed('{"model":"tiny-styled","task":"edit","inputs":{}}'), "source"),
+        (packed('{"model":"tiny-styled","task":"edit","inputs":{}}'), "There is no picture"),
         (packed('{"model":"tiny-styled","inputs":{"class":"../../etc"}}'), "has no class"),
         (packed('{"model":"../../etc/passwd"}'), "Unknown model"),
         (packed('{"model":"tiny-styled","schedule":[[1,1],[2,2]]}'), "own schedule"),
