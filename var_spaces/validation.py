@@ -153,7 +153,7 @@ def _explain(errors: Sequence[Mapping[str, Any]], cls: type[FrozenModel]) -> str
     error = errors[0]
     outer, last = error["loc"][:-1], error["loc"][-1:]
     beside = [item for item in errors if item["loc"][:-1] == outer]
-    where, value = _path(outer), f"{_path(outer)} = {shorten(error['input'])}"
+    value = f"{_path(outer)} = {shorten(error['input'])}"
     if outer and last[0] in MEMBERS:  # of a field of several types, each refused for its own reason
         named = [MEMBERS[item["loc"][-1]] for item in beside if item["loc"][-1] in MEMBERS]
         return f"{value} must be {' or '.join(named)}."

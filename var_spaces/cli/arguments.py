@@ -52,9 +52,9 @@ def add_method_flags(parser: Parser, cls: type[Method], prefix: str) -> dict[str
         Field name by destination in the result of :meth:`Parser.read`.
     """
     group = parser.add_argument_group(f"{cls.described_as()}: {cls.title}")
-    fields = {}
-    for option in cli_options(cls):
-        flags = _flags(cls, option)
+    fields, options = {}, cli_options(cls)
+    for option in options:
+        flags = _flags(options, option)
         if prefix:
             flags = [f"--{prefix}-{flag.removeprefix('--')}" for flag in flags]
         dest = f"{cls.kind}:{option.field}"
@@ -68,13 +68,14 @@ def add_method_flags(parser: Parser, cls: type[Method], prefix: str) -> dict[str
 
 def usage(cls: type[Method], field: str) -> str:
     """How a field of a method without a prefix is given: ``--picture FILE``."""
-    option = next(option for option in cli_options(cls) if option.field == field)
-    return f"{_flags(cls, option)[0]} {_settings(option).get('metavar', '')}".strip()
+    options = cli_options(cls)
+    option = next(option for option in options if option.field == field)
+    return f"{_flags(options, option)[0]} {_settings(option).get('metavar', '')}".strip()
 
 
-def _flags(cls: type[Method], option: Option) -> list[str]:
-    """Flags of a field; the first is the usual one."""
-    pictures = (each.field for each in cli_options(cls) if each.content == "picture")
+def _flags(options: Sequence[Option], option: Option) -> list[str]:
+    """Flags of one of the fields of a method; the first is the usual one."""
+    pictures = (each.field for each in options if each.content == "picture")
     first = option.field == next(pictures, None)
     return list(dict.fromkeys(["--picture", option.flag])) if first else [option.flag]
 
