@@ -18,6 +18,7 @@ from var_spaces.training.data.atlas import Atlas
 from var_spaces.training.data.counter import draw
 from var_spaces.training.data.palette import BACKGROUNDS, INKS
 from var_spaces.training.data.scene import Object, Scene
+from var_spaces.training.data.tables import GRID, USUAL
 from var_spaces.training.data.words import (
     BACKGROUND_WORDS,
     PLACES,
@@ -86,6 +87,8 @@ class CaptionRecipe:
         place: absolute or relative places of two or three objects.
         colour: a tint or an ink other than black.
         synonym: another name for a concept that has one.
+        settled: places that are not said are the usual ones (``tables.USUAL``): of other scenes
+            they are said whatever ``place`` is, and things are named in the order of places.
     """
 
     background: float = 0.75
@@ -93,6 +96,7 @@ class CaptionRecipe:
     place: float = 0.6
     colour: float = 0.95
     synonym: float = 0.25
+    settled: bool = False
 
 
 class Written(NamedTuple):
@@ -129,9 +133,10 @@ class CaptionWriter:
         recipe = self.recipe
         groups = _groups(scene.objects)
         say_place = choose.chance(recipe.place)
+        say_place |= recipe.settled and not stands_as_usual(scene.objects)
         things, relation = self._things(groups, say_place, choose)
         words = [self._noun(thing, choose) for thing in things]
-        text = choose.one(FRAMES).format(x=_join(words, things, relation, choose))
+        text = choose.one(FRAMES).format(x=self._join(words, things, relation, choose))
         background = scene.background if choose.chance(recipe.background) else None
         styles = {item.style for item in scene.objects}
         style = styles.pop() if len(styles) == 1 and choose.chance(recipe.style) else None
@@ -177,6 +182,29 @@ class CaptionWriter:
         several = form.format(n=plural(name), c=thing.colour)
         return choose.one(COUNTS[thing.count]).format(n=several) + place
 
+    def _join(
+        self, words: list[str], things: list[Thing], relation: str | None, choose: Choices
+    ) -> str:
+        if relation:
+            forms = BESIDE if relation == "left of" else ABOVE
+            return choose.one(forms).format(a=words[0], b=words[1])
+        placed = any(thing.place for thing in things)
+        match words:
+            case []:
+                return "nothing"
+            case [one]:
+                return one
+            case [a, b]:
+                return self._form(PAIRS, placed, choose).format(a=a, b=b)
+            case [a, b, c]:
+                return self._form(TRIPLES, placed, choose).format(a=a, b=b, c=c)
+        return ", ".join(words[:-1]) + f" and {words[-1]}"
+
+    def _form(self, forms: Sequence[str], placed: bool, choose: Choices) -> str:
+        if placed:
+            return forms[0]
+        return choose.one(list(filter(_in_order, forms)) if self.recipe.settled else forms)
+
 
 class Choices:
     """Numbers in 0 .. 2**32 - 1, used up one by one."""
@@ -219,6 +247,19 @@ def colour_name(item: Object) -> str | None:
     return next((name for name, ink in INKS.items() if ink == value), None)
 
 
+def stands_as_usual(objects: Sequence[Object]) -> bool:
+    """Whether objects stand where those stand of which nothing is said, the first one first."""
+    usual = USUAL.get(len(objects), ())
+    return [place_of(item) for item in objects] == [
+        place_of(Object("", "", cx / GRID, cy / GRID)) for cx, cy in usual
+    ]
+
+
+def _in_order(form: str) -> bool:
+    """Whether a form names things in the order in which it gets them."""
+    return form.index("{a}") < form.index("{b}")
+
+
 def _centre(item: Object, relation: str) -> float:
     return item.cx if relation == "left of" else item.cy
 
@@ -239,22 +280,6 @@ def place_of(item: Object) -> str | None:
     if row and column:
         return f"{row} {column}"
     return None if row or column else "middle"
-
-
-def _join(words: list[str], things: list[Thing], relation: str | None, choose: Choices) -> str:
-    if relation:
-        return choose.one(BESIDE if relation == "left of" else ABOVE).format(a=words[0], b=words[1])
-    placed = any(thing.place for thing in things)
-    match words:
-        case []:
-            return "nothing"
-        case [one]:
-            return one
-        case [a, b]:
-            return (PAIRS[0] if placed else choose.one(PAIRS)).format(a=a, b=b)
-        case [a, b, c]:
-            return (TRIPLES[0] if placed else choose.one(TRIPLES)).format(a=a, b=b, c=c)
-    return ", ".join(words[:-1]) + f" and {words[-1]}"
 
 
 def _background(background: str | tuple[str, str] | None, choose: Choices) -> str:

@@ -30,6 +30,9 @@ class Recipe:
         inks: probability that an ink drawing takes another ink than the usual black.
         same_style: probability that all objects of a scene share one style.
         same_concept: probability that all objects are drawn alike: one concept, style and colour.
+        usual: probability that two or three objects stand where those stand of which nothing is
+            said, see :data:`~var_spaces.training.data.tables.USUAL`; above 0, all that are drawn
+            alike stand there.
         backgrounds: weight of each background colour by name.
     """
 
@@ -47,11 +50,12 @@ class Recipe:
     inks: float = 0.0
     same_style: float = 0.5
     same_concept: float = 0.0
+    usual: float = 0.0
     backgrounds: dict[str, float] = field(default_factory=lambda: {"white": 1.0})
 
     def __post_init__(self) -> None:
         _require(self.split in SPLITS, f"split '{self.split}' is not one of {', '.join(SPLITS)}")
-        for name in ("flip", "gradient", "tint", "inks", "same_style", "same_concept"):
+        for name in ("flip", "gradient", "tint", "inks", "same_style", "same_concept", "usual"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} is {value}, allowed is 0 to 1")
         for name in ("size", "small_size"):
@@ -145,6 +149,8 @@ PLACED = replace(COMPOSED, counts=(0.4, 0.5, 0.1), same_concept=0.2, tint=0.4)
 PAIRS = replace(COMPOSED, counts=(0.2, 0.7, 0.1), same_concept=0.1, tint=0.5)
 BALANCED = replace(COMPOSED, counts=(0.4, 0.45, 0.15), tint=0.4)
 DETAILED = replace(COMPOSED, counts=(0.5, 0.37, 0.13))
+SETTLED = replace(BALANCED, usual=0.5)
+SETTLED_DETAILED = replace(DETAILED, usual=0.5)
 JUDGED = replace(COMPOSED, counts=(0.4, 0.3, 0.3), size=(0.7, 0.96), tint=0.6, same_style=0.7)
 
 RECIPES: dict[str, Recipe] = {
@@ -160,6 +166,8 @@ RECIPES: dict[str, Recipe] = {
     "pairs": PAIRS,
     "balanced": BALANCED,
     "detailed": DETAILED,
+    "settled": SETTLED,
+    "settled_detailed": SETTLED_DETAILED,
     "judged": JUDGED,
 }
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
@@ -173,6 +181,8 @@ RECIPES: dict[str, Recipe] = {
 ``pairs``: two different things in most scenes, half of the things in another colour.
 ``balanced``: as ``composed`` with fewer things and more of them in another colour.
 ``detailed``: as ``balanced`` with one thing in half of the scenes, and fewer colours.
+``settled``, ``settled_detailed``: as ``balanced`` and ``detailed``; things of which no place is said
+stand in one way, which is that of half of the scenes of different things.
 ``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 

@@ -86,9 +86,12 @@ class SceneSampler:
         used = torch.arange(slots, device=rows.device) < objects[:, None]
         background = self._backgrounds(scene[:, 1:4], tables)
         concept, style = self._contents(scene[:, 4], each, tables)
-        place = self._places(objects, scene[:, 5], each, tables)
-        tint, ink = self._recolour(style, background, each, tables)
         alike = chance(scene[:, 6], self.recipe.same_concept)[:, None]
+        usual = chance(scene[:, 7], self.recipe.usual)
+        if self.recipe.usual:
+            usual |= alike[:, 0]
+        place = self._places(objects, scene[:, 5], usual, each, tables)
+        tint, ink = self._recolour(style, background, each, tables)
         concept, style, tint = (
             torch.where(alike, ids[:, :1], ids) for ids in (concept, style, tint)
         )
@@ -147,11 +150,17 @@ class SceneSampler:
         return chosen[..., 0], chosen[..., 1]
 
     def _places(
-        self, objects: Tensor, layout: Tensor, each: Tensor, tables: dict[str, Tensor]
+        self,
+        objects: Tensor,
+        layout: Tensor,
+        usual: Tensor,
+        each: Tensor,
+        tables: dict[str, Tensor],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Centres and sizes in units of 1/GRID, (B, K); the whole sprite stays in the image."""
         recipe, slots = self.recipe, each.shape[1]
         layouts = below(layout, tables["layouts"][objects]) + tables["layout_start"][objects]
+        layouts = torch.where(usual, tables["usual"][objects], layouts)
         anchor = tables["anchors"][layouts, :slots]
         alone = (objects == 1)[:, None]
         sizes = zip(_units(recipe.size), _units(recipe.small_size), strict=True)

@@ -22,6 +22,17 @@ _DIAGONALS = (
     ((_FAR, _NEAR), _CENTRE, (_NEAR, _FAR)),
 )
 
+USUAL = {
+    1: (_CENTRE,),
+    2: (_QUADRANTS[0], _QUADRANTS[3]),
+    3: _QUADRANTS[:3],
+}
+"""Where things stand that stand as usual, in the order in which people read.
+
+A scale's tokens are drawn independently of each other. Where a caption leaves several placements
+open, each token of 2 x 2 draws from another one, and both things come out the same or one is lost.
+"""
+
 # Contrast in luminance units below which an ink drawing would fade into the background.
 _CONTRAST = 60.0
 
@@ -30,7 +41,8 @@ def layout_tables() -> dict[str, Tensor]:
     """All ordered placements of one, two and three objects.
 
     ``anchors`` (L, 3, 2) holds centres in units of 1/GRID. Placements of n objects are the
-    ``layouts[n]`` rows from ``layout_start[n]``. ``crowded`` (L,) marks three on a diagonal.
+    ``layouts[n]`` rows from ``layout_start[n]``. ``crowded`` (L,) marks three on a diagonal;
+    ``usual`` (n + 1,) is the row of ``USUAL[n]``.
     """
     by_count = [
         [],
@@ -45,6 +57,7 @@ def layout_tables() -> dict[str, Tensor]:
         "anchors": torch.tensor(padded),
         "layouts": lengths,
         "layout_start": lengths.cumsum(0) - lengths,
+        "usual": torch.tensor([0, *(every.index(USUAL[n]) for n in USUAL)]),
         "crowded": torch.tensor([len(p) == SLOTS and _CENTRE in p for p in every]),
     }
 

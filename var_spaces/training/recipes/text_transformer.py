@@ -67,7 +67,7 @@ class TextTransformerConfig(BitStepConfig):
         read: share of the budget in which these learn from captions alone, 0..1, see
             :class:`TextReaderStage`; 0 where ``start`` has read already.
         say_background, say_style, say_place, say_colour, synonym: how often captions say what,
-            see :class:`CaptionRecipe`.
+            see :class:`CaptionRecipe`; where scenes have a usual placement, captions are settled.
         eval_images: images per validation probe.
         compose: frozen prompts of each category that an evaluation draws and the parser judges.
         samples: images on the sheet of samples.
@@ -103,7 +103,7 @@ class TextTransformerConfig(BitStepConfig):
     @property
     def captions(self) -> CaptionRecipe:
         said = (self.say_background, self.say_style, self.say_place, self.say_colour)
-        return CaptionRecipe(*said, self.synonym)
+        return CaptionRecipe(*said, self.synonym, settled=recipe(self.scenes).usual > 0)
 
 
 class Batch(NamedTuple):
