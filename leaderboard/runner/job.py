@@ -109,11 +109,11 @@ class Job:
 
     @cached_property
     def cards(self) -> dict[str, Card]:
-        """Cards of all models and tokenizers, by id."""
+        """Cards of all models, what adapters stand beside included, and tokenizers, by id."""
         cards: dict[str, Card] = {}
         for planned in self.plans:
             for card in (planned.card, *planned.extra.values()):
-                cards |= {card.id: card}
+                cards |= {name: get_card(name, "generator") for name in card.lineage}
                 cards |= {card.tokenizer: get_card(card.tokenizer, "tokenizer")}
         return dict(sorted(cards.items()))
 

@@ -36,7 +36,7 @@ def writer(atlas) -> CaptionWriter:
     return CaptionWriter(atlas)
 
 
-def sure(atlas: Atlas, **changes: float) -> CaptionWriter:
+def sure(atlas: Atlas, **changes: float | bool) -> CaptionWriter:
     """A writer that says everything and uses no synonyms, but for ``changes``."""
     base = {"background": 1, "style": 1, "place": 1, "colour": 1, "synonym": 0}
     return CaptionWriter(atlas, CaptionRecipe(**{**base, **changes}))
@@ -238,3 +238,47 @@ def test_alike_objects_change_no_other_recipe(atlas):
     batch = SceneSampler(atlas, recipe("wide")).batch(1, 0, 8)
     again = SceneSampler(atlas, replace(recipe("wide"), same_concept=0.0)).batch(1, 0, 8)
     assert torch.equal(batch.sprite, again.sprite)
+
+
+def test_places_that_are_not_said_are_the_usual_ones(atlas):
+    """Tokens of a scale are drawn apart, so what a caption leaves open comes out as a mixture."""
+    every = scenes(atlas, "settled", 600)
+    silent = CaptionWriter(atlas, CaptionRecipe(place=0, colour=1, settled=True))
+    unsaid, said = Counter(), Counter()
+    for scene, caption in zip(every, silent.batch(every, 3, 0), strict=True):
+        names = [item.concept for item in scene.objects]
+        if module.stands_as_usual(scene.objects):
+            assert not caption.relation and not any(thing.place for thing in caption.things)
+            assert [thing.concept for thing in caption.things] == [*dict.fromkeys(names)]
+            unsaid[len(names)] += 1
+        elif len(set(names)) == len(names):
+            assert caption.relation or all(thing.place for thing in caption.things)
+            said[len(names)] += 1
+        if len(set(names)) == 1:
+            assert module.stands_as_usual(scene.objects) or len({*scene.objects}) > 1
+    assert min(unsaid[1], unsaid[2], unsaid[3], said[2], said[3]) > 20 and not said[1]
+
+
+def test_things_are_named_in_the_order_in_which_they_stand(atlas):
+    two = (Object("cow", "flat", cx=0.25, cy=0.25), Object("bus", "flat", cx=0.75, cy=0.75))
+    three = (Object("cow", "flat", cx=0.25, cy=0.25), Object("bus", "flat", cx=0.75, cy=0.25))
+    three += (Object("key", "flat", cx=0.25, cy=0.75),)
+    for objects in (two, three):
+        names = [item.concept for item in objects]
+        for settled, fixed in ((True, True), (False, False)):
+            writer = sure(atlas, place=0, settled=settled)
+            texts = [writer.caption(Scene("white", objects), 1, i).text for i in range(40)]
+            orders = {tuple(sorted(names, key=text.index)) for text in texts}
+            assert (orders == {tuple(names)}) == fixed
+            assert len({*texts}) > 20
+
+
+def test_a_usual_placement_changes_no_other_recipe(atlas):
+    plain, usual = recipe("balanced"), recipe("settled")
+    one, two = (
+        unpack(atlas, SceneSampler(atlas, found).batch(5, 0, 300)) for found in (plain, usual)
+    )
+    moved = [a != b for a, b in zip(one, two, strict=True)]
+    assert 0.2 < sum(moved) / len(moved) < 0.6
+    for a, b in zip(one, two, strict=True):
+        assert [o.concept for o in a.objects] == [o.concept for o in b.objects]

@@ -7,6 +7,7 @@ free. The claims are what a generated picture can be checked against.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -257,7 +258,8 @@ def stands_as_usual(objects: Sequence[Object]) -> bool:
 
 def _in_order(form: str) -> bool:
     """Whether a form names things in the order in which it gets them."""
-    return form.index("{a}") < form.index("{b}")
+    fields = re.findall("{(.)}", form)
+    return fields == sorted(fields)
 
 
 def _centre(item: Object, relation: str) -> float:

@@ -181,8 +181,8 @@ RECIPES: dict[str, Recipe] = {
 ``pairs``: two different things in most scenes, half of the things in another colour.
 ``balanced``: as ``composed`` with fewer things and more of them in another colour.
 ``detailed``: as ``balanced`` with one thing in half of the scenes, and fewer colours.
-``settled``, ``settled_detailed``: as ``balanced`` and ``detailed``; things of which no place is said
-stand in one way, which is that of half of the scenes of different things.
+``settled``, ``settled_detailed``: as ``balanced`` and ``detailed``; things of which no place is
+said stand in one way, as those of half of the other scenes do.
 ``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 
