@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -151,39 +151,83 @@ def _asked(error: Mapping[str, Any], cls: type[FrozenModel]) -> InputError | Non
 
 def _explain(errors: Sequence[Mapping[str, Any]], cls: type[FrozenModel]) -> str:
     error = errors[0]
+    if inside := _inside(errors):
+        return inside
+    say = next((say for kinds, say in SENTENCES.items() if error["type"].startswith(kinds)), None)
+    return say(error, cls) if say else _of_type(error, cls)
+
+
+def _inside(errors: Sequence[Mapping[str, Any]]) -> str:
+    """What a field of several types may hold, each of which refused for its own reason; of a list
+    that is too short, how many; empty for other errors."""
+    error = errors[0]
     outer, last = error["loc"][:-1], error["loc"][-1:]
-    beside = [item for item in errors if item["loc"][:-1] == outer]
+    if not outer:
+        return ""
+    beside = [item["loc"][-1] for item in errors if item["loc"][:-1] == outer]
     value = f"{_path(outer)} = {shorten(error['input'])}"
-    if outer and last[0] in MEMBERS:  # of a field of several types, each refused for its own reason
-        named = [MEMBERS[item["loc"][-1]] for item in beside if item["loc"][-1] in MEMBERS]
-        return f"{value} must be {' or '.join(named)}."
-    if outer and error["type"] == "missing" and isinstance(last[0], int):
-        return f"{value} must have {beside[-1]['loc'][-1] + 1} values."
-    where = _path(error["loc"])
+    if last[0] in MEMBERS:
+        return f"{value} must be {' or '.join(MEMBERS[one] for one in beside if one in MEMBERS)}."
+    if error["type"] == "missing" and isinstance(last[0], int):
+        return f"{value} must have {beside[-1] + 1} values."
+    return ""
+
+
+def _reason(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    reason, where = str(error["ctx"]["error"]), _path(error["loc"])
+    return reason if not where or reason.startswith(f"{where} ") else f"{where}: {reason}"
+
+
+def _unknown(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    where, known = _path(error["loc"]), cls.field_names()
+    listed = ", ".join(sorted(known)) or "none"
+    return f"unknown field '{where}'.{did_you_mean(where, known)} Fields: {listed}."
+
+
+def _missing(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    return f"the field '{_path(error['loc'])}' is missing."
+
+
+def _out_of_range(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    return f"{_given(error)} is out of range: allowed is {_allowed(error, cls)}."
+
+
+def _long_text(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    most, length = error["ctx"]["max_length"], len(error["input"])
+    return f"{_path(error['loc'])} has {length} characters: allowed are at most {most}."
+
+
+def _long_list(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    return f"{_given(error)} must have at most {error['ctx']['max_length']} values."
+
+
+def _no_choice(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    return f"{_given(error)} is unknown: allowed is {error['ctx']['expected']}."
+
+
+def _of_type(error: Mapping[str, Any], cls: type[FrozenModel]) -> str:
+    """What a value must be; for errors that nothing here knows, what pydantic says."""
     kind = error["type"]
-    if kind == "value_error":
-        reason = str(error["ctx"]["error"])
-        return reason if not where or reason.startswith(f"{where} ") else f"{where}: {reason}"
-    if kind == "extra_forbidden":
-        known = cls.field_names()
-        listed = ", ".join(sorted(known)) or "none"
-        return f"unknown field '{where}'.{did_you_mean(where, known)} Fields: {listed}."
-    if kind == "missing":
-        return f"the field '{where}' is missing."
-    value = f"{where} = {shorten(error['input'])}"
-    if kind.startswith(("greater_than", "less_than")):
-        return f"{value} is out of range: allowed is {_allowed(error, cls)}."
-    if kind == "string_too_long":
-        most = error["ctx"]["max_length"]
-        return f"{where} has {len(error['input'])} characters: allowed are at most {most}."
-    if kind == "too_long":
-        return f"{value} must have at most {error['ctx']['max_length']} values."
-    if kind == "literal_error":
-        return f"{value} is unknown: allowed is {error['ctx']['expected']}."
     expected = JSON_TYPES.get(kind.split("_")[0])
     if expected and kind.endswith(("_type", "_parsing", "_from_float")):
-        return f"{value} must be {expected}."
-    return f"{value}: {error['msg'].rstrip('.')}."
+        return f"{_given(error)} must be {expected}."
+    return f"{_given(error)}: {error['msg'].rstrip('.')}."
+
+
+SENTENCES: Mapping[str | tuple[str, ...], Callable[..., str]] = {
+    "value_error": _reason,
+    "extra_forbidden": _unknown,
+    "missing": _missing,
+    ("greater_than", "less_than"): _out_of_range,
+    "string_too_long": _long_text,
+    "too_long": _long_list,
+    "literal_error": _no_choice,
+}
+"""What is said of an error, by how pydantic's name of it begins."""
+
+
+def _given(error: Mapping[str, Any]) -> str:
+    return f"{_path(error['loc'])} = {shorten(error['input'])}"
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
