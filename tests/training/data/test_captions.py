@@ -50,7 +50,7 @@ def scenes(atlas: Atlas, name: str, count: int) -> list[Scene]:
     return unpack(atlas, SceneSampler(atlas, recipe(name)).batch(3, 0, count))
 
 
-@pytest.mark.parametrize("name", ["easy", "composed", "composed_wide", "wide"])
+@pytest.mark.parametrize("name", ["easy", "composed", "composed_wide", "wide", "settled_wide"])
 def test_every_claim_is_true(atlas, writer, name):
     every = scenes(atlas, name, 400)
     for scene, caption in zip(every, writer.batch(every, 5, 0), strict=True):

@@ -151,6 +151,7 @@ BALANCED = replace(COMPOSED, counts=(0.4, 0.45, 0.15), tint=0.4)
 DETAILED = replace(COMPOSED, counts=(0.5, 0.37, 0.13))
 SETTLED = replace(BALANCED, usual=0.5)
 SETTLED_DETAILED = replace(DETAILED, usual=0.5)
+SETTLED_WIDE = replace(COMPOSED_WIDE, usual=0.5)
 SETTLED_SINGLE = replace(SETTLED_DETAILED, counts=(0.75, 0.2, 0.05))
 JUDGED = replace(COMPOSED, counts=(0.4, 0.3, 0.3), size=(0.7, 0.96), tint=0.6, same_style=0.7)
 
@@ -170,6 +171,7 @@ RECIPES: dict[str, Recipe] = {
     "settled": SETTLED,
     "settled_detailed": SETTLED_DETAILED,
     "settled_single": SETTLED_SINGLE,
+    "settled_wide": SETTLED_WIDE,
     "judged": JUDGED,
 }
 """``easy``: 64 concepts in five coloured styles, one large object, few light backgrounds.
@@ -185,7 +187,7 @@ RECIPES: dict[str, Recipe] = {
 ``detailed``: as ``balanced`` with one thing in half of the scenes, and fewer colours.
 ``settled``, ``settled_detailed``: as ``balanced`` and ``detailed``; things of which no place is
 said stand in one way, as those of half of the other scenes do. ``settled_single``: three of four
-with one thing.
+with one thing. ``settled_wide``: ``composed_wide`` likewise.
 ``judged``: for judges; things are known by their shape, so more than half are in another colour."""
 
 
