@@ -134,10 +134,9 @@ LIMITS: Mapping[str, Limits] = {
     "inputs.prompt": Limits(
         "embedded-text",
         {
-            "t2i-refined": "This model draws one thing or two, in a colour, in a style, on any "
-            "background, where you ask for them; two different ones come out in every second "
-            "picture, seldom with a colour each, and what is asked for on a side alone may come "
-            "twice.",
+            "t2i-refined": "This model draws up to three things, each in a colour, in one style, on "
+            "any background, where you ask for them; without places two stand on a diagonal, in "
+            "the order of your words. Two in a colour each come out in three pictures of four.",
             "t2i-bit": "This model draws one large thing in a style on a plain background.",
         },
     ),
