@@ -23,7 +23,7 @@ PROMPTS = (
     ("a butterfly on a blue background", 2),
     ("two green fish", 3),
     ("a dog to the left of a cactus", 1),
-    ("a panda with glossy look", 5),
+    ("a red bus and a blue rabbit", 4),
     ("a castle on a pink background", 6),
 )
 LEFT, RIGHT, MIDDLE = (0.0, 0.0, 1.0, 0.5), (0.0, 0.5, 1.0, 1.0), (0.2, 0.2, 0.8, 0.8)
