@@ -134,8 +134,8 @@ LIMITS: Mapping[str, Limits] = {
     "inputs.prompt": Limits(
         "embedded-text",
         {
-            "t2i-refined": "This model draws up to three things, each in a colour, in one style, on "
-            "any background, where you ask for them; without places two stand on a diagonal, in "
+            "t2i-refined": "This model draws up to three things, each in a colour, in one style, "
+            "on any background, where you ask for them; without places two stand on a diagonal, in "
             "the order of your words. Two in a colour each come out in three pictures of four.",
             "t2i-bit": "This model draws one large thing in a style on a plain background.",
         },
